@@ -1,0 +1,206 @@
+"""The whole exception tree of dccd.
+
+::
+
+    DccdError
+    ├── ConfigError            the configuration file is wrong (path, found, allowed)
+    ├── IdentityError          a symbol, data type, span or dataset name is not one
+    ├── RequestError           a request is refused: code, reason, field
+    ├── BusError               NATS is away or refuses
+    │   ├── BusUnavailable     nobody answers at the URL
+    │   ├── BusPortTaken       the embedded server's port is in use
+    │   └── BusRefused         credentials or permissions
+    ├── ExchangeError          an exchange's answer (exchange, message in its own words)
+    │   ├── ParseError         bytes that are not what the exchange documents
+    │   ├── NoCapability       this exchange can't do that; says what it can
+    │   ├── SubscriptionRefused
+    │   ├── RateLimited        429/418, with the time to wait
+    │   ├── ExchangeDown       5xx, time-outs, connection errors: try again later
+    │   └── BadSymbol          the exchange does not list it
+    └── StoreError             files
+        ├── CorruptFile        a file that is not the Parquet it should be
+        ├── StoreFull          no space left
+        └── StoreLocked        another process folds
+
+Foreign exceptions are translated at the boundary where they arise, ``from exc``.
+The actor runtime has a tree of its own (``actors.runtime.exits``), since it knows nothing of dccd.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "BadSymbol",
+    "BusError",
+    "BusPortTaken",
+    "BusRefused",
+    "BusUnavailable",
+    "ConfigError",
+    "CorruptFile",
+    "DccdError",
+    "ExchangeDown",
+    "ExchangeError",
+    "IdentityError",
+    "NoCapability",
+    "ParseError",
+    "RateLimited",
+    "RequestError",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "SubscriptionRefused",
+]
+
+
+class DccdError(Exception):
+    """Raised when dccd can't do what it was asked; base of all below."""
+
+
+class ConfigError(DccdError):
+    """Raised when the configuration is wrong.
+
+    ``path`` is the field (``jobs[2].span``), ``found`` what stands there, ``allowed`` what may.
+    """
+
+    path: str
+    found: str
+    allowed: str
+
+    def __init__(self, path: str, found: str, allowed: str) -> None:
+        self.path, self.found, self.allowed = path, found, allowed
+        super().__init__(f"{path}: found {found}; allowed: {allowed}")
+
+
+class IdentityError(DccdError, ValueError):
+    """Raised when text is no symbol, data type, span, time or dataset name.
+
+    ``field`` names which of them was meant.
+    """
+
+    field: str
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class RequestError(DccdError):
+    """Raised when a request is refused; becomes the error reply, and the client raises it again.
+
+    ``code`` is 400 malformed, 404 not found, 409 conflict, 422 understood but impossible, 500 our
+    fault, 503 not now. ``reason`` is a stable token for scripts, ``field`` the field at fault, if one is.
+    """
+
+    code: int
+    reason: str
+    field: str | None
+
+    def __init__(self, code: int, reason: str, message: str, field: str | None = None) -> None:
+        self.code, self.reason, self.field = code, reason, field
+        super().__init__(message)
+
+
+class BusError(DccdError):
+    """Raised when the message bus is away or refuses."""
+
+
+class BusUnavailable(BusError):
+    """Raised when nobody answers at the bus URL in time."""
+
+
+class BusPortTaken(BusError):
+    """Raised when the port meant for the embedded nats-server is in use."""
+
+    port: int
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        super().__init__(
+            f"port {port} is taken by another process. If a NATS server or another dccd runs there, set "
+            f"bus.url: nats://127.0.0.1:{port} to join it; else set bus.port to another port, or 0 for a free one"
+        )
+
+
+class BusRefused(BusError):
+    """Raised when the server refuses our credentials or a permission is missing."""
+
+
+class ExchangeError(DccdError):
+    """Raised when an exchange answers with an error; the message has its own words.
+
+    ``exchange`` is its id.
+    """
+
+    exchange: str
+
+    def __init__(self, exchange: str, message: str) -> None:
+        self.exchange = exchange
+        super().__init__(message)
+
+
+class ParseError(ExchangeError):
+    """Raised when bytes from an exchange aren't what it documents.
+
+    ``sample`` is the start of the bytes.
+    """
+
+    sample: bytes
+
+    def __init__(self, exchange: str, message: str, sample: bytes = b"") -> None:
+        self.sample = sample[:512]
+        super().__init__(exchange, message)
+
+
+class NoCapability(ExchangeError):
+    """Raised when an exchange can't do what is asked; the message says what it can."""
+
+    field: str | None
+
+    def __init__(self, exchange: str, message: str, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(exchange, message)
+
+
+class SubscriptionRefused(ExchangeError):
+    """Raised when an exchange refuses a subscription."""
+
+
+class RateLimited(ExchangeError):
+    """Raised when an exchange answers 429 or 418; ``retry_after`` is seconds, if it said."""
+
+    retry_after: float | None
+
+    def __init__(self, exchange: str, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(exchange, message)
+
+
+class ExchangeDown(ExchangeError):
+    """Raised when an exchange can't be reached, times out or answers 5xx."""
+
+
+class BadSymbol(ExchangeError):
+    """Raised when an exchange doesn't list a symbol."""
+
+
+class StoreError(DccdError):
+    """Raised when a file of the store can't be read or written; ``path`` is that file."""
+
+    path: Path
+
+    def __init__(self, path: Path, message: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {message}")
+
+
+class CorruptFile(StoreError):
+    """Raised when a file isn't the Parquet that it should be; rows are never left out in silence."""
+
+
+class StoreFull(StoreError):
+    """Raised when no space is left."""
+
+
+class StoreLocked(StoreError):
+    """Raised when another process holds the fold lock of a dataset."""

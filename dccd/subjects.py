@@ -1,0 +1,92 @@
+"""Every subject, stream, bucket and header name on the bus: spelt here only.
+
+Pure: datasets and ids flow in, names flow out. See docs in each for who publishes what.
+"""
+
+from __future__ import annotations
+
+from dccd.symbols import Dataset
+
+__all__ = [
+    "BUCKET_DATASETS",
+    "BUCKET_JOBS",
+    "BUCKET_RUNS",
+    "EVENTS",
+    "MSG_ID",
+    "SERVICE",
+    "STREAM_EVENTS",
+    "STREAM_TICKS",
+    "TICKS",
+    "actor_event",
+    "dataset_of_ticks",
+    "host_request",
+    "request",
+    "run_event",
+    "run_key",
+    "stream_event",
+    "ticks",
+]
+
+SERVICE = "dccd"
+"""Name of the micro service (ADR-32) and first token of every subject."""
+
+TICKS = "dccd.ticks"
+EVENTS = "dccd.events"
+
+STREAM_TICKS = "DCCD_TICKS"
+"""JetStream stream that captures ``dccd.ticks.>``: the write-ahead log of the store."""
+STREAM_EVENTS = "DCCD_EVENTS"
+"""JetStream stream that captures ``dccd.events.>`` for late readers."""
+CONSUMER_ARCHIVER = "archiver"
+"""Durable pull consumer of STREAM_TICKS whose ack floor says what is on disk; a host adds its id."""
+
+BUCKET_RUNS = "dccd_runs"
+BUCKET_JOBS = "dccd_jobs"
+BUCKET_DATASETS = "dccd_datasets"
+
+MSG_ID = "Nats-Msg-Id"
+"""Header by which JetStream drops a message published twice (within the stream's duplicate window)."""
+
+
+def ticks(dataset: Dataset) -> str:
+    """``dccd.ticks.binance.trades.BTC-USDT``: a JSON array of records a message."""
+    return f"{TICKS}.{dataset.name}"
+
+
+def dataset_of_ticks(subject: str) -> Dataset:
+    """The dataset whose ticks travel on *subject*; raises IdentityError."""
+    return Dataset.parse(subject.removeprefix(f"{TICKS}."))
+
+
+def request(operation: str) -> str:
+    """``dccd.backfill.start``: what any host may answer."""
+    return f"{SERVICE}.{operation}"
+
+
+def host_request(host: str, operation: str) -> str:
+    """``dccd.host.<id>.backfill.start``: the same of one host."""
+    return f"{SERVICE}.host.{host}.{operation}"
+
+
+def run_event(run_id: str, kind: str) -> str:
+    """``dccd.events.run.<run_id>.{status,progress,log}``."""
+    return f"{EVENTS}.run.{run_id}.{kind}"
+
+
+def stream_event(dataset: Dataset, kind: str) -> str:
+    """``dccd.events.stream.<dataset>.{status,sample,gap}``."""
+    return f"{EVENTS}.stream.{dataset.name}.{kind}"
+
+
+def actor_event(kind: str) -> str:
+    """``dccd.events.actor.{started,exited,restarted,gave_up}``."""
+    return f"{EVENTS}.actor.{kind}"
+
+
+def run_key(run_id: str, job: str) -> str:
+    """Key of a run in BUCKET_RUNS: ``<run_id>.backfill.binance.ohlc.BTC-USDT.1m``.
+
+    The id comes first, so that a run is found by its id with a prefix; the job follows, so that the runs of
+    one job are a subject filter.
+    """
+    return f"{run_id}.{job}"
