@@ -1,0 +1,447 @@
+"""Every request, reply and event on the bus, as frozen structs.
+
+JSON flows in and out (``msgspec.json``). Requests forbid unknown fields, so that a misspelt one is an error
+and not a silent default. What an operation takes and answers is bound to its subject in ``dccd.operations``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dccd.errors import IdentityError, RequestError
+from dccd.runs import Run, RunState
+from dccd.symbols import Dataset, DataType
+
+__all__ = [
+    "ActorChanged",
+    "BackfillCancel",
+    "BackfillStart",
+    "BackfillStarted",
+    "BackfillStatus",
+    "CapabilityEntry",
+    "DatasetEntry",
+    "Empty",
+    "Event",
+    "Exchanges",
+    "GapEntry",
+    "Health",
+    "HealthCheck",
+    "Inventory",
+    "InventoryList",
+    "JobEntry",
+    "Jobs",
+    "OperationEntry",
+    "Operations",
+    "Read",
+    "ReadReply",
+    "RunLog",
+    "RunProgress",
+    "RunStatus",
+    "Runs",
+    "RunsGet",
+    "RunsList",
+    "StreamChanged",
+    "StreamEntry",
+    "StreamGap",
+    "StreamSample",
+    "StreamStart",
+    "StreamStarted",
+    "StreamStop",
+    "StreamStopped",
+    "Streams",
+    "Tree",
+    "TreeNode",
+]
+
+_Name = Annotated[str, Meta(min_length=1, max_length=100)]
+_Span = Annotated[str, Meta(max_length=12)] | Annotated[int, Meta(ge=1, le=2_419_200)]
+_Time = Annotated[str, Meta(max_length=40)] | Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
+_RunId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
+_Limit = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Reply(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class _OfDataset(_Request):
+    """A request about one dataset: named whole in ``dataset``, or by its parts."""
+
+    dataset: _Name | None = None
+    exchange: _Name | None = None
+    symbol: _Name | None = None
+    data_type: _Name | None = None
+    span: _Span | None = None
+
+    def resolve(self) -> Dataset:
+        """Return the dataset meant. Raises RequestError 400 naming the field at fault."""
+        parts = {"exchange": self.exchange, "symbol": self.symbol, "data_type": self.data_type}
+        try:
+            if self.dataset is not None:
+                if any(parts.values()) or self.span is not None:
+                    raise RequestError(400, "malformed", "give dataset, or its parts, not both", "dataset")
+                return Dataset.parse(self.dataset)
+            for field, value in parts.items():
+                if value is None:
+                    raise RequestError(
+                        400, "malformed", f"{field} is missing: give exchange, symbol, data_type and, for ohlc, span", field
+                    )
+            return Dataset.make(self.exchange or "", self.data_type or "", self.symbol or "", self.span)
+        except IdentityError as exc:
+            raise RequestError(400, "malformed", str(exc), exc.field) from exc
+
+
+class Empty(_Request):
+    """A request without fields: ``{}`` or nothing at all."""
+
+
+# ---------------------------------------------------------------- backfills and runs
+
+
+class BackfillStart(_OfDataset):
+    """Fetch history of a dataset. ``start``: ``last`` (go on from what is stored), ``origin``, an ISO date or time,
+    or ns; ``end`` likewise (default: now)."""
+
+    start: _Time = "last"
+    end: _Time | None = None
+
+
+class BackfillStarted(_Reply):
+    """The run that does it; ``already_running`` when it was running before this request."""
+
+    run_id: str
+    already_running: bool
+    run: Run
+
+
+class BackfillStatus(_Request):
+    """Ask for the state of one backfill."""
+
+    run_id: _RunId
+
+
+class BackfillCancel(_Request):
+    """Stop one backfill; what it stored is kept."""
+
+    run_id: _RunId
+
+
+class RunsGet(_Request):
+    """Ask for one run."""
+
+    run_id: _RunId
+
+
+class RunsList(_Request):
+    """List runs, newest first. ``before`` is the ``next`` of the page before."""
+
+    limit: _Limit = 50
+    dataset: _Name | None = None
+    state: RunState | None = None
+    host: _Name | None = None
+    before: _RunId | None = None
+
+
+class Runs(_Reply):
+    """Runs, newest first; ``next`` asks for the following page, null at the end."""
+
+    runs: list[Run]
+    next: str | None = None
+
+
+# ---------------------------------------------------------------- streams and jobs
+
+
+class StreamStart(_OfDataset):
+    """Start a live stream until it is stopped or the daemon ends. Depth and the rest are for order books."""
+
+    depth: Annotated[int, Meta(ge=1, le=5000)] | None = None
+    snapshot_interval: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    book: Literal["deltas", "snapshots"] = "deltas"
+
+
+class StreamStarted(_Reply):
+    """The stream's dataset; ``already_running`` when it was running before this request."""
+
+    dataset: str
+    already_running: bool
+
+
+class StreamStop(_OfDataset):
+    """Stop a live stream; it starts again with the daemon when it is a job's."""
+
+
+class StreamStopped(_Reply):
+    """The stream's dataset."""
+
+    dataset: str
+
+
+class StreamEntry(_Reply):
+    """One live stream. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in quote asset."""
+
+    dataset: str
+    state: Literal["starting", "connecting", "live", "reconnecting", "stopped", "gave_up", "refused"]
+    job: str | None = None
+    records: int = 0
+    rate: float = 0.0
+    last_ts: int | None = None
+    last_recv_ts: int | None = None
+    last_price: float | None = None
+    connected_since: int | None = None
+    reconnects: int = 0
+    restarts: int = 0
+    gaps: int = 0
+    unparsed: int = 0
+    error: str | None = None
+
+
+class Streams(_Reply):
+    """All live streams of a host."""
+
+    host: str
+    streams: list[StreamEntry]
+
+
+class JobEntry(_Reply):
+    """One job of the configuration, a dataset each; ``next_run`` in ns where a trigger has one."""
+
+    name: str
+    operation: str
+    dataset: str
+    trigger_kind: str
+    every: float | None = None
+    cron: str | None = None
+    start: str | int | None = None
+    next_run: int | None = None
+    last_run_id: str | None = None
+
+
+class Jobs(_Reply):
+    """All jobs of a host."""
+
+    host: str
+    jobs: list[JobEntry]
+
+
+# ---------------------------------------------------------------- data
+
+
+class Read(_OfDataset):
+    """Read rows of a dataset in ``[start, end)``. JSON gives up to 1,000 rows and a cursor, ``arrow`` a stream of
+    Arrow IPC chunks of any size. ``newest``: the last ``limit`` rows instead of the first."""
+
+    start: _Time | None = None
+    end: _Time | None = None
+    columns: list[_Name] | None = None
+    limit: Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)] | None = None
+    newest: bool = False
+    format: Literal["json", "arrow"] = "json"
+
+
+class ReadReply(_Reply):
+    """Rows in time order, an array of values each, in the order of ``columns``; ``more``: there are rows beyond."""
+
+    dataset: str
+    columns: list[str]
+    rows: list[list[Any]]
+    more: bool = False
+
+
+class InventoryList(_Request):
+    """List datasets; ``dataset`` may be a prefix, as ``binance.trades``."""
+
+    dataset: _Name | None = None
+
+
+class GapEntry(_Reply):
+    """A hole: ``[start, end)`` ns, why, and what became of it. ``end`` is null while it is still open."""
+
+    start: int
+    end: int | None
+    reason: str
+    state: Literal["missing", "repairing", "repaired", "unavailable"] = "missing"
+    run_id: str | None = None
+
+
+class DatasetEntry(_Reply):
+    """One stored dataset: times in ns, sizes in bytes. ``gaps``: the holes that are not repaired."""
+
+    dataset: str
+    host: str
+    rows: int
+    files: int
+    bytes: int
+    first_ts: int | None
+    last_ts: int | None
+    live: bool = False
+    gaps: list[GapEntry] = []
+
+
+class Inventory(_Reply):
+    """Every dataset of a host."""
+
+    host: str
+    data_path: str
+    datasets: list[DatasetEntry]
+
+
+class CapabilityEntry(_Reply):
+    """What one exchange offers of one data type, live or historical; spans as labels, ``recent`` in seconds."""
+
+    data_type: DataType
+    mode: Literal["live", "historical"]
+    spans: list[str] = []
+    depths: list[int] = []
+    recent: int | None = None
+    note: str = ""
+
+
+class Exchanges(_Reply):
+    """Capabilities by exchange."""
+
+    exchanges: dict[str, list[CapabilityEntry]]
+
+
+# ---------------------------------------------------------------- the daemon
+
+
+class HealthCheck(_Reply):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Health(_Reply):
+    """``ok`` when every check is; ``uptime`` in seconds, ``archiver_lag`` in messages not on disk yet."""
+
+    ok: bool
+    host: str
+    version: str
+    uptime: float
+    bus_url: str
+    data_path: str
+    archiver_lag: int
+    checks: list[HealthCheck]
+
+
+class TreeNode(_Reply):
+    """One actor of the supervision tree; ``uptime`` in seconds."""
+
+    id: str
+    type: str
+    status: str
+    restarts: int
+    mailbox: int
+    mailbox_size: int
+    uptime: float
+    children: list[TreeNode] = []
+
+
+class Tree(_Reply):
+    """A host's supervision tree."""
+
+    host: str
+    root: TreeNode
+
+
+class OperationEntry(_Reply):
+    """One operation: its subject, what it does, and the JSON schemas of request and reply."""
+
+    name: str
+    subject: str
+    description: str
+    request: dict[str, Any]
+    reply: dict[str, Any]
+
+
+class Operations(_Reply):
+    """Every operation of this daemon."""
+
+    host: str
+    version: str
+    operations: list[OperationEntry]
+
+
+# ---------------------------------------------------------------- events
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    at: int
+    host: str
+
+
+class RunStatus(_Event, tag="run.status"):
+    """A run changed its state."""
+
+    run: Run
+
+
+class RunProgress(_Event, tag="run.progress"):
+    """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown)."""
+
+    run_id: str
+    dataset: str
+    position: int
+    start: int
+    end: int
+    fraction: float
+    rows: int
+    rate: float
+    left: float | None = None
+
+
+class RunLog(_Event, tag="run.log"):
+    """A line that a run has to say."""
+
+    run_id: str
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+
+
+class StreamChanged(_Event, tag="stream.status"):
+    """A stream changed its state."""
+
+    dataset: str
+    state: str
+    reason: str | None = None
+
+
+class StreamGap(_Event, tag="stream.gap"):
+    """A hole in a stream: nothing of ``[start, end)`` (ns) is certain to be there. ``run_id`` repairs it, if one does."""
+
+    dataset: str
+    start: int
+    end: int
+    reason: str
+    run_id: str | None = None
+
+
+class StreamSample(_Event, tag="stream.sample"):
+    """A frame that could not be parsed: the error, the start of its bytes, and how many there were so far."""
+
+    dataset: str
+    error: str
+    sample: str
+    count: int
+
+
+class ActorChanged(_Event, tag="actor"):
+    """An actor was started, exited, restarted, was set aside or could not be stopped."""
+
+    path: str
+    change: Literal["started", "exited", "restarted", "gave_up", "unkillable"]
+    reason: str | None = None
+    restarts: int = 0
+
+
+Event = RunStatus | RunProgress | RunLog | StreamChanged | StreamGap | StreamSample | ActorChanged

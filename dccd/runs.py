@@ -1,0 +1,74 @@
+"""Runs: what is remembered of each backfill.
+
+Requests and jobs flow in, a :class:`Run` record flows out: it lives in the KV bucket ``dccd_runs`` under
+:func:`dccd.subjects.run_key`, and is all that another host needs to resume the run. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dccd.symbols import Dataset, job_name
+
+__all__ = ["ACTIVE", "RunState", "Run", "Trigger", "new_run_id", "run_time"]
+
+RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Trigger = Literal["request", "job", "gap", "command"]
+
+ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
+"""States from which a run goes on: after a crash a run is ``interrupted`` until a host resumes it."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a backfill. Times are ns UTC; the range is ``[start, end)``, all before ``position`` is stored."""
+
+    run_id: str
+    operation: str = "backfill"
+    dataset: str
+    state: RunState
+    trigger: Trigger = "request"
+    reason: str | None = None
+    host: str
+    created: int
+    started: int | None = None
+    finished: int | None = None
+    updated: int
+    start: int
+    end: int
+    position: int
+    rows: int = 0
+    resumed: int = 0
+    warning: str | None = None
+    error: str | None = None
+
+    @property
+    def job(self) -> str:
+        """``backfill.binance.ohlc.BTC-USDT.1m``."""
+        return job_name(self.operation, Dataset.parse(self.dataset))
+
+    @property
+    def fraction(self) -> float:
+        """How much of the asked time is covered, 0 to 1."""
+        return 1.0 if self.end <= self.start else (self.position - self.start) / (self.end - self.start)
+
+
+
+def new_run_id(now: int, random: int) -> str:
+    """Return a UUIDv7 (RFC 9562) from the time *now* in ns and 74 bits of *random*.
+
+    The first 48 bits are the time in ms, so that ids sort by creation.
+    """
+    value = (now // 1_000_000 & (1 << 48) - 1) << 80
+    value |= 7 << 76 | (random >> 62 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    text = f"{value:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def run_time(run_id: str) -> int | None:
+    """Return when *run_id* was made, in ns, or None when it is no UUIDv7."""
+    text = run_id.replace("-", "")
+    if len(text) != 32 or text[12] != "7" or not set(text) <= set("0123456789abcdef"):
+        return None
+    return int(text[:12], 16) * 1_000_000
