@@ -9,7 +9,10 @@
     ├── BusError               NATS is away or refuses
     │   ├── BusUnavailable     nobody answers at the URL
     │   ├── BusPortTaken       the embedded server's port is in use
-    │   └── BusRefused         credentials or permissions
+    │   ├── BusRefused         credentials or permissions
+    │   ├── PayloadTooLarge    more bytes than the server takes in one message
+    │   ├── Conflict           a KV entry was changed by somebody else meanwhile
+    │   └── StreamReplaced     a stream is not the one that was being read any more
     ├── ExchangeError          an exchange's answer (exchange, message in its own words)
     │   ├── ParseError         bytes that are not what the exchange documents
     │   ├── NoCapability       this exchange can't do that; says what it can
@@ -37,6 +40,7 @@ __all__ = [
     "BusRefused",
     "BusUnavailable",
     "ConfigError",
+    "Conflict",
     "CorruptFile",
     "DccdError",
     "ExchangeDown",
@@ -44,11 +48,13 @@ __all__ = [
     "IdentityError",
     "NoCapability",
     "ParseError",
+    "PayloadTooLarge",
     "RateLimited",
     "RequestError",
     "StoreError",
     "StoreFull",
     "StoreLocked",
+    "StreamReplaced",
     "SubscriptionRefused",
 ]
 
@@ -124,6 +130,34 @@ class BusPortTaken(BusError):
 
 class BusRefused(BusError):
     """Raised when the server refuses our credentials or a permission is missing."""
+
+
+class PayloadTooLarge(BusError, ValueError):
+    """Raised when a message is larger than the server takes: split it before. Sizes in bytes."""
+
+    size: int
+    limit: int
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(f"a message of {size:,} bytes is larger than the {limit:,} that the bus takes; split it")
+
+
+class Conflict(BusError):
+    """Raised when a KV entry isn't at the revision that an update or a create expected."""
+
+    key: str
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(f"{key}: {message}")
+
+
+class StreamReplaced(BusError):
+    """Raised when a stream or its consumer was deleted or made anew while it was being read.
+
+    Sequence numbers of before mean nothing any more: open a reader again and take its epoch.
+    """
 
 
 class ExchangeError(DccdError):
