@@ -124,7 +124,7 @@ class BusPortTaken(BusError):
         self.port = port
         super().__init__(
             f"port {port} is taken by another process. If a NATS server or another dccd runs there, set "
-            f"bus.url: nats://127.0.0.1:{port} to join it; else set bus.port to another port, or 0 for a free one"
+            f"bus.url: nats://127.0.0.1:{port} to join it; else set bus.port to another, or 0 for a free one"
         )
 
 
@@ -140,7 +140,7 @@ class PayloadTooLarge(BusError, ValueError):
 
     def __init__(self, size: int, limit: int) -> None:
         self.size, self.limit = size, limit
-        super().__init__(f"a message of {size:,} bytes is larger than the {limit:,} that the bus takes; split it")
+        super().__init__(f"{size:,} bytes in one message, where the bus takes {limit:,}: split it")
 
 
 class Conflict(BusError):
