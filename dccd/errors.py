@@ -20,6 +20,7 @@
     │   ├── RateLimited        429/418, with the time to wait
     │   ├── ExchangeDown       5xx, time-outs, connection errors: try again later
     │   └── BadSymbol          the exchange does not list it
+    ├── SocketClosed           a WebSocket ended, or never opened: code, reason
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
         ├── StoreFull          no space left
@@ -51,6 +52,7 @@ __all__ = [
     "PayloadTooLarge",
     "RateLimited",
     "RequestError",
+    "SocketClosed",
     "StoreError",
     "StoreFull",
     "StoreLocked",
@@ -216,6 +218,22 @@ class ExchangeDown(ExchangeError):
 
 class BadSymbol(ExchangeError):
     """Raised when an exchange doesn't list a symbol."""
+
+
+class SocketClosed(DccdError):
+    """Raised when a WebSocket has ended, cleanly or not, or could not be opened.
+
+    ``code`` is the close code (RFC 6455, 7.4; 1006 when no close frame came), or the HTTP status when the
+    server refused the handshake, with ``retry_after`` in seconds if it said.
+    """
+
+    code: int
+    reason: str
+    retry_after: float | None
+
+    def __init__(self, code: int, reason: str, retry_after: float | None = None) -> None:
+        self.code, self.reason, self.retry_after = code, reason, retry_after
+        super().__init__(f"{reason} ({code})" if reason else f"closed ({code})")
 
 
 class StoreError(DccdError):
