@@ -91,7 +91,10 @@ class _OfDataset(_Request):
             for field, value in parts.items():
                 if value is None:
                     raise RequestError(
-                        400, "malformed", f"{field} is missing: give exchange, symbol, data_type and, for ohlc, span", field
+                        400,
+                        "malformed",
+                        f"{field} is missing: give exchange, symbol, data_type and, for ohlc, span",
+                        field,
                     )
             return Dataset.make(self.exchange or "", self.data_type or "", self.symbol or "", self.span)
         except IdentityError as exc:

@@ -32,7 +32,12 @@ OPERATIONS: dict[str, Operation] = {
         Operation("health", m.Empty, m.Health, "Whether the daemon does what it should, and what it doesn't"),
         Operation("tree", m.Empty, m.Tree, "The supervision tree with restarts and mailboxes"),
         Operation("inventory", m.InventoryList, m.Inventory, "Stored datasets: rows, files, bytes, times, holes"),
-        Operation("backfill.start", m.BackfillStart, m.BackfillStarted, "Fetch history; answers at once with a run_id"),
+        Operation(
+            "backfill.start",
+            m.BackfillStart,
+            m.BackfillStarted,
+            "Fetch history; answers at once with a run_id",
+        ),
         Operation("backfill.status", m.BackfillStatus, Run, "How far a backfill is"),
         Operation("backfill.cancel", m.BackfillCancel, Run, "Stop a backfill; what it stored is kept"),
         Operation("runs.list", m.RunsList, m.Runs, "Runs, newest first"),

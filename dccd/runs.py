@@ -12,7 +12,7 @@ import msgspec
 
 from dccd.symbols import Dataset, job_name
 
-__all__ = ["ACTIVE", "RunState", "Run", "Trigger", "new_run_id", "run_time"]
+__all__ = ["ACTIVE", "Run", "RunState", "Trigger", "new_run_id", "run_time"]
 
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Trigger = Literal["request", "job", "gap", "command"]
@@ -22,7 +22,11 @@ ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a backfill. Times are ns UTC; the range is ``[start, end)``, all before ``position`` is stored."""
+    """One run of a backfill. Times are ns UTC; the range is ``[start, end)``, all before ``position`` is stored.
+
+    ``asked`` is the start and end as they were asked for (``("last", None)``): the same question while a run is
+    active is answered with that run.
+    """
 
     run_id: str
     operation: str = "backfill"
@@ -35,6 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started: int | None = None
     finished: int | None = None
     updated: int
+    asked: tuple[str, str | None] = ("last", None)
     start: int
     end: int
     position: int
@@ -52,7 +57,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def fraction(self) -> float:
         """How much of the asked time is covered, 0 to 1."""
         return 1.0 if self.end <= self.start else (self.position - self.start) / (self.end - self.start)
-
 
 
 def new_run_id(now: int, random: int) -> str:

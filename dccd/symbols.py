@@ -59,9 +59,7 @@ class DataType(StrEnum):
         try:
             return cls(text)
         except ValueError:
-            raise IdentityError(
-                "data_type", f"{text!r} is no data type; there are {', '.join(cls)}"
-            ) from None
+            raise IdentityError("data_type", f"{text!r} is no data type; there are {', '.join(cls)}") from None
 
 
 class Symbol(msgspec.Struct, frozen=True, order=True):
@@ -85,9 +83,7 @@ class Symbol(msgspec.Struct, frozen=True, order=True):
         base, _, quote = body.replace("/", "-").partition("-")
         base, quote = _ALIASES.get(base, base), _ALIASES.get(quote, quote)
         contract = contract.lower()
-        if not (_ASSET.fullmatch(base) and _ASSET.fullmatch(quote)) or (
-            contract and contract not in _CONTRACTS
-        ):
+        if not (_ASSET.fullmatch(base) and _ASSET.fullmatch(quote)) or (contract and contract not in _CONTRACTS):
             raise IdentityError(
                 "symbol",
                 f"{text[:60]!r} is no symbol; write BASE/QUOTE, as BTC/USDT, or a contract, "
@@ -117,9 +113,7 @@ def parse_span(value: str | int) -> int:
     match = None if isinstance(value, bool) else _LABEL.fullmatch(str(value).strip())
     seconds = int(match[1]) * _UNITS[match[2] or "s"] if match else 0
     if not 0 < seconds <= _MAX_SPAN:
-        raise IdentityError(
-            "span", f"{str(value)[:40]!r} is no span; write seconds or a label, as 60, 1m, 1h, 1d"
-        )
+        raise IdentityError("span", f"{str(value)[:40]!r} is no span; write seconds or a label, as 60, 1m, 1h, 1d")
     return seconds
 
 
@@ -157,7 +151,8 @@ class Dataset(msgspec.Struct, frozen=True, order=True):
         parts = name.replace("/", ".").split(".")
         if not 3 <= len(parts) <= 4:
             raise IdentityError(
-                "dataset", f"{name[:80]!r} is no dataset; write exchange.data_type.SYMBOL[.span], as binance.ohlc.BTC-USDT.1m"
+                "dataset",
+                f"{name[:80]!r} is no dataset; write exchange.data_type.SYMBOL[.span], as binance.ohlc.BTC-USDT.1m",
             )
         return cls.make(*parts)
 

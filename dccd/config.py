@@ -1,0 +1,421 @@
+"""The configuration file as typed structs.
+
+YAML flows in, a checked :class:`Config` flows out; an error names the field's path, what was found and what is
+allowed. Found at ``--config``, ``DCCD_CONFIG``, ``./config.yml``, then ``$XDG_CONFIG_HOME/dccd/config.yml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
+
+import msgspec
+import yaml
+from cronsim import CronSim, CronSimError
+from msgspec import Meta
+
+from dccd.errors import ConfigError, IdentityError, NoCapability
+from dccd.exchanges.base import StreamOptions
+from dccd.exchanges.registry import get as get_exchange
+from dccd.symbols import Dataset, DataType, parse_time
+
+__all__ = [
+    "Alerts",
+    "BusConfig",
+    "Config",
+    "ExchangeConfig",
+    "Job",
+    "Settings",
+    "StorageConfig",
+    "find",
+    "load",
+    "parse",
+    "parse_duration",
+]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?")
+_BYTES = {
+    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+
+Duration = str | int | float
+"""Seconds, or text with a unit: ``500ms 30s 5m 1h 7d``."""
+Size = str | int
+"""Bytes, or text with a unit: ``64MiB 10GiB``."""
+
+
+def parse_duration(value: Duration) -> float:
+    """Return seconds. Raises ValueError that says what is allowed."""
+    match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError("seconds, or a number with a unit: 500ms, 30s, 5m, 1h, 7d")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def parse_size(value: Size) -> int:
+    """Return bytes. Raises ValueError that says what is allowed."""
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError("bytes, or a number with a unit: 64MiB, 10GiB")
+    return int(float(match[1]) * _BYTES[match[2] or "B"])
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Settings(_Section):
+    """``settings``: where data goes, who this host is, how it logs."""
+
+    data_path: str = "data"
+    timezone: str = "UTC"
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+
+    @property
+    def host_id(self) -> str:
+        """This host's name as a subject token: as configured, else the machine's."""
+        return self.host or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "host"
+
+
+class BusConfig(_Section):
+    """``bus``: a server to join, or the embedded one.
+
+    ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` the events.
+    ``window`` is how many messages a host may have unacknowledged, ``buffer`` how many bytes it keeps while the bus is away.
+    """
+
+    url: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 4222
+    user: str | None = None
+    password: str | None = None
+    credentials: str | None = None
+    ticks_max_age: Duration = "2d"
+    ticks_max_bytes: Size = "10GiB"
+    events_max_age: Duration = "7d"
+    window: Annotated[int, Meta(ge=1, le=4096)] = 64
+    buffer: Size = "64MiB"
+
+
+class ExchangeConfig(_Section):
+    """``exchanges.<id>``: other base URLs (scheme, host and port; the exchange's own paths stay), and limits.
+
+    ``concurrency``: how many pages of one backfill are asked for at once.
+    """
+
+    rest_url: str | None = None
+    ws_url: str | None = None
+    rate_limit: bool = True
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
+
+
+class StorageConfig(_Section):
+    """``storage``: how often new rows are flushed to segments, and when segments are folded into the base."""
+
+    flush_interval: Duration = "2s"
+    flush_rows: Annotated[int, Meta(ge=100, le=5_000_000)] = 50_000
+    fold_interval: Duration = "1m"
+
+
+class Alerts(_Section):
+    """``alerts``: what makes ``dccd.health`` say no, with a warning in the log.
+
+    ``archiver_lag``: the oldest record that isn't on disk; ``stream_silence``: no record for so long (0: off);
+    ``free_space``: what must be left under ``data_path``.
+    """
+
+    archiver_lag: Duration = "1m"
+    stream_silence: Duration = 0
+    free_space: Size = "1GiB"
+
+
+class Job(_Section):
+    """One entry of ``jobs``: an operation on one data type of some pairs of an exchange."""
+
+    exchange: str
+    pairs: Annotated[list[str], Meta(min_length=1)]
+    data_type: Literal["ohlc", "trades", "orderbook", "funding", "open_interest"]
+    operation: Literal["stream", "backfill"] = "stream"
+    span: str | int | None = None
+    trigger_kind: Literal["once", "interval", "cron", "supervised", "manual"] | None = None
+    every: Duration | None = None
+    cron: str | None = None
+    start: str | int | None = None
+    depth: Annotated[int, Meta(ge=1, le=5000)] | None = None
+    snapshot_interval: Duration | None = None
+    book: Literal["deltas", "snapshots"] | None = None
+    restart: Literal["permanent", "transient", "temporary"] | None = None
+
+    @property
+    def trigger(self) -> str:
+        """``trigger_kind``, or its default: streams are supervised, backfills run once at the start."""
+        return self.trigger_kind or ("supervised" if self.operation == "stream" else "once")
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """One dataset a pair."""
+        return [Dataset.make(self.exchange, self.data_type, pair, self.span) for pair in self.pairs]
+
+    @property
+    def options(self) -> StreamOptions:
+        """What the stream of an order book is asked for."""
+        interval = 60.0 if self.snapshot_interval is None else parse_duration(self.snapshot_interval)
+        return StreamOptions(depth=self.depth, snapshot_interval=interval, book=self.book or "deltas")
+
+
+class Config(_Section):
+    """The whole file."""
+
+    settings: Settings = Settings()
+    bus: BusConfig = BusConfig()
+    exchanges: dict[str, ExchangeConfig] = {}
+    storage: StorageConfig = StorageConfig()
+    alerts: Alerts = Alerts()
+    jobs: list[Job] = []
+
+    @property
+    def data_path(self) -> Path:
+        """``settings.data_path``, absolute."""
+        return Path(self.settings.data_path).expanduser().absolute()
+
+
+def find(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the configuration file to use, or None when there is none. Raises ConfigError when a named one is missing."""
+    for source, name in (("--config", given), ("DCCD_CONFIG", environ.get("DCCD_CONFIG"))):
+        if name:
+            path = Path(name).expanduser()
+            if not path.is_file():
+                raise ConfigError(source, f"{path}, which is no file", "the path of a configuration file")
+            return path
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config")
+    return next((p for p in (Path("config.yml"), home / "dccd" / "config.yml") if p.is_file()), None)
+
+
+def load(path: Path | None) -> Config:
+    """Return the configuration in *path*, or the defaults for None. Raises ConfigError (the first thing that is wrong)."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(str(path), str(exc), "a readable UTF-8 file") from exc
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = "config") -> Config:
+    """Return the configuration in *text*. Raises ConfigError; *name* is what the error calls the file."""
+    try:
+        raw = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise ConfigError(where, getattr(exc, "problem", None) or str(exc), "YAML") from exc
+    raw = {} if raw is None else raw
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as exc:
+        raise _explain(str(exc), raw) from exc
+    _check(config)
+    return config
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key given twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]  # yaml's stubs
+            if isinstance(key, (str, int)) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
+            if isinstance(key, (str, int)):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# A date without quotes (start: 2024-01-01) stays text: our own reader of times says what is wrong with it.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+# ---------------------------------------------------------------- checks beyond types
+
+
+def _check(config: Config) -> None:
+    """Raise ConfigError for values that have the right type and are impossible all the same."""
+    try:
+        ZoneInfo(config.settings.timezone)
+    except (OSError, ValueError, KeyError) as exc:
+        raise ConfigError(
+            "settings.timezone", repr(config.settings.timezone), "an IANA time zone, as UTC or Europe/Paris"
+        ) from exc
+    for section, field, read in (
+        ("bus", "ticks_max_age", parse_duration), ("bus", "events_max_age", parse_duration),
+        ("bus", "ticks_max_bytes", parse_size), ("bus", "buffer", parse_size),
+        ("storage", "flush_interval", parse_duration), ("storage", "fold_interval", parse_duration),
+        ("alerts", "archiver_lag", parse_duration), ("alerts", "stream_silence", parse_duration),
+        ("alerts", "free_space", parse_size),
+    ):  # fmt: skip
+        _read(f"{section}.{field}", getattr(getattr(config, section), field), read)
+    if config.bus.url is not None and not re.match(r"(nats|tls|ws|wss)://", config.bus.url):
+        raise ConfigError("bus.url", repr(config.bus.url), "a NATS URL, as nats://host:4222")
+    for exchange, settings in config.exchanges.items():
+        for field, schemes in (("rest_url", ("http", "https")), ("ws_url", ("ws", "wss"))):
+            url = getattr(settings, field)
+            if url is not None and not re.fullmatch(rf"({'|'.join(schemes)})://[^/\s]+/?", url):
+                raise ConfigError(
+                    f"exchanges.{exchange}.{field}",
+                    repr(url),
+                    f"scheme, host and port, as {schemes[0]}://127.0.0.1:8080",
+                )
+    seen: dict[str, str] = {}
+    for index, job in enumerate(config.jobs):
+        _check_job(job, f"jobs[{index}]")
+        for dataset in job.datasets:
+            name = f"{job.operation}.{dataset}"
+            if name in seen:
+                raise ConfigError(f"jobs[{index}].pairs", f"{name}, which {seen[name]} has too", "each job once")
+            seen[name] = f"jobs[{index}]"
+
+
+def _check_job(job: Job, path: str) -> None:
+    for pair in job.pairs:
+        try:
+            dataset = Dataset.make(job.exchange, job.data_type, pair, job.span)
+            get_exchange(job.exchange).check(dataset, job.operation == "stream")
+        except IdentityError as exc:
+            field = {"symbol": "pairs"}.get(exc.field, exc.field)
+            raise ConfigError(f"{path}.{field}", repr(getattr(job, field, pair)), str(exc)) from exc
+        except NoCapability as exc:
+            field = exc.field or "data_type"
+            field = {"symbol": "pairs"}.get(field, field)
+            raise ConfigError(f"{path}.{field}", repr(getattr(job, field, None)), str(exc)) from exc
+    allowed = ("supervised", "manual") if job.operation == "stream" else ("once", "interval", "cron", "manual")
+    if job.trigger not in allowed:
+        raise ConfigError(f"{path}.trigger_kind", job.trigger, f"{', '.join(allowed)} for a {job.operation}")
+    for field, kind in (("every", "interval"), ("cron", "cron")):
+        value = getattr(job, field)
+        if (value is not None) != (job.trigger == kind):
+            found = "nothing" if value is None else repr(value)
+            rule = f"given with trigger_kind: {kind}" + (", as 1h" if kind == "interval" else ", as '5 * * * *'")
+            raise ConfigError(f"{path}.{field}", found, f"{rule}, and only then")
+    if job.every is not None and _read(f"{path}.every", job.every, parse_duration) < 1:
+        raise ConfigError(f"{path}.every", repr(job.every), "at least 1s")
+    if job.cron is not None:
+        try:
+            next(CronSim(job.cron, datetime(2024, 1, 1)))
+        except (CronSimError, StopIteration) as exc:
+            raise ConfigError(f"{path}.cron", repr(job.cron), f"five cron fields ({exc})") from exc
+    if job.start is not None and job.operation == "stream":
+        raise ConfigError(f"{path}.start", repr(job.start), "for backfills only: a stream starts now")
+    if job.start not in (None, "last", "origin"):
+        _read(f"{path}.start", job.start, lambda v: parse_time(v, "start"), "last, origin, ")
+    for field in ("depth", "snapshot_interval", "book"):
+        if getattr(job, field) is not None and job.data_type != DataType.ORDERBOOK:
+            raise ConfigError(f"{path}.{field}", repr(getattr(job, field)), "for data_type: orderbook only")
+    if job.snapshot_interval is not None and not (
+        1 <= _read(f"{path}.snapshot_interval", job.snapshot_interval, parse_duration) <= 86_400
+    ):
+        raise ConfigError(f"{path}.snapshot_interval", repr(job.snapshot_interval), "between 1s and 1d")
+    if job.restart is not None and job.operation != "stream":
+        raise ConfigError(f"{path}.restart", job.restart, "for streams only: a backfill retries by itself")
+
+
+def _read(path: str, value: Any, read: Any, also: str = "") -> Any:
+    try:
+        return read(value)
+    except ValueError as exc:
+        raise ConfigError(path, repr(value), f"{also}{exc}") from exc
+
+
+# ---------------------------------------------------------------- msgspec's errors, in terms of the file
+
+
+def _explain(message: str, raw: Any) -> ConfigError:
+    """Turn msgspec's message into path, found and allowed."""
+    text, _, where = message.partition(" - at `")
+    path = _name_keys(where.rstrip("`").removeprefix("$").lstrip("."), raw)
+    unknown = re.search(r"unknown field `(.*)`", text)
+    missing = re.search(r"missing required field `(.*)`", text)
+    if unknown:
+        fields = _fields_at(path)
+        near = difflib.get_close_matches(unknown[1], fields, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return ConfigError(f"{path}.{unknown[1]}".lstrip("."), "an unknown field", ", ".join(fields) + hint)
+    if missing:
+        return ConfigError(f"{path}.{missing[1]}".lstrip("."), "nothing", "it must be given")
+    found = _value_at(path, raw)
+    allowed = re.sub(r"^Expected `?(.*?)`?(, got .*)?$", r"\1", text).replace("`", "")
+    if text.startswith("Invalid enum value"):
+        kind = _type_at(path)
+        allowed = ", ".join(str(v) for v in _literals(kind)) or text
+    return ConfigError(path or "the file", repr(found)[:80], allowed)
+
+
+def _name_keys(path: str, raw: Any) -> str:
+    """msgspec writes ``exchanges[...]`` for a mapping's value: find out which of them it was."""
+    head, dots, tail = path.partition("[...]")
+    if not dots:
+        return path
+    for key, value in _value_at(head, raw).items():
+        try:
+            msgspec.convert({key: value}, dict[str, _type_at(f"{head}.*")])  # type: ignore[misc]  # a type found at run time
+        except msgspec.ValidationError:
+            return f"{head}.{key}{tail}"
+    return head
+
+
+def _steps(path: str) -> list[str]:
+    return [s for s in re.split(r"\.|(?=\[)", path) if s]
+
+
+def _type_at(path: str) -> Any:
+    """The declared type of the field at *path* in the file."""
+    kind: Any = Config
+    for step in _steps(path):
+        if step.startswith("[") and get_origin(kind) in (list, dict):
+            kind = get_args(kind)[-1]
+        elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            by_name = {f.name: f.type for f in msgspec.structs.fields(kind)}
+            kind = by_name.get(step)
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        while get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+    return kind
+
+
+def _fields_at(path: str) -> list[str]:
+    kind = _type_at(path)
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return [f.name for f in msgspec.structs.fields(kind)] if is_struct else []
+
+
+def _literals(kind: Any) -> list[Any]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [value for arg in get_args(kind) for value in _literals(arg)]
+
+
+def _value_at(path: str, raw: Any) -> Any:
+    value = raw
+    for step in _steps(path):
+        try:
+            value = value[int(step[1:-1])] if re.fullmatch(r"\[\d+\]", step) else value[step]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return value

@@ -1,0 +1,127 @@
+"""The configuration file: what is accepted, and how errors read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dccd import config
+from dccd.errors import ConfigError
+from dccd.symbols import Dataset
+
+GOOD = """
+settings: {data_path: store, timezone: Europe/Paris, host: alpha}
+bus: {port: 0, ticks_max_bytes: 64MiB, buffer: 1MiB}
+exchanges:
+  binance: {rest_url: "http://127.0.0.1:1", ws_url: "ws://127.0.0.1:2", rate_limit: false}
+storage: {flush_interval: 500ms}
+jobs:
+  - {exchange: binance, pairs: [BTC/USDT, ETH/USDT], data_type: trades}
+  - {exchange: kraken, pairs: [XBT/USD], data_type: orderbook, depth: 100, snapshot_interval: 30s}
+  - {exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m, operation: backfill, trigger_kind: interval, every: 1h}
+  - {exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1h, operation: backfill, trigger_kind: cron, cron: "5 * * * *", start: 2024-01-01}
+"""
+
+
+def test_a_whole_file_becomes_typed_values() -> None:
+    """A file that uses every section is read into structs, a dataset a pair."""
+    made = config.parse(GOOD.replace("start: 2024-01-01", "start: '2024-01-01'"))
+    assert made.settings.host_id == "alpha"
+    assert made.exchanges["binance"].rest_url == "http://127.0.0.1:1"
+    assert made.jobs[0].datasets == [
+        Dataset.parse("binance.trades.BTC-USDT"),
+        Dataset.parse("binance.trades.ETH-USDT"),
+    ]
+    assert made.jobs[1].datasets[0].name == "kraken.orderbook.BTC-USD"
+    assert made.jobs[1].options.snapshot_interval == 30
+    assert [job.trigger for job in made.jobs] == ["supervised", "supervised", "interval", "cron"]
+
+
+def test_a_bare_date_is_a_start() -> None:
+    """YAML reads an unquoted 2024-01-01 as a date; it means the same as the text."""
+    assert config.parse(GOOD).jobs[3].start == "2024-01-01"
+
+
+def test_nothing_is_a_configuration() -> None:
+    """An empty file means all defaults."""
+    assert config.parse("") == config.Config()
+
+
+JOB = "{exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "found", "allowed"),
+    [
+        ("settings: {data_pth: x}", "settings.data_pth", "unknown", "did you mean data_path"),
+        ("setings: {}", "setings", "unknown", "did you mean settings"),
+        ("bus: {port: 70000}", "bus.port", "70000", "<= 65535"),
+        ("bus: {port: high}", "bus.port", "'high'", "int"),
+        ("bus: {url: 'http://x'}", "bus.url", "http://x", "NATS URL"),
+        ("bus: {buffer: lots}", "bus.buffer", "'lots'", "64MiB"),
+        ("exchanges: {kraken: {}, binance: {rest: x}}", "exchanges.binance.rest", "unknown", "rest_url"),
+        ("exchanges: {binance: {concurrency: 0}}", "exchanges.binance.concurrency", "0", ">= 1"),
+        ("exchanges: {binance: {ws_url: 'http://x'}}", "exchanges.binance.ws_url", "http://x", "ws://"),
+        ("settings: {timezone: Mars/Base}", "settings.timezone", "Mars/Base", "IANA"),
+        ("jobs: [{exchange: binance, pairs: [BTC/USDT]}]", "jobs[0].data_type", "nothing", "must be given"),
+        ("jobs: [{exchange: binance, pairs: [], data_type: trades}]", "jobs[0].pairs", "[]", "length >= 1"),
+        ("jobs: [{exchange: binance, pairs: [BTC], data_type: trades}]", "jobs[0].pairs", "BTC", "BASE/QUOTE"),
+        ("jobs: [{exchange: binance, pairs: [B/U], data_type: ticks}]", "jobs[0].data_type", "'ticks'", "trades"),
+        ("jobs: [{exchange: binance, pairs: [B/U], data_type: ohlc}]", "jobs[0].span", "None", "needs a span"),
+        ("jobs: [{exchange: nasdaq, pairs: [B/U], data_type: trades}]", "jobs[0].exchange", "nasdaq", "binance, kraken"),
+        (f"jobs: [{JOB}, depth: 10}}]", "jobs[0].depth", "10", "orderbook"),
+        (f"jobs: [{JOB}, trigger_kind: once}}]", "jobs[0].trigger_kind", "once", "supervised"),
+        (f"jobs: [{JOB}, operation: backfill, trigger_kind: interval}}]", "jobs[0].every", "nothing", "1h"),
+        (f"jobs: [{JOB}, operation: backfill, every: 1h}}]", "jobs[0].every", "1h", "interval"),
+        (
+            f"jobs: [{JOB}, operation: backfill, trigger_kind: cron, cron: never}}]",
+            "jobs[0].cron", "never", "five cron fields",
+        ),
+        (f"jobs: [{JOB}, operation: backfill, start: soon}}]", "jobs[0].start", "soon", "last, origin"),
+        (f"jobs: [{JOB}}}, {JOB}}}]", "jobs[1].pairs", "stream.binance.ohlc.BTC-USDT.1m", "once"),
+        ("a: 1\na: 2", "config:2:1", "twice", "YAML"),
+        ("jobs: [", "config:", "", "YAML"),
+        ("[1, 2]", "the file", "[1, 2]", "object"),
+    ],
+)  # fmt: skip
+def test_an_error_names_path_found_and_allowed(text: str, path: str, found: str, allowed: str) -> None:
+    """What is wrong is named by its path in the file, with what stands there and what may."""
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text)
+    assert caught.value.path.startswith(path)
+    assert found in caught.value.found
+    assert allowed in caught.value.allowed
+
+
+def test_it_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--config comes first, then DCCD_CONFIG, ./config.yml, the XDG folder, then nothing."""
+    monkeypatch.chdir(tmp_path)
+    environ = {"HOME": str(tmp_path / "home")}
+    assert config.find(None, environ) is None
+    xdg = tmp_path / "home" / ".config" / "dccd" / "config.yml"
+    xdg.parent.mkdir(parents=True)
+    xdg.touch()
+    assert config.find(None, environ) == xdg
+    (tmp_path / "config.yml").touch()
+    assert config.find(None, environ) == Path("config.yml")
+    named = tmp_path / "named.yml"
+    named.touch()
+    assert config.find(None, environ | {"DCCD_CONFIG": str(named)}) == named
+    assert config.find(xdg, environ | {"DCCD_CONFIG": str(named)}) == xdg
+    with pytest.raises(ConfigError, match="no file"):
+        config.find(tmp_path / "absent.yml", environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), (30, 30), ("1.5h", 5400), ("7d", 604800), ("90", 90), (0.25, 0.25)]
+)
+def test_durations(text: str | float, seconds: float) -> None:
+    """A duration is seconds, or a number with a unit."""
+    assert config.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "size"), [("64MiB", 64 << 20), (1024, 1024), ("1.5kB", 1500), ("10 GiB", 10 << 30)])
+def test_sizes(text: str | int, size: int) -> None:
+    """A size is bytes, or a number with a unit."""
+    assert config.parse_size(text) == size
