@@ -5,12 +5,14 @@ Pure: datasets and ids flow in, names flow out. See docs in each for who publish
 
 from __future__ import annotations
 
+from dccd.errors import IdentityError
 from dccd.symbols import Dataset
 
 __all__ = [
     "BUCKET_DATASETS",
     "BUCKET_JOBS",
     "BUCKET_RUNS",
+    "CONSUMER_ARCHIVER",
     "EVENTS",
     "MSG_ID",
     "SERVICE",
@@ -55,7 +57,10 @@ def ticks(dataset: Dataset) -> str:
 
 def dataset_of_ticks(subject: str) -> Dataset:
     """The dataset whose ticks travel on *subject*; raises IdentityError."""
-    return Dataset.parse(subject.removeprefix(f"{TICKS}."))
+    name = subject.removeprefix(f"{TICKS}.")
+    if name == subject:
+        raise IdentityError("subject", f"{subject[:80]!r} is no subject of ticks; those start with {TICKS}.")
+    return Dataset.parse(name)
 
 
 def request(operation: str) -> str:

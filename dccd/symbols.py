@@ -37,11 +37,12 @@ NS = 1_000_000_000
 _CONTRACTS = ("perp", "quarter", "next_quarter")
 _ALIASES = {"XBT": "BTC"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_ASSET = re.compile(r"[A-Z0-9]{1,20}")
+_SYMBOL = re.compile(rf"([A-Z0-9]{{1,20}})[/-]([A-Z0-9]{{1,20}})(?:[:_]({'|'.join(_CONTRACTS).upper()}))?")
 _EXCHANGE = re.compile(r"[a-z][a-z0-9]{1,31}")
-_LABEL = re.compile(r"(\d{1,9})([smhdw]?)")
+_LABEL = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _MAX_SPAN = 4 * 604800
-_FRACTION = re.compile(r"(\.\d+)")
+_DIGITS = re.compile(r"[0-9]{1,40}")
+_FRACTION = re.compile(r"(?<=[T ][0-9][0-9]:[0-9][0-9]:[0-9][0-9])[.,]([0-9]+)")
 
 
 class DataType(StrEnum):
@@ -79,17 +80,16 @@ class Symbol(msgspec.Struct, frozen=True, order=True):
 
         Raises IdentityError for anything else.
         """
-        body, _, contract = text.strip().upper().partition(":" if ":" in text else "_")
-        base, _, quote = body.replace("/", "-").partition("-")
-        base, quote = _ALIASES.get(base, base), _ALIASES.get(quote, quote)
-        contract = contract.lower()
-        if not (_ASSET.fullmatch(base) and _ASSET.fullmatch(quote)) or (contract and contract not in _CONTRACTS):
+        # ASCII before upper case: upper() makes FI of the one letter 'ﬁ'.
+        match = _SYMBOL.fullmatch(text.strip().upper()) if text.isascii() else None
+        if match is None:
             raise IdentityError(
                 "symbol",
                 f"{text[:60]!r} is no symbol; write BASE/QUOTE, as BTC/USDT, or a contract, "
                 f"as BTC/USDT:perp (:{', :'.join(_CONTRACTS)})",
             )
-        return cls(base, quote, contract)
+        base, quote, contract = match.groups("")
+        return cls(_ALIASES.get(base, base), _ALIASES.get(quote, quote), contract.lower())
 
     @property
     def token(self) -> str:
@@ -105,15 +105,25 @@ class Symbol(msgspec.Struct, frozen=True, order=True):
         return self.human
 
 
+def _shown(value: str | int) -> str:
+    """*value* for an error's text, cut short; Python refuses to print an int of more than 4,300 digits."""
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "this number"
+    return repr(value[:40] if isinstance(value, str) else value)
+
+
 def parse_span(value: str | int) -> int:
     """Return a bar's span in seconds from ``60``, ``"60"``, ``"1m"``, ``"4h"`` or ``"7777s"``.
 
     Raises IdentityError when it is none, or not between 1 second and 4 weeks.
     """
-    match = None if isinstance(value, bool) else _LABEL.fullmatch(str(value).strip())
-    seconds = int(match[1]) * _UNITS[match[2] or "s"] if match else 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    else:
+        match = _LABEL.fullmatch(str(value).strip())
+        seconds = int(match[1]) * _UNITS[match[2] or "s"] if match else 0
     if not 0 < seconds <= _MAX_SPAN:
-        raise IdentityError("span", f"{str(value)[:40]!r} is no span; write seconds or a label, as 60, 1m, 1h, 1d")
+        raise IdentityError("span", f"{_shown(value)} is no span; write seconds or a label, as 60, 1m, 1h, 1d")
     return seconds
 
 
@@ -179,18 +189,23 @@ def job_name(operation: str, dataset: Dataset) -> str:
 def parse_time(value: str | int, field: str = "time") -> int:
     """Return nanoseconds UTC from nanoseconds or an ISO 8601 date or time (UTC when it names no zone).
 
-    Raises IdentityError for anything else, or for a time before 2009 or after 2261 (int64 ns ends in 2262).
+    Raises IdentityError for anything else, or for a time before 2009 or from 2261 on (int64 ns ends in 2262).
     """
     if isinstance(value, bool):
         raise IdentityError(field, f"{value!r} is no time")
-    if isinstance(value, int) or value.isdecimal():
+    if isinstance(value, int):
+        ns = value
+    elif _DIGITS.fullmatch(value):
         ns = int(value)
     else:
+        # fromisoformat keeps microseconds at most; the seconds' fraction is read apart so that nanoseconds
+        # survive a round trip through text. Any other fraction (of an hour, of a UTC offset) is refused.
+        fraction = _FRACTION.search(value)
+        whole = _FRACTION.sub("", value, count=1)
         try:
-            # fromisoformat keeps microseconds at most; the fraction is read apart so that
-            # nanoseconds survive a round trip through text.
-            fraction = _FRACTION.search(value)
-            moment = datetime.fromisoformat(_FRACTION.sub("", value, count=1))
+            if "." in whole or "," in whole:
+                raise ValueError
+            moment = datetime.fromisoformat(whole)
         except ValueError:
             raise IdentityError(
                 field,
@@ -201,9 +216,9 @@ def parse_time(value: str | int, field: str = "time") -> int:
             moment = moment.replace(tzinfo=UTC)
         ns = int(moment.timestamp()) * NS
         if fraction:
-            ns += int(fraction[1][1:10].ljust(9, "0"))
+            ns += int(fraction[1][:9].ljust(9, "0"))
     if not 1_230_768_000 * NS <= ns < 9_183_110_400 * NS:
-        raise IdentityError(field, f"{str(value)[:40]} is not between 2009 and 2261; times are in nanoseconds")
+        raise IdentityError(field, f"{_shown(value)} is not between 2009 and 2261; times are in nanoseconds")
     return ns
 
 

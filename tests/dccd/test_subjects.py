@@ -1,0 +1,96 @@
+"""Subjects: every name on the bus is legal NATS, leads back to its dataset, and falls into its stream."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dccd import subjects
+from dccd.errors import IdentityError
+from dccd.symbols import Dataset, DataType, Symbol, job_name
+
+TOKENS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+"""No wildcard, no white space, no empty token: what a NATS subject may be made of, and a KV key, too."""
+
+assets = st.from_regex(r"[A-Z0-9]{1,20}", fullmatch=True).filter(lambda asset: asset != "XBT")
+symbols = st.builds(Symbol, assets, assets, st.sampled_from(["", "perp", "quarter", "next_quarter"]))
+exchanges = st.from_regex(r"[a-z][a-z0-9]{1,31}", fullmatch=True)
+datasets = st.one_of(
+    st.builds(Dataset, exchanges, st.just(DataType.OHLC), symbols, st.integers(1, 2419200)),
+    st.builds(Dataset, exchanges, st.sampled_from([t for t in DataType if t is not DataType.OHLC]), symbols),
+)
+
+
+@given(datasets)
+def test_a_tick_subject_leads_back_to_its_dataset(dataset: Dataset) -> None:
+    """Who gets a tick knows from its subject alone what it is of."""
+    subject = subjects.ticks(dataset)
+    assert subjects.dataset_of_ticks(subject) == dataset
+    assert subject.startswith("dccd.ticks.")
+
+
+@given(datasets)
+def test_every_name_is_made_of_legal_tokens(dataset: Dataset) -> None:
+    """No dataset yields a subject or key with a wildcard, a space or an empty token in it."""
+    names = [
+        subjects.ticks(dataset),
+        subjects.stream_event(dataset, "gap"),
+        subjects.run_key("01JD0000000000000000000000", job_name("backfill", dataset)),
+    ]
+    assert [name for name in names if not TOKENS.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (subjects.ticks(Dataset.parse("binance.trades.BTC-USDT")), "dccd.ticks.binance.trades.BTC-USDT"),
+        (subjects.ticks(Dataset.parse("binance.ohlc.BTC-USDT.3600")), "dccd.ticks.binance.ohlc.BTC-USDT.1h"),
+        (subjects.request("backfill.start"), "dccd.backfill.start"),
+        (subjects.host_request("tokyo-1", "backfill.start"), "dccd.host.tokyo-1.backfill.start"),
+        (subjects.run_event("01JD", "progress"), "dccd.events.run.01JD.progress"),
+        (
+            subjects.stream_event(Dataset.parse("kraken.orderbook.BTC-USD"), "gap"),
+            "dccd.events.stream.kraken.orderbook.BTC-USD.gap",
+        ),
+        (subjects.actor_event("restarted"), "dccd.events.actor.restarted"),
+        (
+            subjects.run_key("01JD", "backfill.binance.ohlc.BTC-USDT.1m"),
+            "01JD.backfill.binance.ohlc.BTC-USDT.1m",
+        ),
+    ],
+)
+def test_the_documented_names(name: str, expected: str) -> None:
+    """These are the names that scripts outside of this project are written against."""
+    assert name == expected
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "binance.trades.BTC-USDT",
+        "dccd.ticks",
+        "dccd.ticks.",
+        "dccd.ticks.binance.trades",
+        "dccd.ticks.binance.trades.>",
+        "dccd.events.stream.binance.trades.BTC-USDT.gap",
+        "dccd.ticksbinance.trades.BTC-USDT",
+    ],
+)
+def test_another_subject_is_no_tick_subject(subject: str) -> None:
+    """A message that strayed in from elsewhere is refused, not stored under a guessed dataset."""
+    with pytest.raises(IdentityError):
+        subjects.dataset_of_ticks(subject)
+
+
+def test_public_names_are_listed() -> None:
+    """Everything that this module spells is in __all__: no name on the bus is private to it."""
+    spelt = {name for name, value in vars(subjects).items() if isinstance(value, str) and name.isupper()}
+    made = {
+        name
+        for name, value in vars(subjects).items()
+        if callable(value) and getattr(value, "__module__", "") == subjects.__name__
+    }
+    assert spelt | made == set(subjects.__all__)
