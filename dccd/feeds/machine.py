@@ -1,0 +1,313 @@
+"""What a live session makes of what happens to it, without I/O and without a clock.
+
+Frames, bodies of REST snapshots, the time and losses flow in; items for the consumer and actions for
+:mod:`dccd.feeds.session` flow out, in the order in which they are to be done. One machine outlives its connections:
+it holds the open hole and the number of attempts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from dccd.errors import ParseError, SubscriptionRefused
+from dccd.exchanges.base import Broken, PageRequest, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
+from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
+from dccd.feeds.timing import Backoff
+from dccd.records import Record
+from dccd.symbols import Dataset, DataType
+
+__all__ = ["Action", "Drop", "Fetch", "Machine", "Ping", "Probe", "Send", "SessionSettings"]
+
+
+class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How patient a session is; seconds."""
+
+    confirm_timeout: float = 10.0
+    """For the exchange to confirm a subscription."""
+    ping_after: float = 20.0
+    """Without a byte, before a ping is sent; as long again without a byte, and the connection is dead."""
+    silence: float = 300.0
+    """Without a record, before the subscription counts as silent (reported, and REST asked); doubles each time."""
+    unparsed_every: float = 30.0
+    """Between two Unparsed items."""
+    max_breaks: int = 5
+    """Breaks within ``break_period`` before the connection is given up, and its backoff no longer reset by data."""
+    break_period: float = 60.0
+    backoff: Backoff = Backoff()
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send these frames."""
+
+    frames: list[str]
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """Perform this REST request and hand its body to :meth:`Machine.snapshot`; it replaces one still under way."""
+
+    request: PageRequest
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Ask REST whether there are records of ``[since, until)`` ns, and tell :meth:`Machine.probed`."""
+
+    since: int
+    until: int
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """Send a ping."""
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Close the connection, then call :meth:`Machine.lost` with this reason; nothing follows it."""
+
+    reason: str
+
+
+Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
+
+# A timer called later than this means that we stood still, not the exchange.
+_STALL = 5.0
+# The newest records may still be on their way, and clocks differ: a probe leaves them out.
+_PROBE_MARGIN = 10_000_000_000
+
+
+class Machine:
+    """The decisions of one session. ``now`` is monotonic seconds, ``wall`` ns UTC, everywhere.
+
+    *chance* gives random numbers in [0, 1). *since*: a hole is open from there, as after a restart.
+    """
+
+    def __init__(
+        self, dataset: Dataset, settings: SessionSettings, chance: Callable[[], float], since: int | None = None
+    ) -> None:
+        self._dataset = dataset
+        self._settings = settings
+        self._chance = chance
+        self._is_book = dataset.data_type is DataType.ORDERBOOK
+        self._protocol: StreamProtocol | None = None
+        self.live = False
+        self.attempt = 0
+        self.last_ts: int | None = None
+        self._ahead = 0  # by how much the exchange's clock is ahead of ours, at least (ns)
+        self._live_at: int | None = None  # when it first became live, for want of a record
+        self._hole: tuple[int, str] | None = None if since is None else (since, "the collector was not running")
+        self._breaks: deque[float] = deque(maxlen=settings.max_breaks + 1)
+        self._confirm_by: float | None = None
+        self._last_frame = self._last_data = self._last_timer = 0.0
+        self._pinged = False
+        self._silence = settings.silence
+        self._bad: tuple[str, bytes] | None = None
+        self._bad_count = 0
+        self._bad_told = float("-inf")
+        self.counts = dict.fromkeys(("connects", "losses", "frames", "records", "unparsed", "breaks", "holes"), 0)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters since the start, and the state."""
+        return {**self.counts, "live": self.live, "attempt": self.attempt, "last_ts": self.last_ts}
+
+    # ------------------------------------------------------------ what happens
+
+    def connected(self, protocol: StreamProtocol, now: float, wall: int) -> list[Action]:
+        """A socket is open; *protocol* is new."""
+        self._protocol = protocol
+        self.live = False
+        self._last_frame = self._last_data = self._last_timer = now
+        self._pinged = False
+        self._silence = self._settings.silence
+        self._confirm_by = now + self._settings.confirm_timeout
+        self.counts["connects"] += 1
+        return [Connected(wall), Send(protocol.subscribe())]
+
+    def received(self, reads: list[tuple[int, list[bytes]]], now: float, wall: int) -> list[Action]:
+        """Frames came. Raises SubscriptionRefused."""
+        assert self._protocol is not None
+        receive = self._protocol.receive
+        done: list[Action] = []
+        out: list[Record] = []
+        first = reads[0][0]
+        self._last_frame = now
+        for recv_ts, frames in reads:
+            self.counts["frames"] += len(frames)
+            for frame in frames:
+                try:
+                    signal = receive(frame, recv_ts, out)
+                except ParseError as exc:
+                    self._unparsed(str(exc), frame)
+                    continue
+                if signal is not None:
+                    self._batch(out, first, now, done)
+                    out = []
+                    first = recv_ts
+                    self._signal(signal, now, wall, done)
+                    if done and isinstance(done[-1], Drop):
+                        return done
+        self._batch(out, first, now, done)
+        self._tell_unparsed(now, done)
+        return done
+
+    def snapshot(self, body: bytes, now: float, wall: int) -> list[Action]:
+        """The REST snapshot asked for has come."""
+        assert self._protocol is not None
+        done: list[Action] = []
+        out: list[Record] = []
+        try:
+            signal = self._protocol.snapshot(body, wall, out)
+        except ParseError as exc:
+            self._unparsed(str(exc), body)
+            self._tell_unparsed(now, done)
+            done.append(Drop(f"the REST snapshot can't be used: {exc}"))
+            return done
+        self._batch(out, wall, now, done)
+        if signal is not None:
+            self._signal(signal, now, wall, done)
+        return done
+
+    def probed(self, found: bool) -> list[Action]:
+        """REST was asked whether the exchange has what the subscription doesn't send."""
+        return [Drop("the subscription is silent, but the exchange has new records")] if found and self.live else []
+
+    def timer(self, now: float, wall: int, last_read: float) -> list[Action]:
+        """About a second has gone by. *last_read*: when the socket last gave a byte of any kind."""
+        assert self._protocol is not None
+        done: list[Action] = []
+        stall, self._last_timer = now - self._last_timer, now
+        self._tell_unparsed(now, done)
+        if stall > _STALL:
+            # The consumer or the machine stood still. What has come meanwhile is perhaps not read yet.
+            self._last_frame = max(self._last_frame, now)
+            self._confirm_by = None if self._confirm_by is None else self._confirm_by + stall
+            return done
+        heartbeat, settings = self._protocol.heartbeat, self._settings
+        if now - self._last_frame > heartbeat:
+            done.append(Drop(f"no frame for {heartbeat:g} s"))
+            return done
+        if self._confirm_by is not None and now > self._confirm_by:
+            done.append(Drop(f"no confirmation of the subscription within {settings.confirm_timeout:g} s"))
+            return done
+        idle = now - max(last_read, self._last_frame)
+        if idle < settings.ping_after:
+            self._pinged = False
+        elif idle > 2 * settings.ping_after:
+            done.append(Drop(f"no answer to a ping for {settings.ping_after:g} s"))
+            return done
+        elif not self._pinged:
+            self._pinged = True
+            done.append(Ping())
+        out: list[Record] = []
+        signal = self._protocol.tick(wall, out)
+        if out:
+            self.counts["records"] += len(out)
+            done.append(Batch(out, wall))
+        if signal is not None:
+            self._signal(signal, now, wall, done)
+        if self.live and now - self._last_data > self._silence:
+            self._silence *= 2
+            since = self._known_until(wall)
+            done.append(Silent(wall, since))
+            if self._dataset.data_type is DataType.TRADES and since + 1 < wall - _PROBE_MARGIN:
+                done.append(Probe(since + 1, wall - _PROBE_MARGIN))
+        return done
+
+    def lost(self, reason: str, wall: int, retry_after: float | None = None) -> Lost:
+        """The connection ended, or could not be made; try again after ``retry_in`` seconds."""
+        delay = self._settings.backoff.delay(self.attempt, self._chance())
+        self.attempt += 1
+        self.counts["losses"] += 1
+        if self._hole is None and self._live_at is not None:
+            self._hole = (self._known_until(wall), reason)
+        self.live = False
+        self._protocol = None
+        return Lost(wall, reason, max(delay, retry_after or 0.0))
+
+    # ------------------------------------------------------------ what to make of it
+
+    def _batch(self, out: list[Record], recv_ts: int, now: float, done: list[Action]) -> None:
+        """Records came from the exchange."""
+        if not out:
+            return
+        self.counts["records"] += len(out)
+        self._last_data = now
+        self._silence = self._settings.silence
+        # Data, not the connection, shows that all is well; unless it is data that keeps breaking.
+        if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
+            self.attempt = 0
+        if self._is_book and self._hole is not None and self.live:
+            # A book is whole again with its first record, and this says when, by the exchange's own clock.
+            self._close_hole(out[0].ts, done)
+        newest = out[-1].ts
+        self._ahead = max(self._ahead, newest - recv_ts)
+        self.last_ts = newest if self.last_ts is None else max(self.last_ts, newest)
+        done.append(Batch(out, recv_ts))
+
+    def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
+        if isinstance(signal, Subscribed):
+            self._confirm_by = None
+            if not self.live:
+                self.live = True
+                self._last_data = now
+                self._live_at = self._live_at or wall
+                done.append(Live(wall))
+            if not self._is_book and self._hole is not None:
+                # Our clock says when; the exchange's may be ahead of it.
+                self._close_hole(wall + self._ahead, done)
+        elif isinstance(signal, Refused):
+            if signal.permanent:
+                raise SubscriptionRefused(
+                    self._dataset.exchange,
+                    f"{self._dataset.exchange} refuses {self._dataset.name}: {signal.message}",
+                )
+            done.append(Drop(f"subscription refused: {signal.message}"))
+        elif isinstance(signal, SnapshotWanted):
+            done.append(Fetch(signal.request))
+        else:
+            self._broken(signal, now, wall, done)
+
+    def _broken(self, broken: Broken, now: float, wall: int, done: list[Action]) -> None:
+        self.counts["breaks"] += 1
+        since = self._known_until(wall) if broken.since is None else broken.since
+        if broken.resync == "none":
+            self.counts["holes"] += 1
+            done.append(Hole(since, max(since, broken.until or wall), broken.reason))
+            return
+        if self._hole is None:
+            self._hole = (since, broken.reason)
+        done.append(Broke(wall, since, broken.reason, broken.resync))
+        self._breaks.append(now)
+        often = len(self._breaks) > self._settings.max_breaks
+        if often and now - self._breaks[0] < self._settings.break_period:
+            # Mending doesn't help, and doing it again at this rate is what exchanges ban hosts for.
+            done.append(Drop(f"{broken.reason}: {len(self._breaks)} breaks in a short time"))
+        elif broken.resync == "snapshot" and broken.request is not None:
+            done.append(Fetch(broken.request))
+        elif broken.resync == "resubscribe" and self._protocol is not None:
+            self._confirm_by = now + self._settings.confirm_timeout
+            done.append(Send(self._protocol.resubscribe()))
+        else:
+            done.append(Drop(broken.reason))
+
+    def _close_hole(self, until: int, done: list[Action]) -> None:
+        assert self._hole is not None
+        since, reason = self._hole
+        self._hole = None
+        self.counts["holes"] += 1
+        done.append(Hole(since, max(since, until), reason))
+
+    def _known_until(self, wall: int) -> int:
+        """All before this time (ns) has come: the newest record's, or when we began to listen."""
+        return self.last_ts or self._live_at or wall
+
+    def _unparsed(self, error: str, frame: bytes) -> None:
+        self.counts["unparsed"] += 1
+        self._bad_count += 1
+        self._bad = (error, frame[:512])
+
+    def _tell_unparsed(self, now: float, done: list[Action]) -> None:
+        if self._bad is not None and now - self._bad_told >= self._settings.unparsed_every:
+            done.append(Unparsed(*self._bad, self._bad_count))
+            self._bad, self._bad_count, self._bad_told = None, 0, now
