@@ -6,6 +6,7 @@
     ├── ConfigError            the configuration file is wrong (path, found, allowed)
     ├── IdentityError          a symbol, data type, span or dataset name is not one
     ├── RequestError           a request is refused: code, reason, field
+    ├── RunFailed              a run that was waited for ended failed or cancelled
     ├── BusError               NATS is away or refuses
     │   ├── BusUnavailable     nobody answers at the URL
     │   ├── BusPortTaken       the embedded server's port is in use
@@ -21,6 +22,7 @@
     │   ├── ExchangeDown       5xx, time-outs, connection errors: try again later
     │   └── BadSymbol          the exchange does not list it
     ├── SocketClosed           a WebSocket ended, or never opened: code, reason
+    ├── BadRecord              a tick message or record that the store can't take (which one, why)
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
         ├── StoreFull          no space left
@@ -35,6 +37,7 @@ from __future__ import annotations
 from pathlib import Path
 
 __all__ = [
+    "BadRecord",
     "BadSymbol",
     "BusError",
     "BusPortTaken",
@@ -52,6 +55,7 @@ __all__ = [
     "PayloadTooLarge",
     "RateLimited",
     "RequestError",
+    "RunFailed",
     "SocketClosed",
     "StoreError",
     "StoreFull",
@@ -106,6 +110,20 @@ class RequestError(DccdError):
 
     def __init__(self, code: int, reason: str, message: str, field: str | None = None) -> None:
         self.code, self.reason, self.field = code, reason, field
+        super().__init__(message)
+
+
+class RunFailed(DccdError):
+    """Raised when a run that was waited for ends otherwise than done; what it stored is kept.
+
+    ``state`` is ``failed`` or ``cancelled``.
+    """
+
+    run_id: str
+    state: str
+
+    def __init__(self, run_id: str, state: str, message: str) -> None:
+        self.run_id, self.state = run_id, state
         super().__init__(message)
 
 
@@ -234,6 +252,19 @@ class SocketClosed(DccdError):
     def __init__(self, code: int, reason: str, retry_after: float | None = None) -> None:
         self.code, self.reason, self.retry_after = code, reason, retry_after
         super().__init__(f"{reason} ({code})" if reason else f"closed ({code})")
+
+
+class BadRecord(DccdError, ValueError):
+    """Raised when a tick message or record isn't what its data type asks for; nothing of its batch is stored then.
+
+    ``index`` is its place in what was handed over, so that the caller can leave it out, report it and go on.
+    """
+
+    index: int
+
+    def __init__(self, index: int, message: str) -> None:
+        self.index = index
+        super().__init__(f"item {index}: {message}")
 
 
 class StoreError(DccdError):
