@@ -53,7 +53,7 @@ class Limiter:
     async def acquire(self, cost: float, urgent: bool = False) -> None:
         """Wait for a turn. What is acquired must be released, unless this is cancelled."""
         started = self._clock.now()
-        if not self._waiting and self._may(urgent) and (not self._period or started >= self._free_at):
+        if not self._waiting and self._may(urgent) and started >= self._free_at:
             self._give(cost, urgent)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,6 +73,11 @@ class Limiter:
         if not urgent:
             self._in_flight -= 1
             self._serve()
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds until the next turn can be given."""
+        return max(0.0, self._free_at - self._clock.now())
 
     def pause(self, seconds: float) -> None:
         """Let nobody have a turn for *seconds*: the exchange said so, to all of this host."""

@@ -1,0 +1,219 @@
+"""The seam to ccxt: an endpoint's name and parameters flow in, the raw body of the answer flows out.
+
+ccxt knows each exchange's endpoints, costs, signatures, markets and error codes; aiohttp carries the request. What is
+not taken of ccxt is its ``fetch``, which decodes each body, and its throttler (see :mod:`dccd.feeds.limiter`).
+ccxt is imported on first use, in a thread: it takes half a second and 100 MB that a process may never need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import aiohttp
+import yarl
+
+from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, RateLimited
+from dccd.symbols import Symbol
+
+__all__ = ["RestClient", "rebase", "retry_after"]
+
+# An error is told in a few words. What is longer, under a status of 200, is data, and isn't decoded here to find out.
+_ERROR_BODY = 2048
+_WEIGHT = "X-MBX-USED-WEIGHT-1M"
+
+
+class RestClient:
+    """One ccxt exchange object and its HTTP session. Make it with :meth:`open`, inside the event loop."""
+
+    def __init__(self, exchange: str, ccxt: Any, api: Any, session: aiohttp.ClientSession) -> None:
+        self.exchange = exchange
+        self._ccxt = ccxt
+        self._api = api
+        self._session = session
+        self._entries: dict[str, Any] = {}
+        self._headers: dict[str, str] = api.prepare_request_headers({})
+        self._markets: dict[bool, dict[str, Any]] = {}
+        self._loading = asyncio.Lock()
+        self.used_weight: int | None = None
+        """What the exchange says that this address has used of its minute's weight, where it says so."""
+        self.bytes = 0
+
+    @classmethod
+    async def open(
+        cls, exchange: str, *, rest_url: str | None, timeout: float, throttle: Callable[[float], Awaitable[None]]
+    ) -> RestClient:
+        """*throttle* is awaited before requests that ccxt makes by itself. Raises NoCapability."""
+        ccxt = await asyncio.to_thread(_import)
+        if exchange not in ccxt.exchanges:
+            raise NoCapability(exchange, f"ccxt knows no exchange {exchange!r}", "exchange")
+        base = getattr(ccxt, exchange)
+
+        async def turn(self: Any, cost: float | None = None) -> None:
+            await throttle(1.0 if cost is None else cost)
+
+        session = aiohttp.ClientSession(
+            # No limit here: the limiter decides how many are in flight.
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # With no proxy set, aiohttp would still ask two threads about it for each request.
+            trust_env=bool(getproxies()),
+        )
+        try:
+            api = type(base.__name__, (base,), {"throttle": turn})(
+                {"session": session, "enableRateLimit": True, "timeout": int(timeout * 1000), "timeout_on_exit": 0}
+            )
+            if rest_url is not None:
+                api.urls["api"] = rebase(api.urls["api"], rest_url)
+        except BaseException:
+            await session.close()
+            raise
+        return cls(exchange, ccxt, api, session)
+
+    @property
+    def period(self) -> float:
+        """Seconds that a request of cost 1 keeps the next one away."""
+        return float(self._api.rateLimit) / 1000
+
+    def cost(self, endpoint: str, params: dict[str, Any]) -> float:
+        """What a request counts against the rate limit. Raises NoCapability for an endpoint that ccxt doesn't know."""
+        entry = self._entry(endpoint)
+        return float(self._api.calculate_rate_limiter_cost(entry.api, entry.method, entry.path, params, entry.config))
+
+    async def get(self, endpoint: str, params: dict[str, Any]) -> bytes:
+        """Perform one request and return the body as it came. Raises ExchangeError and its kinds."""
+        entry = self._entry(endpoint)
+        request = self._api.sign(entry.path, entry.api, entry.method, params)
+        headers = self._headers
+        if request["headers"]:
+            headers = self._api.prepare_request_headers(request["headers"])
+        url, method, sent = request["url"], request["method"], request["body"]
+        try:
+            async with self._session.request(
+                method, yarl.URL(url, encoded=True), headers=headers, data=sent
+            ) as response:
+                body = await response.read()
+        except TimeoutError as exc:
+            raise ExchangeDown(self.exchange, f"{self.exchange} doesn't answer in time: {url}") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise ExchangeDown(self.exchange, f"{self.exchange} can't be reached: {exc}") from exc
+        self.bytes += len(body)
+        if (weight := response.headers.get(_WEIGHT)) is not None and weight.isdecimal():
+            self.used_weight = int(weight)
+        if response.status != 200 or len(body) <= _ERROR_BODY:
+            self._check(response, url, method, headers, body, sent)
+        return body
+
+    async def market_id(self, symbol: Symbol) -> str:
+        """The exchange's own name of *symbol*, from its markets (loaded once). Raises BadSymbol."""
+        markets = await self._load_markets(spot_only=not symbol.contract)
+        pair = f"{symbol.base}/{symbol.quote}"
+        if not symbol.contract:
+            market = markets.get(pair)
+        elif symbol.contract == "perp":
+            # ccxt writes the asset that a contract is settled in after a colon: the quote asset, or the base asset.
+            market = markets.get(f"{pair}:{symbol.quote}") or markets.get(f"{pair}:{symbol.base}")
+        else:
+            raise NoCapability(self.exchange, f"contracts that expire can't be looked up by {symbol}", "symbol")
+        if market is None:
+            raise BadSymbol(self.exchange, f"{self.exchange} doesn't list {symbol}")
+        return str(market["id"])
+
+    async def aclose(self) -> None:
+        """Close the HTTP session."""
+        await self._api.close()
+        await self._session.close()
+
+    # ------------------------------------------------------------ inner
+
+    def _entry(self, endpoint: str) -> Any:
+        """ccxt's declaration of an endpoint: path, API, method, costs."""
+        try:
+            return self._entries[endpoint]
+        except KeyError:
+            # In the class that declares it: ccxt puts plain functions of the same names before it.
+            declared = (vars(kind).get(endpoint) for kind in type(self._api).__mro__)
+            entry = next((found for found in declared if hasattr(found, "config")), None)
+            if entry is None:
+                raise NoCapability(self.exchange, f"ccxt's {self.exchange} has no endpoint {endpoint}") from None
+            self._entries[endpoint] = entry
+            return entry
+
+    def _check(
+        self, response: aiohttp.ClientResponse, url: str, method: str, headers: dict[str, str], body: bytes, sent: Any
+    ) -> None:
+        """Let ccxt find the error in an answer, if there is one, and raise it as ours."""
+        text = body.decode(errors="replace").strip()
+        status, reason = response.status, response.reason or ""
+        api = self._api
+        try:
+            given = dict(response.headers)
+            api.handle_errors(status, reason, url, method, given, text, api.parse_json(text), headers, sent)
+            api.handle_http_status_code(status, reason, url, method, text)
+            if status >= 400:
+                raise self._ccxt.ExchangeError(f"{self.exchange} {status} {reason} {text[:300]}")
+        except self._ccxt.BaseError as exc:
+            raise self._translate(exc, status, retry_after(response.headers.get("Retry-After"))) from exc
+
+    def _translate(self, exc: Exception, status: int | None = None, wait: float | None = None) -> DccdError:
+        """ccxt's error as one of ours, in the exchange's words."""
+        words, ccxt, exchange = str(exc)[:600], self._ccxt, self.exchange
+        if status in (418, 429) or isinstance(exc, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+            return RateLimited(exchange, words, wait)
+        if isinstance(exc, ccxt.BadSymbol):
+            return BadSymbol(exchange, words)
+        # ccxt calls 404 and 451 "not available" too; asking those again is no use.
+        if isinstance(exc, ccxt.OperationFailed) and (status is None or status < 400 or status in (408, 425)):
+            return ExchangeDown(exchange, words)
+        if status is not None and status >= 500:
+            return ExchangeDown(exchange, words)
+        return ExchangeError(exchange, words)
+
+    async def _load_markets(self, spot_only: bool) -> dict[str, Any]:
+        async with self._loading:
+            if spot_only not in self._markets:
+                api = self._api
+                types = api.options.get("fetchMarkets")
+                if isinstance(types, dict) and "types" in types:
+                    # Several exchanges keep contracts apart: two more requests that spot has no use for.
+                    everything = types.setdefault("dccd_types", list(types["types"]))
+                    types["types"] = ["spot"] if spot_only else everything
+                try:
+                    self._markets[spot_only] = await api.load_markets(reload=True)
+                except self._ccxt.BaseError as exc:
+                    raise self._translate(exc) from exc
+            return self._markets[spot_only]
+
+
+def rebase(table: Any, base: str) -> Any:
+    """*table* (a URL, or dicts of them) with *base*'s scheme, host and port; each keeps its path, after *base*'s."""
+    if isinstance(table, dict):
+        return {key: rebase(value, base) for key, value in table.items()}
+    if isinstance(table, str) and table.startswith("http"):
+        to = urlsplit(base)
+        return f"{to.scheme}://{to.netloc}{to.path.rstrip('/')}{urlsplit(table).path}"
+    return table
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3); None when it is neither."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _import() -> Any:
+    import ccxt.async_support
+
+    return ccxt.async_support
