@@ -1,0 +1,493 @@
+"""One connection to NATS, with the settings and the error translation that all of dccd shares.
+
+Subjects and bytes flow in and out; nats-py's exceptions don't leave this package: a server that is away is
+:class:`~dccd.errors.BusUnavailable`, missing rights are :class:`~dccd.errors.BusRefused`, and an error reply of a
+service is the :class:`~dccd.errors.RequestError` that it was at the other end.
+
+The connection comes back by itself, for ever. It gives up on an error of the protocol only; :meth:`Bus.wait_closed`
+then returns, which is the crash of the actor that owns it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import anyio
+import msgspec
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+from nats.js import JetStreamContext
+
+from dccd.errors import BusError, BusRefused, BusUnavailable, PayloadTooLarge, RequestError
+
+__all__ = ["ERROR", "ERROR_CODE", "Bus", "Message", "Subscription", "raise_service_error", "translated"]
+
+ERROR_CODE = "Nats-Service-Error-Code"
+ERROR = "Nats-Service-Error"
+"""Headers of an error reply (ADR-32); its body says the same as JSON, for those who don't see headers."""
+
+_PENDING_BYTES = 8 << 20
+_MAX_WAIT = 1.0
+_REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """A message as subscribers get it."""
+
+    subject: str
+    data: bytes
+    reply: str = ""
+    headers: Mapping[str, str] | None = None
+
+
+class _ErrorDetail(msgspec.Struct):
+    code: int = 500
+    reason: str = "internal"
+    message: str = ""
+    field: str | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorDetail
+
+
+@contextlib.contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what nats-py raises inside the block into dccd's errors; *what* was to be done, for the message."""
+    try:
+        yield
+    except nats.errors.MaxPayloadError as exc:
+        raise PayloadTooLarge(0, 0) from exc
+    except nats.errors.AuthorizationError as exc:
+        raise BusRefused(f"{what}: {exc}") from exc
+    except (nats.errors.NoRespondersError, nats.js.errors.ServiceUnavailableError) as exc:
+        raise BusUnavailable(f"{what}: nobody answers") from exc
+    except nats.js.errors.NoStreamResponseError as exc:
+        raise BusUnavailable(f"{what}: no stream takes it") from exc
+    except (
+        TimeoutError,
+        OSError,
+        nats.errors.TimeoutError,
+        nats.errors.ConnectionClosedError,
+        nats.errors.ConnectionDrainingError,
+        nats.errors.ConnectionReconnectingError,
+        nats.errors.NoServersError,
+        nats.errors.OutboundBufferLimitError,
+        nats.errors.StaleConnectionError,
+    ) as exc:
+        raise BusUnavailable(f"{what}: {_text(exc)}") from exc
+    except nats.errors.Error as exc:
+        raise BusError(f"{what}: {_text(exc)}") from exc
+
+
+def raise_service_error(message: Msg) -> None:
+    """Raise the RequestError that *message* carries, if it is an error reply."""
+    headers = message.headers
+    if headers is None or ERROR_CODE not in headers:
+        return
+    try:
+        detail = msgspec.json.decode(message.data, type=_ErrorBody).error
+    except msgspec.DecodeError:  # another service than ours: headers only
+        code = headers[ERROR_CODE]
+        detail = _ErrorDetail(int(code) if code.isdigit() else 500, "error", headers.get(ERROR, ""))
+    raise RequestError(detail.code, detail.reason, detail.message, detail.field)
+
+
+class Subscription:
+    """Interest in a subject; ends with :meth:`unsubscribe` or the connection. Returned by :meth:`Bus.subscribe`."""
+
+    def __init__(self, subscription: NatsSubscription) -> None:
+        self._subscription = subscription
+
+    @property
+    def subject(self) -> str:
+        """As subscribed to, wildcards included."""
+        return self._subscription.subject
+
+    @property
+    def pending(self) -> int:
+        """Messages received that the callback has not had yet."""
+        return self._subscription.pending_msgs
+
+    async def unsubscribe(self) -> None:
+        """End it; what has not reached the callback is dropped. Safe to repeat, and on a closed connection."""
+        with contextlib.suppress(nats.errors.Error):
+            await self._subscription.unsubscribe()
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.subject} pending={self.pending}>"
+
+
+class Bus:
+    """A connection to a NATS server or cluster. Made by :meth:`open`, closed by :meth:`aclose`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.client = Client()
+        """nats-py's client, for the modules of this package."""
+        self._log = structlog.get_logger("dccd.bus").bind(connection=name)
+        self._closed = asyncio.Event()
+        self._closing = False
+        self._connected = asyncio.Event()
+        self._on_change: list[Callable[[bool], None]] = []
+        self._refusals: dict[str, list[asyncio.Future[str]]] = {}
+        self._errors: Counter[str] = Counter()
+        self._last_error = ""
+        self._rejected = asyncio.Event()
+        self._since = time.monotonic()
+        self._attempt = 0
+        self._echo = ""
+        self._js: JetStreamContext | None = None
+
+    # ---------------------------------------------------------------- life
+
+    @classmethod
+    async def open(
+        cls,
+        url: str | Sequence[str],
+        name: str,
+        *,
+        timeout: float = 10.0,
+        user: str | None = None,
+        password: str | None = None,
+        credentials: str | None = None,
+        inbox_prefix: str = "_INBOX",
+    ) -> Bus:
+        """Connect to *url* (several, or separated by commas: nodes of one cluster) under *name*.
+
+        *credentials* is a path to a ``.creds`` file. Raises BusUnavailable when nobody answers within *timeout*
+        seconds, BusRefused at once when the server rejects who we are.
+        """
+        bus = cls(name)
+        servers = url.split(",") if isinstance(url, str) else list(url)
+        options: dict[str, Any] = {"user": user, "password": password, "user_credentials": credentials}
+        connecting = asyncio.ensure_future(
+            bus.client.connect(
+                servers=[server.strip() for server in servers],
+                name=name,
+                error_cb=bus._on_error,
+                disconnected_cb=bus._on_disconnected,
+                reconnected_cb=bus._on_reconnected,
+                closed_cb=bus._on_closed,
+                reconnect_to_server_handler=bus._next_server,
+                connect_timeout=2,
+                reconnect_time_wait=0.1,  # type: ignore[arg-type]  # its annotation says int, it sleeps
+                max_reconnect_attempts=-1,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                pending_size=_PENDING_BYTES,
+                flush_timeout=2.0,
+                inbox_prefix=inbox_prefix,
+                **{key: value for key, value in options.items() if value is not None},
+            )
+        )
+        rejected = asyncio.ensure_future(bus._rejected.wait())
+        shown = ",".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
+        try:
+            await asyncio.wait({connecting, rejected}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if connecting.done():
+                with translated(f"connecting to {shown}"):
+                    connecting.result()
+            elif rejected.done():
+                raise BusRefused(f"{shown} refuses these credentials: {bus._last_error}")
+            else:
+                raise BusUnavailable(
+                    f"no NATS server answers at {shown} within {timeout:g} s ({bus._last_error or 'no error seen'})"
+                )
+            bus._connected.set()
+            await bus._start_echo()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                connecting.cancel()
+                await asyncio.wait({connecting})
+                await bus.aclose()
+            raise
+        finally:
+            rejected.cancel()
+        return bus
+
+    async def aclose(self, timeout: float = 2.0) -> None:
+        """Close the connection: what is written goes out first, within *timeout* seconds. Safe to repeat."""
+        self._closing = True
+        with anyio.move_on_after(timeout, shield=True):
+            if self.client.is_connected:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await self.client.flush(timeout=1)
+            await self.client.close()
+        self._connected.clear()
+        self._closed.set()
+
+    async def __aenter__(self) -> Bus:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def wait_closed(self) -> str:
+        """Wait until the connection is closed for good; return why (``""`` when :meth:`aclose` did it)."""
+        await self._closed.wait()
+        return "" if self._closing else (self._last_error or "closed by the server")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers, as far as is known (a frozen one is noticed after about 15 s)."""
+        return self.client.is_connected
+
+    async def wait_connected(self, timeout: float | None = None) -> None:
+        """Wait until connected; raises BusUnavailable after *timeout* seconds or when closed for good."""
+        if self.connected:
+            return
+        connected = asyncio.ensure_future(self._connected.wait())
+        closed = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({connected, closed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            connected.cancel()
+            closed.cancel()
+        if not self.connected:
+            raise BusUnavailable(f"the bus is away ({self._last_error or 'no error seen'})")
+
+    def on_change(self, callback: Callable[[bool], None]) -> Callable[[], None]:
+        """Call *callback* with True at each reconnection and False at each loss; returns what ends that.
+
+        It is called with False once more when the connection is closed for good.
+        """
+        self._on_change.append(callback)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):
+                self._on_change.remove(callback)
+
+        return remove
+
+    # ---------------------------------------------------------------- messages
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that the server takes in one message, headers included."""
+        return self.client.max_payload
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """nats-py's JetStream context; use it inside :func:`translated`."""
+        if self._js is None:
+            self._js = self.client.jetstream(timeout=5)
+        return self._js
+
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send without any confirmation. Raises PayloadTooLarge, and BusUnavailable while the bus is away."""
+        self._check_size(payload)
+        if not self.connected:
+            raise BusUnavailable(f"publishing to {subject}: the bus is away")
+        with translated(f"publishing to {subject}"):
+            await self.client.publish(subject, payload, headers=dict(headers) if headers else None)
+
+    async def request(
+        self, subject: str, payload: bytes = b"", timeout: float = 5.0, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Ask *subject* and return the reply's body.
+
+        While the bus is away the request waits for it, and goes out once or not at all. Raises RequestError for an
+        error reply, BusUnavailable when nobody serves the subject or no reply comes within *timeout* seconds,
+        BusRefused when we may not ask, PayloadTooLarge.
+        """
+        message = await self.exchange(subject, payload, timeout, headers)
+        raise_service_error(message)
+        return message.data
+
+    async def exchange(
+        self, subject: str, payload: bytes = b"", timeout: float = 5.0, headers: Mapping[str, str] | None = None
+    ) -> Msg:
+        """As :meth:`request`, for this package: returns the message, error reply or not."""
+        self._check_size(payload)
+        deadline = time.monotonic() + timeout
+        await self.wait_connected(timeout)
+        refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._refusals.setdefault(subject, []).append(refused)
+        reply = asyncio.ensure_future(
+            self.client.request(
+                subject, payload, deadline - time.monotonic(), headers=dict(headers) if headers else None
+            )
+        )
+        try:
+            # A refused publish tells the error callback only: without this it would look like a time-out.
+            awaited: set[asyncio.Future[Any]] = {reply, refused}
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                raise BusRefused(f"{subject}: {refused.result()}")
+            with translated(f"asking {subject}"):
+                return reply.result()
+        finally:
+            reply.cancel()
+            refused.cancel()
+            waiting = self._refusals[subject]
+            waiting.remove(refused)
+            if not waiting:
+                del self._refusals[subject]
+
+    async def subscribe(
+        self,
+        subject: str,
+        callback: Callable[[Message], Awaitable[None]],
+        queue: str = "",
+        *,
+        pending_messages: int = 65_536,
+        pending_bytes: int = 64 << 20,
+    ) -> Subscription:
+        """Call *callback* with each message on *subject*, one at a time; share them within the group *queue*.
+
+        The server knows the subscription when this returns. It survives reconnects; what is published meanwhile is
+        missed. A callback that is slower than its messages loses the newest beyond the limits (counted as
+        ``SlowConsumerError`` in :meth:`statistics`); one that raises is logged and goes on.
+        """
+
+        async def deliver(message: Msg) -> None:
+            try:
+                await callback(Message(message.subject, message.data, message.reply, message.headers))
+            except asyncio.CancelledError:
+                # It would end the subscription in silence. Its task is cancelled by unsubscribe() only, and then
+                # nothing is delivered any more.
+                if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a callback runs in a task
+                    raise
+                self._log.error("a subscriber raised CancelledError", subject=message.subject)
+            except Exception:
+                self._errors["callback"] += 1
+                self._log.exception("a subscriber failed", subject=message.subject)
+
+        with translated(f"subscribing to {subject}"):
+            subscription = await self.client.subscribe(
+                subject, queue, deliver, pending_msgs_limit=pending_messages, pending_bytes_limit=pending_bytes
+            )
+        await self.barrier()
+        return Subscription(subscription)
+
+    async def messages(self, subject: str, *, limit: int = 65_536) -> AsyncIterator[Message]:
+        """Iterate over the messages on *subject*; beyond *limit* unread ones the newest are lost; to be closed."""
+        arrived: asyncio.Queue[Message] = asyncio.Queue(limit)
+
+        async def put(message: Message) -> None:
+            await arrived.put(message)
+
+        subscription = await self.subscribe(subject, put, pending_messages=limit)
+        try:
+            while True:
+                yield await arrived.get()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await subscription.unsubscribe()
+
+    async def barrier(self, timeout: float = 5.0) -> None:
+        """Wait until the server has taken all that was sent before (nats-py's ``flush`` doesn't tell)."""
+        if self.connected and self._echo:
+            with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
+                await self.client.request(self._echo, b"", timeout)
+
+    # ---------------------------------------------------------------- for people
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters since the connection was opened."""
+        stats = self.client.stats
+        return {
+            "connected": self.connected,
+            "server": self.client.connected_url.netloc.rpartition("@")[2] if self.client.connected_url else None,
+            "since_s": round(time.monotonic() - self._since, 1),
+            "reconnects": stats["reconnects"],
+            "in_messages": stats["in_msgs"],
+            "in_bytes": stats["in_bytes"],
+            "out_messages": stats["out_msgs"],
+            "out_bytes": stats["out_bytes"],
+            "errors": dict(self._errors),
+            "last_error": self._last_error,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Bus {self.name} {'connected' if self.connected else 'away'}>"
+
+    # ---------------------------------------------------------------- nats-py calls these
+
+    async def _on_error(self, error: Exception) -> None:
+        text = _text(error)
+        self._errors[type(error).__name__] += 1
+        if match := _REFUSED.search(text):
+            kind, subject = match.groups()
+            self._errors["refused"] += 1
+            self._log.error("the bus refuses", what=kind, subject=subject)
+            for waiting in self._refusals.get(subject, ()):
+                if not waiting.done():
+                    waiting.set_result(text)
+        elif "authorization violation" in text.lower():
+            self._last_error = text
+            self._rejected.set()
+        elif isinstance(error, nats.errors.SlowConsumerError):
+            self._log.warning("a subscriber is too slow: messages dropped", subject=error.subject)
+        elif self.connected:
+            self._last_error = text
+            self._log.warning("bus error", error=text)
+        else:
+            self._last_error = text  # one of many attempts to come back: the loss itself is logged
+
+    async def _on_disconnected(self) -> None:
+        self._connected.clear()
+        self._since = time.monotonic()
+        self._attempt = 0
+        if not self._closing:
+            self._log.warning("the bus is away")
+        self._tell(False)
+
+    async def _on_reconnected(self) -> None:
+        self._log.info("the bus is back", after_s=round(time.monotonic() - self._since, 3))
+        self._since = time.monotonic()
+        self._connected.set()
+        self._tell(True)
+
+    async def _on_closed(self) -> None:
+        self._connected.clear()
+        if not self._closing:
+            self._last_error = _text(self.client.last_error) if self.client.last_error else self._last_error
+            self._log.error("the bus connection is closed for good", error=self._last_error)
+        self._closed.set()
+        self._tell(False)
+
+    def _tell(self, connected: bool) -> None:
+        for callback in list(self._on_change):
+            try:
+                callback(connected)
+            except Exception:
+                self._log.exception("a callback of the bus failed")
+
+    def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """Choose where to reconnect and after how long: at once, then doubling up to a second, with jitter."""
+        server = servers[self._attempt % len(servers)]
+        wait = min(_MAX_WAIT, 0.01 * 2.0**self._attempt) if self._attempt else 0.0
+        self._attempt += 1
+        return server, wait * random.uniform(0.5, 1.0)
+
+    async def _start_echo(self) -> None:
+        self._echo = self.client.new_inbox()
+
+        async def echo(message: Msg) -> None:
+            with contextlib.suppress(nats.errors.Error):
+                await self.client.publish(message.reply)
+
+        with translated("subscribing to an inbox"):
+            await self.client.subscribe(self._echo, cb=echo)
+
+    def _check_size(self, payload: bytes) -> None:
+        # Headers count too, and a message that only they push over closes the connection for good.
+        if len(payload) > self.max_payload - 1024:
+            raise PayloadTooLarge(len(payload), self.max_payload - 1024)
+
+
+def _text(error: BaseException) -> str:
+    return str(error).removeprefix("nats: ") or type(error).__name__

@@ -1,0 +1,219 @@
+"""What a stream holds, asked of the JetStream API without a consumer (ADR-1, ADR-31).
+
+A stream's name flows in; its state, its epoch and stored messages flow out: one message by its subject, or a batch from
+a sequence number on in a single request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from dccd.bus.connection import Bus, translated
+from dccd.errors import BusError, BusUnavailable
+
+__all__ = [
+    "Batch",
+    "JetStreamError",
+    "Stored",
+    "StreamState",
+    "api",
+    "get_batch",
+    "get_last",
+    "rfc3339_ns",
+    "stream_epoch",
+    "stream_state",
+]
+
+GENERATION = "dccd.generation"
+"""Metadata of a stream: how often its sequence numbers have begun to mean something else; see stream_epoch."""
+
+T = TypeVar("T")
+
+
+class JetStreamError(BusError):
+    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own."""
+
+    code: int
+    err_code: int
+
+    def __init__(self, code: int, err_code: int, message: str) -> None:
+        self.code, self.err_code = code, err_code
+        super().__init__(message)
+
+
+class _ApiError(msgspec.Struct):
+    code: int = 500
+    err_code: int = 0
+    description: str = ""
+
+
+class _ApiReply(msgspec.Struct):
+    error: _ApiError | None = None
+
+
+class _StreamConfig(msgspec.Struct):
+    metadata: dict[str, str] = {}
+
+
+class _StreamCounts(msgspec.Struct):
+    messages: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+    first_ts: str = ""
+    last_ts: str = ""
+
+
+class _StreamInfo(msgspec.Struct):
+    created: str
+    config: _StreamConfig
+    state: _StreamCounts
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """What a stream holds now: sequence numbers ``first`` to ``last`` (``first`` is ``last + 1`` when it is empty).
+
+    ``epoch`` as by :func:`stream_epoch`, sizes in bytes, times (ns) say when the first and the last were stored.
+    """
+
+    epoch: str
+    messages: int
+    bytes: int
+    first: int
+    last: int
+    first_at: int
+    last_at: int
+
+
+async def api(bus: Bus, subject: str, body: object, type: type[T], timeout: float = 5.0) -> T:
+    """Ask the JetStream API ``$JS.API.<subject>``. Raises JetStreamError when it refuses, BusUnavailable."""
+    message = await bus.exchange(f"$JS.API.{subject}", b"" if body is None else msgspec.json.encode(body), timeout)
+    try:
+        error = msgspec.json.decode(message.data, type=_ApiReply).error
+        if error is None:
+            return msgspec.json.decode(message.data, type=type)
+    except msgspec.DecodeError as exc:
+        raise BusError(f"{subject}: not an answer of JetStream: {message.data[:200]!r}") from exc
+    raise JetStreamError(error.code, error.err_code, f"{subject}: {error.description}")
+
+
+async def stream_state(bus: Bus, name: str) -> StreamState:
+    """Return what stream *name* holds. Raises JetStreamError (code 404) when there is none."""
+    info = await api(bus, f"STREAM.INFO.{name}", None, _StreamInfo)
+    counts = info.state
+    return StreamState(
+        epoch=info.created + "".join(f"+{n}" for n in [info.config.metadata.get(GENERATION)] if n),
+        messages=counts.messages,
+        bytes=counts.bytes,
+        first=counts.first_seq,
+        last=counts.last_seq,
+        first_at=rfc3339_ns(counts.first_ts) if counts.messages else 0,
+        last_at=rfc3339_ns(counts.last_ts) if counts.messages else 0,
+    )
+
+
+async def stream_epoch(bus: Bus, name: str) -> str:
+    """Return what tells a stream's sequence numbers from those of another of its name.
+
+    It is the time of its creation, followed by ``+n`` when a power cut has taken sequence numbers back that the store
+    had seen already (:func:`dccd.bus.streams.renew_epoch`).
+    """
+    return (await stream_state(bus, name)).epoch
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A message as the stream has it; ``at`` is when it was stored (ns), ``headers`` those of the publisher too."""
+
+    seq: int
+    subject: str
+    data: bytes
+    at: int
+    headers: dict[str, str]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Messages in sequence order, and how many further ones match beyond the last of them."""
+
+    messages: list[Stored]
+    pending: int
+
+
+def rfc3339_ns(text: str) -> int:
+    """Nanoseconds since 1970 of a server's time stamp, as ``2026-11-23T23:22:35.191730917Z``."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
+    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+async def get_last(bus: Bus, stream: str, subject: str, timeout: float = 5.0) -> Stored | None:
+    """Return the newest message on *subject* (wildcards: of any that matches), or None. Raises BusUnavailable."""
+    body = msgspec.json.encode({"last_by_subj": subject})
+    message = await bus.exchange(f"$JS.API.DIRECT.GET.{stream}", body, timeout)
+    if message.headers and "Status" in message.headers:
+        _raise_status(message, stream)
+        return None
+    return _stored(message)
+
+
+async def get_batch(bus: Bus, stream: str, seq: int, batch: int, subject: str = ">", timeout: float = 5.0) -> Batch:
+    """Return up to *batch* messages on *subject* from sequence number *seq* on, oldest first.
+
+    Raises BusUnavailable when the answer isn't complete within *timeout* seconds.
+    """
+    if batch < 1:
+        return Batch([], 0)
+    await bus.wait_connected(timeout)
+    found: list[Stored] = []
+    done: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+
+    async def take(message: Msg) -> None:
+        if message.headers and "Status" in message.headers:
+            if not done.done():
+                done.set_result(message)
+        else:
+            found.append(_stored(message))
+
+    inbox = bus.client.new_inbox()
+    what = f"reading stream {stream}"
+    body: dict[str, Any] = {"seq": max(1, seq), "batch": batch, "next_by_subj": subject}
+    with translated(what):
+        subscription = await bus.client.subscribe(inbox, cb=take)
+        try:
+            await bus.client.publish(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(body), reply=inbox)
+            async with asyncio.timeout(timeout):
+                end = await done
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+    assert end.headers is not None
+    if end.headers["Status"] != "204":
+        _raise_status(end, stream)
+    return Batch(found, int(end.headers.get("Nats-Num-Pending", "0")))
+
+
+def _stored(message: Msg) -> Stored:
+    headers = message.headers or {}
+    return Stored(
+        int(headers["Nats-Sequence"]),
+        headers["Nats-Subject"],
+        message.data,
+        rfc3339_ns(headers["Nats-Time-Stamp"]),
+        headers,
+    )
+
+
+def _raise_status(message: Msg, stream: str) -> None:
+    """Raise for any status but 404, which says that nothing matches."""
+    headers = message.headers or {}
+    status = headers["Status"]
+    if status == "503":
+        raise BusUnavailable(f"stream {stream}: nobody answers")
+    if status != "404":
+        raise BusError(f"stream {stream}: {status} {headers.get('Description', '')}")

@@ -1,0 +1,468 @@
+"""The reader of the write-ahead log: every tick message once and in order, until it is acknowledged as stored.
+
+Messages of the stream flow out in sequence order, acknowledgements flow in. The server keeps how far one has
+acknowledged in a durable pull consumer with ack policy *all*; everything else is decided here, since exactly-once needs
+more than a consumer promises:
+
+* Whenever the connection was lost, or anything looks odd, the consumer is set back to what was acknowledged (ADR-60;
+  on a server before 2.14 it is made anew) and read from there; what the caller has had already is not handed out again.
+  So nothing depends on what a killed server remembers of its deliveries, and nothing waits for a redelivery.
+* A jump in the sequence numbers is looked up in the stream: messages that are there are read, messages that are gone
+  are reported as a lost range.
+* A stream that was deleted or made anew ends the reader with StreamReplaced, as its numbers mean nothing any more.
+
+One request is open at a time, for as many messages as there is room; a request of one's own and a callback are three
+times as fast as nats-py's ``fetch``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from dccd import subjects
+from dccd.bus.connection import Bus, translated
+from dccd.bus.direct import JetStreamError, api, get_batch, stream_state
+from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
+
+__all__ = ["Lag", "LostRange", "TickMessage", "TickReader"]
+
+_NS = 1_000_000_000
+_EXPIRES = 5.0
+"""Seconds after which the server answers a request that found nothing."""
+_OVERDUE = 2.0
+"""Seconds that it may be late, until the request counts as lost."""
+
+
+class TickMessage(msgspec.Struct, frozen=True, gc=False):
+    """One message of the stream: ``data`` is a JSON array of records; ``at`` (ns) is when the bus stored it."""
+
+    seq: int
+    subject: str
+    data: bytes
+    at: int = 0
+
+
+class LostRange(msgspec.Struct, frozen=True):
+    """Messages ``first`` to ``last`` fell off the stream's limits before they were read.
+
+    They were published between ``since`` and ``until`` (ns; ``None`` where there is no message to tell).
+    """
+
+    first: int
+    last: int
+    since: int | None
+    until: int | None
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How far behind a reader is: ``messages`` not acknowledged, and the sequence numbers of the last and the acked one."""
+
+    messages: int
+    last: int
+    acked: int
+
+
+class _Floor(msgspec.Struct):
+    stream_seq: int
+
+
+class _ConsumerInfo(msgspec.Struct):
+    ack_floor: _Floor
+    config: dict[str, Any]
+    num_pending: int = 0
+    num_ack_pending: int = 0
+
+
+class TickReader:
+    """Reads ``DCCD_TICKS`` for one archiver. Made by :meth:`open`; one at a time a *name*."""
+
+    def __init__(self, bus: Bus, stream: str, name: str, capacity: int) -> None:
+        self.name = name
+        self.stream = stream
+        self.epoch = ""
+        """The stream's epoch: sequence numbers compare within one only."""
+        self._bus = bus
+        self._capacity = capacity
+        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=name)
+        self._on_lost: Callable[[LostRange], None] | None = None
+        self._buffer: deque[TickMessage] = deque()
+        self._last = 0  # highest sequence put into the buffer
+        self._last_at: int | None = None
+        self._acked = 0
+        # What acknowledges which message, for those delivered since the last reset.
+        self._tokens: deque[tuple[int, str]] = deque()
+        self._inbox = ""
+        self._subscription: NatsSubscription | None = None
+        self._pulled_at = 0.0
+        self._wanted = 0  # messages of the open request that have not come
+        self._pull = 0
+        self._reset_wanted = True
+        self._jumped = False
+        self._failure: BusError | None = None
+        self._wake = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._pumping: asyncio.Task[None] | None = None
+        self._unregister: Callable[[], None] | None = None
+        self._received = self._resets = self._lost = 0
+
+    # ---------------------------------------------------------------- life
+
+    @classmethod
+    async def open(
+        cls,
+        bus: Bus,
+        host: str,
+        *,
+        stream: str = subjects.STREAM_TICKS,
+        on_lost: Callable[[LostRange], None] | None = None,
+        stored: int = 0,
+        capacity: int = 2000,
+    ) -> TickReader:
+        """Start to read where *host*'s archiver has acknowledged last; from the first message when it never has.
+
+        *on_lost* is told of messages that fell off the stream's limits unread. *stored* is the highest sequence number
+        of this epoch that the store knows: when the stream ends before it (a power cut took the rest), the epoch is
+        renewed, and what is left is read again. *capacity* bounds the messages held here. Raises BusUnavailable,
+        JetStreamError.
+        """
+        reader = cls(bus, stream, f"{subjects.CONSUMER_ARCHIVER}-{host}", capacity)
+        reader._on_lost = on_lost
+        state = await stream_state(bus, stream)
+        reader.epoch = state.epoch
+        info, known = await reader._ensure_consumer()
+        reader._acked = reader._last = info.ack_floor.stream_seq
+        if state.last < max(stored, reader._acked):
+            from dccd.bus.streams import renew_epoch  # it imports this module
+
+            reader._log.error("the stream has lost its end", ends_at=state.last, known=max(stored, reader._acked))
+            reader.epoch = await renew_epoch(bus, stream)
+            reader._acked = reader._last = max(0, state.first - 1)
+        await reader._reset()
+        if reader._last + 1 < state.first and known:
+            await reader._look_up_jump()
+        reader._last = max(reader._last, state.first - 1)
+        reader._unregister = bus.on_change(reader._connection_changed)
+        reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {reader.name}")
+        return reader
+
+    async def aclose(self) -> None:
+        """Stop reading; what was acknowledged stays so, on the server. Safe to repeat."""
+        if self._unregister is not None:
+            self._unregister()
+        self._failure = self._failure or BusUnavailable("the reader is closed")
+        if self._pumping is not None:
+            # Not cancelled: that could be swallowed inside nats-py. It ends by itself, each of its waits is bounded.
+            self._wake.set()
+            with anyio.move_on_after(5, shield=True):
+                await asyncio.wait({self._pumping})
+        self._arrived.set()
+        await self._unsubscribe()
+
+    async def __aenter__(self) -> TickReader:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # ---------------------------------------------------------------- for the archiver
+
+    async def fetch(self, limit: int = 500, wait: float = 1.0) -> list[TickMessage]:
+        """Return up to *limit* messages in sequence order, as soon as there are any; ``[]`` after *wait* seconds.
+
+        While the bus is away it returns ``[]``. Raises StreamReplaced, once what was read before is handed out.
+        """
+        if not self._buffer:
+            if self._failure is not None:
+                raise self._failure
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._arrived.wait()
+            if not self._buffer:
+                if self._failure is not None:
+                    raise self._failure
+                return []
+        if len(self._buffer) <= limit:
+            taken = list(self._buffer)
+            self._buffer.clear()
+        else:
+            taken = [self._buffer.popleft() for _ in range(limit)]
+        self._wake.set()
+        return taken
+
+    async def ack(self, seq: int, timeout: float = 30.0) -> None:
+        """Tell the server that all messages up to *seq* are stored; returns when it has confirmed.
+
+        *seq* is that of a message that fetch() has returned. Waits for a bus that is away. Raises BusUnavailable when
+        it isn't confirmed within *timeout* seconds, StreamReplaced.
+        """
+        deadline = time.monotonic() + timeout
+        while seq > self._acked:
+            left = deadline - time.monotonic()
+            if self._failure is not None:
+                raise self._failure
+            if left <= 0:
+                raise BusUnavailable(f"message {seq} could not be acknowledged within {timeout:g} s")
+            token = self._token(seq)
+            if token is None or not self._bus.connected:
+                # After a reset the server delivers again what isn't acknowledged; then there is a token.
+                self._arrived.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, 0.25)):
+                        await self._arrived.wait()
+                continue
+            try:
+                with translated("acknowledging"):
+                    await self._bus.client.request(token, timeout=min(left, 2.0))
+            except BusUnavailable:
+                # The server was killed, or the consumer is gone: a reset finds out which.
+                self._want_reset()
+                await asyncio.sleep(0.02)
+                continue
+            self._acked = max(self._acked, seq)
+            while self._tokens and self._tokens[0][0] <= seq:
+                self._tokens.popleft()
+
+    @property
+    def acked(self) -> int:
+        """The highest sequence number that the server has confirmed as acknowledged."""
+        return self._acked
+
+    async def lag(self) -> Lag:
+        """Ask the server how many messages are not acknowledged. Raises BusUnavailable, JetStreamError."""
+        state = await stream_state(self._bus, self.stream)
+        return Lag(max(0, state.last - max(self._acked, state.first - 1)), state.last, self._acked)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters since it was opened."""
+        return {
+            "consumer": self.name,
+            "epoch": self.epoch,
+            "received": self._received,
+            "read": self._last,
+            "acked": self._acked,
+            "buffered": len(self._buffer),
+            "resets": self._resets,
+            "lost": self._lost,
+        }
+
+    def __repr__(self) -> str:
+        return f"<TickReader {self.name} read={self._last} acked={self._acked}>"
+
+    # ---------------------------------------------------------------- the consumer
+
+    async def _ensure_consumer(self) -> tuple[_ConsumerInfo, bool]:
+        try:
+            return await api(self._bus, f"CONSUMER.INFO.{self.stream}.{self.name}", None, _ConsumerInfo), True
+        except JetStreamError as exc:
+            if exc.code != 404:
+                raise
+        return await self._create_consumer(None), False
+
+    async def _create_consumer(self, start: int | None) -> _ConsumerInfo:
+        config: dict[str, Any] = {
+            "name": self.name,
+            "durable_name": self.name,
+            "description": "dccd: its ack floor says what is in Parquet",
+            "ack_policy": "all",
+            # The reader bounds what is on its way, and asks again itself: never the server by its clock.
+            "max_ack_pending": -1,
+            "ack_wait": 3600 * _NS,
+            "deliver_policy": "all",
+        }
+        if start is not None:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
+        return await api(
+            self._bus,
+            f"CONSUMER.CREATE.{self.stream}.{self.name}",
+            {"stream_name": self.stream, "config": config},
+            _ConsumerInfo,
+        )
+
+    async def _reset(self) -> None:
+        """Set the consumer back to what is acknowledged, and listen on a new inbox: old deliveries are void."""
+        await self._unsubscribe()
+        self._tokens.clear()
+        self._wanted = 0
+        start = self._acked + 1
+        try:
+            await api(self._bus, f"CONSUMER.RESET.{self.stream}.{self.name}", {"seq": start}, _ConsumerInfo)
+        except JetStreamError as exc:
+            if exc.code not in (400, 404):
+                raise
+            # Gone, or made with a start after ours.
+            await self._replace_consumer(start)
+        except BusUnavailable:
+            if self._server_version() >= (2, 14):
+                raise
+            await self._replace_consumer(start)
+        self._inbox = self._bus.client.new_inbox()
+        with translated("subscribing"):
+            # No limits: what comes was asked for, and there was room for it.
+            self._subscription = await self._bus.client.subscribe(
+                f"{self._inbox}.*", cb=self._deliver, pending_msgs_limit=0, pending_bytes_limit=0
+            )
+        self._reset_wanted = False
+        self._resets += 1
+
+    async def _replace_consumer(self, start: int) -> None:
+        # If the process ends between the two, the next starts at the first message, and the store drops what it has.
+        with contextlib.suppress(JetStreamError):
+            await api(self._bus, f"CONSUMER.DELETE.{self.stream}.{self.name}", None, dict[str, Any])
+        await self._create_consumer(start)
+
+    def _server_version(self) -> tuple[int, int]:
+        version = self._bus.client.connected_server_version
+        return version.major, version.minor
+
+    async def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _look_up_jump(self) -> None:
+        """Find out why there was a jump: report what the stream doesn't have any more."""
+        self._jumped = False
+        batch = await get_batch(self._bus, self.stream, self._last + 1, 1)
+        if batch.messages:
+            first, until = batch.messages[0].seq, batch.messages[0].at
+        else:
+            first, until = (await stream_state(self._bus, self.stream)).last + 1, None
+        if first > self._last + 1:
+            lost = LostRange(self._last + 1, first - 1, self._last_at, until)
+            self._last = lost.last
+            self._lost += lost.last - lost.first + 1
+            self._log.error("messages fell off the stream unread", first=lost.first, last=lost.last)
+            if self._on_lost is not None:
+                try:
+                    self._on_lost(lost)
+                except Exception:
+                    self._log.exception("the callback of a loss failed")
+
+    # ---------------------------------------------------------------- the loop
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._want_reset()
+        self._wake.set()
+
+    def _want_reset(self) -> None:
+        self._reset_wanted = True
+        self._wake.set()
+
+    async def _pump(self) -> None:
+        while self._failure is None:
+            self._wake.clear()
+            if self._bus.connected:
+                try:
+                    if self._reset_wanted:
+                        await self._recover()
+                    elif not self._wanted:
+                        await self._request_more()
+                    elif time.monotonic() - self._pulled_at > _EXPIRES + _OVERDUE:
+                        self._reset_wanted = True
+                        continue
+                except StreamReplaced as exc:
+                    self._failure = exc
+                    break
+                except (BusError, nats.errors.Error) as exc:
+                    if isinstance(exc, BusRefused):
+                        self._failure = exc
+                        break
+                    # JetStream isn't up again yet, or the connection went again: try in a moment.
+                    self._log.debug("not readable now", error=str(exc))
+                    self._reset_wanted = True
+                    await asyncio.sleep(0.1)
+                    continue
+            if self._reset_wanted and self._bus.connected:
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OVERDUE):
+                    await self._wake.wait()
+        self._arrived.set()
+
+    async def _recover(self) -> None:
+        try:
+            state = await stream_state(self._bus, self.stream)
+        except JetStreamError as exc:
+            if exc.code == 404:
+                raise StreamReplaced(f"stream {self.stream} was deleted") from exc
+            raise
+        if state.epoch != self.epoch:
+            raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
+        if state.last < self._acked:
+            raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self._acked} that was stored")
+        await self._reset()
+        if self._jumped:
+            await self._look_up_jump()
+        await self._request_more()
+
+    async def _request_more(self) -> None:
+        room = self._capacity - len(self._buffer)
+        if room < self._capacity // 2:
+            return
+        self._pull += 1
+        self._wanted = room
+        self._pulled_at = time.monotonic()
+        body = b'{"batch":%d,"expires":%d,"max_bytes":%d}' % (room, int(_EXPIRES * _NS), 32 << 20)
+        await self._bus.client.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.name}", body, reply=f"{self._inbox}.{self._pull}"
+        )
+
+    async def _deliver(self, message: Msg) -> None:
+        reply = message.reply
+        if not reply.startswith("$JS.ACK."):
+            self._end_of_request(message)
+            return
+        # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, and with two more tokens
+        # in front (domain, account) from some servers: count from the end of what both have.
+        tokens = reply.split(".")
+        offset = 5 if len(tokens) < 11 else 7
+        seq = int(tokens[offset])
+        self._wanted -= 1
+        self._received += 1
+        self._tokens.append((seq, reply))
+        if seq == self._last + 1:
+            self._last = seq
+            self._last_at = at = int(tokens[offset + 2])
+            self._buffer.append(TickMessage(seq, message.subject, message.data, at))
+            self._arrived.set()
+        elif seq > self._last and not self._reset_wanted:
+            self._jumped = True
+            self._want_reset()
+        elif seq <= self._last:
+            self._arrived.set()  # delivered again: ack() may wait for its token
+        if self._wanted <= 0:
+            self._wake.set()
+
+    def _end_of_request(self, message: Msg) -> None:
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None or status == "100" or not message.subject.endswith(f".{self._pull}"):
+            return
+        if status in ("404", "408") or (status == "409" and "MaxBytes" in headers.get("Description", "")):
+            self._wanted = 0  # nothing more came in time: ask again
+        else:
+            self._want_reset()  # consumer or stream deleted, JetStream not there: find out
+        self._wake.set()
+
+    def _token(self, seq: int) -> str | None:
+        for delivered, token in reversed(self._tokens):
+            if delivered == seq:
+                return token
+            if delivered < seq:
+                return None
+        return None

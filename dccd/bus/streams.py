@@ -1,0 +1,189 @@
+"""The JetStream streams and buckets of dccd: made, and kept to their configuration.
+
+Limits flow in, streams that exist as wanted flow out. What they hold is asked through :mod:`dccd.bus.direct`, ticks are
+read by :mod:`dccd.bus.reader`; both are found here, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+
+from dccd import subjects
+from dccd.bus.connection import Bus
+from dccd.bus.direct import (
+    GENERATION,
+    JetStreamError,
+    StreamState,
+    api,
+    get_last,
+    stream_epoch,
+    stream_state,
+)
+from dccd.bus.reader import Lag, LostRange, TickMessage, TickReader
+from dccd.errors import BusError
+
+__all__ = [
+    "Lag",
+    "LostRange",
+    "StreamState",
+    "TickLimits",
+    "TickMessage",
+    "TickReader",
+    "ensure_bucket",
+    "ensure_streams",
+    "last_message",
+    "renew_epoch",
+    "stream_epoch",
+    "stream_state",
+]
+
+BUCKETS = (subjects.BUCKET_RUNS, subjects.BUCKET_JOBS, subjects.BUCKET_DATASETS)
+
+_NS = 1_000_000_000
+_NO_SPACE, _NAME_IN_USE = 10047, 10058  # error codes of the JetStream API
+
+
+class TickLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds the streams: ages in seconds, sizes in bytes; ``replicas`` on a cluster.
+
+    ``duplicate_window`` (seconds) is how long the server knows a message's id, so that one which is published again is
+    stored once. It is kept in memory, about 150 bytes a message.
+    """
+
+    max_age: float = 2 * 86400.0
+    max_bytes: int = 10 << 30
+    events_max_age: float = 7 * 86400.0
+    events_max_bytes: int = 1 << 30
+    duplicate_window: float = 120.0
+    replicas: int = 1
+
+
+class _Info(msgspec.Struct):
+    config: dict[str, Any]
+
+
+async def ensure_streams(bus: Bus, limits: TickLimits | None = None) -> None:
+    """Make the streams of ticks and events and the buckets of runs, jobs and datasets, or change them to *limits*.
+
+    May run at each start and on several hosts at once. What somebody else has set of a stream (placement, compression)
+    stays. Raises BusUnavailable, BusRefused, and BusError when the server has no room for the limits.
+    """
+    limits = limits or TickLimits()
+    await _ensure(
+        bus,
+        {
+            "name": subjects.STREAM_TICKS,
+            "description": "dccd: every record as it came in; the write-ahead log of the store",
+            "subjects": [f"{subjects.TICKS}.>"],
+            **_limited(limits.max_age, limits.max_bytes, limits),
+        },
+    )
+    await _ensure(
+        bus,
+        {
+            "name": subjects.STREAM_EVENTS,
+            "description": "dccd: what happened, for those who come late",
+            "subjects": [f"{subjects.EVENTS}.>"],
+            **_limited(limits.events_max_age, limits.events_max_bytes, limits),
+        },
+    )
+    for bucket in BUCKETS:
+        await ensure_bucket(bus, bucket, replicas=limits.replicas)
+
+
+async def ensure_bucket(bus: Bus, bucket: str, *, replicas: int = 1, ttl: float = 0.0) -> None:
+    """Make a KV bucket, or change it to this: one revision a key, read by direct get; *ttl* seconds, 0 for ever.
+
+    It is a stream as ADR-8 says, so that every NATS client knows it as a bucket.
+    """
+    await _ensure(
+        bus,
+        {
+            "name": f"KV_{bucket}",
+            "subjects": [f"$KV.{bucket}.>"],
+            "retention": "limits",
+            "storage": "file",
+            "discard": "new",
+            "max_msgs_per_subject": 1,
+            "max_age": int(ttl * _NS),
+            "duplicate_window": int(min(ttl or 120.0, 120.0) * _NS),
+            "allow_direct": True,
+            "allow_rollup_hdrs": True,
+            "allow_msg_ttl": True,
+            "deny_delete": True,
+            "num_replicas": replicas,
+        },
+    )
+
+
+async def last_message(bus: Bus, subject: str) -> tuple[int, bytes] | None:
+    """Return sequence number and body of the newest message on a tick or event subject, or None when there is none."""
+    stream = subjects.STREAM_EVENTS if subject.startswith(f"{subjects.EVENTS}.") else subjects.STREAM_TICKS
+    found = await get_last(bus, stream, subject)
+    return (found.seq, found.data) if found else None
+
+
+async def renew_epoch(bus: Bus, name: str) -> str:
+    """Give stream *name* a new epoch and return it.
+
+    Needed when a power cut has taken messages back that had been read: their sequence numbers are given out again, and
+    who has noted "stored up to here" would take the new messages for the old.
+    """
+    config = (await api(bus, f"STREAM.INFO.{name}", None, _Info)).config
+    metadata = dict(config.get("metadata") or {})
+    metadata[GENERATION] = str(int(metadata.get(GENERATION, "0")) + 1)
+    await api(bus, f"STREAM.UPDATE.{name}", {**config, "metadata": metadata}, _Info)
+    return await stream_epoch(bus, name)
+
+
+def _limited(age: float, size: int, limits: TickLimits) -> dict[str, Any]:
+    return {
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "max_age": int(age * _NS),
+        "max_bytes": size,
+        # The server takes no window that is longer than the age.
+        "duplicate_window": int(min(limits.duplicate_window, age) * _NS),
+        "allow_direct": True,
+        "num_replicas": limits.replicas,
+    }
+
+
+async def _ensure(bus: Bus, wanted: dict[str, Any]) -> None:
+    name = wanted["name"]
+    log = structlog.get_logger("dccd.bus").bind(stream=name)
+    try:
+        config = await _config(bus, name)
+        if config is None:
+            try:
+                await api(bus, f"STREAM.CREATE.{name}", wanted, _Info, timeout=10)
+                log.info("stream made")
+                return
+            except JetStreamError as exc:
+                if exc.err_code != _NAME_IN_USE:
+                    raise
+                config = await _config(bus, name) or {}  # another host was first, with other limits
+        changed = {key: value for key, value in wanted.items() if config.get(key, 0) != value}
+        if changed:
+            await api(bus, f"STREAM.UPDATE.{name}", {**config, **changed}, _Info, timeout=10)
+            log.info("stream changed", **{key: value for key, value in changed.items() if key != "name"})
+    except JetStreamError as exc:
+        if exc.err_code == _NO_SPACE:
+            raise BusError(
+                f"stream {name}: the server has no room for its {wanted['max_bytes']:,} bytes; "
+                "make the limit (bus.ticks_max_bytes) smaller or give it a larger disk"
+            ) from exc
+        raise
+
+
+async def _config(bus: Bus, name: str) -> dict[str, Any] | None:
+    try:
+        return (await api(bus, f"STREAM.INFO.{name}", None, _Info)).config
+    except JetStreamError as exc:
+        if exc.code == 404:
+            return None
+        raise
