@@ -67,7 +67,7 @@ class LostRange(msgspec.Struct, frozen=True):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far behind a reader is: ``messages`` not acknowledged, and the sequence numbers of the last and the acked one."""
+    """How far behind a reader is: ``messages`` not acknowledged, sequence numbers of the ``last`` and the ``acked``."""
 
     messages: int
     last: int

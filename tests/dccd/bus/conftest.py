@@ -1,0 +1,62 @@
+"""A real nats-server for the tests of the bus, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dccd.bus.connection import Bus
+from dccd.bus.server import EmbeddedServer
+
+
+class Server:
+    """The embedded server under test, and what happens to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: EmbeddedServer | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.running is not None
+        return self.running.url
+
+    async def start(self) -> None:
+        """Start it, the next time on the same port."""
+        self.running = EmbeddedServer(self.folder, port=0, on_log=lambda level, text: None)
+        await self.running.start()
+
+    async def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        assert self.running is not None and self.running.pid is not None
+        os.kill(self.running.pid, signal.SIGKILL)
+        await self.running.wait()
+        await self.running.stop()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.running is not None and self.running.pid is not None
+        os.kill(self.running.pid, number)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A nats-server with JetStream that can be killed and started again."""
+    server = Server(tmp_path / "nats")
+    await server.start()
+    yield server
+    if server.running is not None:
+        await server.running.stop()
+
+
+@pytest.fixture
+async def bus(server: Server) -> AsyncIterator[Bus]:
+    """A connection to the server."""
+    async with asyncio.timeout(10):
+        bus = await Bus.open(server.url, "test")
+    yield bus
+    await bus.aclose()
