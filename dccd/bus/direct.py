@@ -24,6 +24,7 @@ __all__ = [
     "Stored",
     "StreamState",
     "api",
+    "decode_reply",
     "get_batch",
     "get_last",
     "rfc3339_ns",
@@ -95,12 +96,17 @@ class StreamState(msgspec.Struct, frozen=True):
 async def api(bus: Bus, subject: str, body: object, type: type[T], timeout: float = 5.0) -> T:
     """Ask the JetStream API ``$JS.API.<subject>``. Raises JetStreamError when it refuses, BusUnavailable."""
     message = await bus.exchange(f"$JS.API.{subject}", b"" if body is None else msgspec.json.encode(body), timeout)
+    return decode_reply(subject, message.data, type)
+
+
+def decode_reply(subject: str, data: bytes, type: type[T]) -> T:
+    """Read what JetStream answers to a request, or to a publish. Raises JetStreamError when it refuses."""
     try:
-        error = msgspec.json.decode(message.data, type=_ApiReply).error
+        error = msgspec.json.decode(data, type=_ApiReply).error
         if error is None:
-            return msgspec.json.decode(message.data, type=type)
+            return msgspec.json.decode(data, type=type)
     except msgspec.DecodeError as exc:
-        raise BusError(f"{subject}: not an answer of JetStream: {message.data[:200]!r}") from exc
+        raise BusError(f"{subject}: not an answer of JetStream: {data[:200]!r}") from exc
     raise JetStreamError(error.code, error.err_code, f"{subject}: {error.description}")
 
 

@@ -1,0 +1,371 @@
+"""KV buckets (ADR-8): entries by key, with compare-and-set, prefixes, the newest ones, and a watch.
+
+Keys and values flow in and out. A bucket is a stream with one message a key, so a revision is a sequence number, and
+the newest entries are at its end: listing them reads the end of the stream only, however many entries there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import anyio
+import msgspec
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from dccd.bus.connection import Bus, translated
+from dccd.bus.direct import JetStreamError, Stored, api, decode_reply, get_batch, get_last, stream_state
+from dccd.errors import BusError, Conflict, StreamReplaced
+
+__all__ = ["Bucket", "Entry"]
+
+_NS = 1_000_000_000
+_KEY = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
+_WRONG_REVISION = (10071, 10164)
+_HEARTBEAT = 0.5
+"""Seconds between heartbeats to a watch: it notices within three that its server is not the one it was."""
+_OPERATION = "KV-Operation"
+_MARKER = "Nats-Marker-Reason"
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One key's value at a revision; ``at`` (ns) is when the bus stored it, ``deleted`` when it is gone."""
+
+    key: str
+    value: bytes
+    revision: int
+    at: int
+    deleted: bool = False
+
+
+class _PubAck(msgspec.Struct):
+    seq: int = 0
+
+
+class Bucket:
+    """One KV bucket on *bus*; it exists already (:func:`dccd.bus.streams.ensure_bucket`).
+
+    All methods raise BusUnavailable while the bus is away and for too long, and BusError for a key that is none.
+    """
+
+    def __init__(self, bus: Bus, name: str) -> None:
+        self.name = name
+        self.entries_read = 0
+        """How many entries newest() and find() have had from the server."""
+        self._bus = bus
+        self._stream = f"KV_{name}"
+        self._prefix = f"$KV.{name}."
+        self._log = structlog.get_logger("dccd.bus.kv").bind(bucket=name)
+
+    # ---------------------------------------------------------------- one key
+
+    async def get(self, key: str) -> tuple[bytes, int] | None:
+        """Return value and revision of *key*, or None."""
+        found = await get_last(self._bus, self._stream, self._subject(key))
+        if found is None or _is_deleted(found.headers):
+            return None
+        return found.data, found.seq
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Set *key* to *value* whatever it is now; return the new revision."""
+        return await self._publish(key, value, {})
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Set *key*, which must not exist; return its revision. Raises Conflict when it does."""
+        try:
+            return await self._publish(key, value, {_EXPECTED: "0"})
+        except Conflict:
+            found = await get_last(self._bus, self._stream, self._subject(key))
+            if found is None or not _is_deleted(found.headers):
+                raise
+            # A deleted key leaves a marker, and that has a revision.
+            return await self._publish(key, value, {_EXPECTED: str(found.seq)})
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Set *key*, which must be at *revision*; return the new one. Raises Conflict when somebody else was first.
+
+        After BusUnavailable it may have happened or not: read it again.
+        """
+        return await self._publish(key, value, {_EXPECTED: str(revision)})
+
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Delete *key* (when it is at *revision*, if that is given: else Conflict); a key that isn't there is fine."""
+        headers = {_OPERATION: "DEL"}
+        if revision is not None:
+            headers[_EXPECTED] = str(revision)
+        await self._publish(key, b"", headers)
+
+    # ---------------------------------------------------------------- several keys
+
+    async def newest(self, limit: int, filter: str | None = None, before: int | None = None) -> list[Entry]:
+        """Return the *limit* entries that were written last, newest first; older than revision *before*, if given.
+
+        *filter* is a subject filter over keys, as ``*.stream.binance.>``. What it costs depends on *limit*, and by the
+        logarithm on the number of entries: it finds the revision from which on there are enough, and reads from there.
+        """
+        found: list[Entry] = []
+        subject = self._prefix + (filter or ">")
+        state = await stream_state(self._bus, self._stream)
+        top = min(state.last, before - 1) if before is not None else state.last
+        while len(found) < limit and top >= state.first:
+            start = await self._start_of(limit - len(found), subject, state.first, top)
+            batch: list[Stored] = []
+            seq = start
+            while seq <= top:
+                part = await get_batch(self._bus, self._stream, seq, min(1000, top - seq + 1), subject)
+                self.entries_read += len(part.messages)
+                batch += [message for message in part.messages if message.seq <= top]
+                if not part.messages or not part.pending:
+                    break
+                seq = part.messages[-1].seq + 1
+            found += [self._entry(message) for message in reversed(batch) if not _is_deleted(message.headers)]
+            top = start - 1
+        return _latest(found)[:limit]
+
+    async def find(self, prefix: str) -> list[Entry]:
+        """Return all entries whose key begins with the tokens *prefix* (``a.b`` finds ``a.b.c``), by revision."""
+        return await self._all(f"{self._prefix}{prefix.rstrip('.')}.>")
+
+    async def all(self, filter: str = ">") -> list[Entry]:
+        """Return every entry that *filter* (a subject filter over keys) matches, by revision: for small buckets."""
+        return await self._all(self._prefix + filter)
+
+    async def _all(self, subject: str) -> list[Entry]:
+        found: list[Entry] = []
+        seq = 1
+        while True:
+            batch = await get_batch(self._bus, self._stream, seq, 1000, subject)
+            self.entries_read += len(batch.messages)
+            found += [self._entry(message) for message in batch.messages if not _is_deleted(message.headers)]
+            if not batch.messages or not batch.pending:
+                return sorted(_latest(found[::-1]), key=lambda entry: entry.revision)
+            seq = batch.messages[-1].seq + 1
+
+    async def _start_of(self, wanted: int, subject: str, first: int, top: int) -> int:
+        """Return a revision from which on, up to *top*, there are *wanted* matches, and not many more.
+
+        Each probe asks for a single message, whose answer says how many follow it.
+        """
+        above = await self._count(subject, top + 1)
+        low = max(first, top - wanted + 1)
+        enough_at, too_few_at = first, top + 1
+        span = wanted
+        while low > first:
+            if await self._count(subject, low) - above >= wanted:
+                enough_at = low
+                break
+            too_few_at = low
+            span *= 4
+            low = max(first, top - span + 1)
+        # What was enough may be far too much: matches needn't be spread evenly.
+        while too_few_at - enough_at > wanted:
+            middle = (enough_at + too_few_at) // 2
+            count = await self._count(subject, middle) - above
+            if count < wanted:
+                too_few_at = middle
+            else:
+                enough_at = middle
+                if count <= 2 * wanted:
+                    break
+        return enough_at
+
+    async def _count(self, subject: str, seq: int) -> int:
+        batch = await get_batch(self._bus, self._stream, seq, 1, subject)
+        self.entries_read += len(batch.messages)
+        return len(batch.messages) + batch.pending if batch.messages else 0
+
+    # ---------------------------------------------------------------- watch
+
+    async def watch(self, filter: str = ">") -> AsyncGenerator[Entry | None, None]:
+        """Yield the entries that match *filter*, None once all that exist were there, then each change as it comes.
+
+        Deletions are changes, too. It comes back by itself when the server was killed, and gives the latest value of
+        whatever changed meanwhile. To be closed after use. Raises StreamReplaced when the bucket was deleted or made
+        anew.
+        """
+        watch = _Watch(self._bus, self._stream, self._prefix + filter)
+        try:
+            await watch.start()
+            while True:
+                item = await watch.next()
+                yield None if item is None else self._entry(item)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await watch.stop()
+
+    # ---------------------------------------------------------------- details
+
+    def _subject(self, key: str) -> str:
+        if not _KEY.fullmatch(key):
+            raise BusError(f"{key[:80]!r} is no key: letters, digits and - / _ = in tokens joined by dots")
+        return self._prefix + key
+
+    def _entry(self, message: Stored) -> Entry:
+        key = message.subject.removeprefix(self._prefix)
+        return Entry(key, message.data, message.seq, message.at, _is_deleted(message.headers))
+
+    async def _publish(self, key: str, value: bytes, headers: dict[str, str]) -> int:
+        subject = self._subject(key)
+        message = await self._bus.exchange(subject, value, headers=headers or None)
+        try:
+            return decode_reply(subject, message.data, _PubAck).seq
+        except JetStreamError as exc:
+            if exc.err_code in _WRONG_REVISION:
+                raise Conflict(key, str(exc)) from exc
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self.name}>"
+
+
+class _Watch:
+    """An ephemeral push consumer that is made again, from the last revision on, whenever it skips or falls silent.
+
+    Not nats-py's ordered consumer: that one gives up for good when making it again fails once, and what exceeds its
+    pending limit is lost.
+    """
+
+    def __init__(self, bus: Bus, stream: str, subject: str) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._subject = subject
+        self._epoch = ""
+        self._last = 0
+        self._expected = 1
+        self._heard = time.monotonic()
+        self._broken = False
+        self._initial = True
+        self._queue: asyncio.Queue[Stored | None] = asyncio.Queue()
+        self._subscription: NatsSubscription | None = None
+        self._unregister: Callable[[], None] | None = None
+
+    async def start(self) -> None:
+        self._unregister = self._bus.on_change(self._connection_changed)
+        self._epoch = (await stream_state(self._bus, self._stream)).epoch
+        await self._create()
+
+    async def next(self) -> Stored | None:
+        while True:
+            if self._queue.empty() and self._bus.connected:
+                if self._broken:
+                    await self._mend()
+                elif time.monotonic() - self._heard > 3 * _HEARTBEAT:
+                    self._broken = True
+                    continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT):
+                    return await self._queue.get()
+
+    async def stop(self) -> None:
+        if self._unregister is not None:
+            self._unregister()
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
+        # The server deletes the consumer itself, once nobody listens.
+
+    def _connection_changed(self, connected: bool) -> None:
+        self._broken = True
+
+    async def _mend(self) -> None:
+        try:
+            if (await stream_state(self._bus, self._stream)).epoch != self._epoch:
+                raise StreamReplaced(f"bucket {self._stream} was made anew")
+            await self._create()
+        except StreamReplaced:
+            raise
+        except BusError as exc:
+            if isinstance(exc, JetStreamError) and exc.code == 404:
+                raise StreamReplaced(f"bucket {self._stream} was deleted") from exc
+            # The server isn't up to it yet.
+            await asyncio.sleep(0.1)
+
+    async def _create(self) -> None:
+        if self._subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
+        inbox = self._bus.client.new_inbox()
+        self._expected = 1
+        self._broken = False
+        with translated("subscribing"):
+            self._subscription = await self._bus.client.subscribe(
+                inbox, cb=self._deliver, pending_msgs_limit=0, pending_bytes_limit=0
+            )
+        config: dict[str, Any] = {
+            "deliver_subject": inbox,
+            "deliver_policy": "last_per_subject",
+            "filter_subject": self._subject,
+            "ack_policy": "none",
+            "max_deliver": 1,
+            "mem_storage": True,
+            "num_replicas": 1,
+            "flow_control": True,
+            "idle_heartbeat": int(_HEARTBEAT * _NS),
+            "inactive_threshold": 30 * _NS,
+        }
+        if self._last:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1}
+        info = await api(
+            self._bus, f"CONSUMER.CREATE.{self._stream}", {"stream_name": self._stream, "config": config}, _Consumer
+        )
+        self._heard = time.monotonic()
+        if self._initial and info.num_pending == 0 and info.delivered.consumer_seq == 0:
+            self._initial = False
+            self._queue.put_nowait(None)
+
+    async def _deliver(self, message: Msg) -> None:
+        self._heard = time.monotonic()
+        tokens = message.reply.split(".")
+        if tokens[:2] != ["$JS", "ACK"]:
+            await self._control(message)
+            return
+        offset = 5 if len(tokens) < 11 else 7
+        seq, number, at, pending = (int(token) for token in tokens[offset : offset + 4])
+        if number != self._expected:
+            self._broken = True
+        if self._broken:
+            return
+        self._expected += 1
+        self._last = seq
+        self._queue.put_nowait(Stored(seq, message.subject, message.data, at, message.headers or {}))
+        if self._initial and pending == 0:
+            self._initial = False
+            self._queue.put_nowait(None)
+
+    async def _control(self, message: Msg) -> None:
+        headers = message.headers or {}
+        if message.reply:  # flow control wants an answer
+            with contextlib.suppress(nats.errors.Error):
+                await self._bus.client.publish(message.reply)
+        elif headers.get("Nats-Last-Consumer", str(self._expected - 1)) != str(self._expected - 1):
+            self._broken = True  # the last ones before it were lost
+
+
+class _Delivered(msgspec.Struct):
+    consumer_seq: int = 0
+
+
+class _Consumer(msgspec.Struct):
+    num_pending: int = 0
+    delivered: _Delivered = msgspec.field(default_factory=_Delivered)
+
+
+def _is_deleted(headers: dict[str, str]) -> bool:
+    # A marker that the server has put itself (age, a purge) has another header than a client's.
+    return headers.get(_OPERATION) in ("DEL", "PURGE") or _MARKER in headers
+
+
+def _latest(entries: list[Entry]) -> list[Entry]:
+    """The first of each key: an entry that was written while we read is there twice."""
+    latest: dict[str, Entry] = {}
+    for entry in entries:
+        latest.setdefault(entry.key, entry)
+    return list(latest.values())
