@@ -1,0 +1,236 @@
+"""One Parquet file: its footer, and its rows a batch at a time.
+
+Arrow tables and a :class:`Footer` flow in, bytes flow out, and back. Whatever isn't the Parquet that it should be is a
+CorruptFile: pages carry checksums and they are verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dccd.errors import CorruptFile, StoreError
+
+__all__ = ["MAX_TS", "MIN_TS", "ROW_GROUP", "BusPosition", "Footer", "OpenFile", "between", "corrupt", "write_parquet"]
+
+MIN_TS, MAX_TS = -(2**63), 2**63 - 1
+"""All times (ns) lie in ``[MIN_TS, MAX_TS)``."""
+
+ROW_GROUP = 131_072
+"""Rows in a row group: what a reader of a time range can leave out at once, and what a fold holds of a file."""
+
+_BATCH = 65_536
+_SMALL = 256 * 1024  # bytes; files up to this are read whole when opened, and hold no descriptor
+_KEY = b"dccd"
+
+
+class BusPosition(msgspec.Struct, frozen=True):
+    """Which messages of a JetStream stream a file's rows come from: sequences *first* to *last*, both included.
+
+    ``epoch`` is the stream's creation time: in a stream made anew sequences start again, so that they only compare
+    within one.
+    """
+
+    stream: str
+    epoch: str
+    first: int
+    last: int
+
+
+class Footer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file of ours says of itself, as JSON under the key ``dccd`` of the Parquet footer.
+
+    ``first_ts`` and ``last_ts`` are its rows' (ns), ``written_at`` (ns) orders files: of two values for the same row
+    the later written wins. ``bus`` is what of the bus is in it, at most one entry an epoch in a merged file;
+    ``folds`` names the segments whose rows it holds: while they still lie about, they don't count.
+    """
+
+    kind: Literal["segment", "base"]
+    writer: str
+    written_at: int
+    first_ts: int
+    last_ts: int
+    bus: tuple[BusPosition, ...] = ()
+    folds: tuple[str, ...] = ()
+    run_id: str | None = None
+    version: int = 1
+
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(Footer).decode
+
+
+def write_parquet(
+    file: BinaryIO,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    footer: Callable[[int, int], Footer],
+    *,
+    level: int = 1,
+) -> tuple[int, Footer]:
+    """Write *tables*, together sorted by TS and not empty, to *file*; return the number of rows and the footer.
+
+    *footer* is asked for the footer when all is written, with the first and last ``TS``. zstd at *level*; integers and
+    trade ids delta-encoded, which makes a file half as large as plain values do and takes less time; page checksums;
+    statistics for ``TS`` only, since rows are in its order.
+    """
+    packed = {field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)}
+    if "tid" in schema.names:
+        packed["tid"] = "DELTA_BYTE_ARRAY"
+    rows, first, last = 0, 0, 0
+    with pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        compression_level=level,
+        use_dictionary=[name for name in schema.names if name not in packed],
+        column_encoding=packed,
+        write_statistics=["TS"],
+        write_page_checksum=True,
+        # The Arrow schema would only repeat the Parquet one, and old readers stumble over its flavours of strings.
+        store_schema=False,
+    ) as writer:
+        for table in tables:
+            if table.num_rows:
+                writer.write_table(table, row_group_size=ROW_GROUP)
+                first = first if rows else table["TS"][0].as_py()
+                last = table["TS"][-1].as_py()
+                rows += table.num_rows
+        written = footer(first, last)
+        writer.add_key_value_metadata({_KEY.decode(): _encode(written).decode()})
+    return rows, written
+
+
+class OpenFile:
+    """A file of rows, opened: it stays readable when it is removed meanwhile.
+
+    ``name`` (the stem, by which ``Footer.folds`` knows it), ``footer`` (``None``: not written by us, as by dccd 3.x),
+    ``rows``, ``first_ts``, ``last_ts``. Raises FileNotFoundError when it isn't there, CorruptFile when it isn't what it
+    should be.
+    """
+
+    def __init__(self, path: Path, level: int | None = None) -> None:
+        """Open *path*; ``level`` is the segment's, ``None`` for a base."""
+        self.path, self.level = path, level
+        self.name = path.stem
+        with corrupt(path):
+            source = pa.OSFile(str(path), "rb")
+            self.bytes: int = source.size()
+            if self.bytes <= _SMALL:
+                with source:
+                    source = pa.BufferReader(source.read())
+            self._file = pq.ParquetFile(source, page_checksum_verification=True)
+            self.schema: pa.Schema = self._file.schema_arrow
+            meta = self._file.metadata
+            self.rows: int = meta.num_rows
+            about = (meta.metadata or {}).get(_KEY)
+            self.footer = None if about is None else _decode(about)
+            if level is not None and self.footer is None:
+                raise CorruptFile(path, "a segment without dccd's footer")
+            if "TS" not in self.schema.names or self.schema.field("TS").type != pa.int64():
+                raise CorruptFile(path, "no column TS of 64-bit integers")
+            self._groups = self._ranges(meta)
+        self.first_ts = min((group[0] for group in self._groups), default=None)
+        self.last_ts = max((group[1] for group in self._groups), default=None)
+
+    def __repr__(self) -> str:
+        return f"<OpenFile {self.path.name}: {self.rows} rows from {self.first_ts} to {self.last_ts}>"
+
+    def close(self) -> None:
+        self._file.close(force=True)
+
+    def groups(self, lo: int, hi: int) -> list[tuple[int, int, int]]:
+        """First ``TS``, last ``TS`` and rows of each row group that may have rows in ``[lo, hi)``."""
+        return [group for group in self._groups if group[1] >= lo and group[0] < hi]
+
+    def frames(self, lo: int, hi: int, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Rows in ``[lo, hi)`` in order of TS, as batches in the file's own types; row groups beyond aren't read.
+
+        With *columns*, only those of them that the file has, and TS.
+        """
+        wanted = [i for i, group in enumerate(self._groups) if group[1] >= lo and group[0] < hi]
+        names = [n for n in self.schema.names if columns is None or n in columns or n == "TS"]
+        if not wanted:
+            return
+        if not self.in_order:
+            with corrupt(self.path):
+                table = self._file.read_row_groups(wanted, columns=names)
+            yield between(_frame(table).sort("TS", maintain_order=True), lo, hi)
+            return
+        with corrupt(self.path):
+            for batch in self._file.iter_batches(_BATCH, row_groups=wanted, columns=names):
+                frame = _frame(batch)
+                if frame["TS"].null_count() or not frame["TS"].is_sorted():
+                    raise CorruptFile(self.path, "a row without TS, or out of order")
+                yield between(frame, lo, hi)
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether rows are sorted by TS. A file of ours is; of another's its times are read to know."""
+        if self.footer is not None:
+            return True
+        last = None
+        with corrupt(self.path):
+            for batch in self._file.iter_batches(_BATCH, columns=["TS"]):
+                times = _frame(batch)["TS"]
+                if times.null_count():
+                    raise CorruptFile(self.path, "a row without TS")
+                if not times.is_sorted() or (last is not None and times[0] < last):
+                    return False
+                last = times[-1]
+        return True
+
+    def _ranges(self, meta: Any) -> list[tuple[int, int, int]]:
+        """First and last TS and rows of each row group: by the statistics, or the rows where a writer left them out."""
+        column = self.schema.names.index("TS")
+        found = []
+        for index in range(meta.num_row_groups):
+            group = meta.row_group(index)
+            stats = group.column(column).statistics
+            if stats is not None and stats.has_min_max:
+                found.append((stats.min, stats.max, group.num_rows))
+            elif group.num_rows:
+                times = self._file.read_row_group(index, columns=["TS"])["TS"].drop_null().to_pylist()
+                if len(times) < group.num_rows:
+                    raise CorruptFile(self.path, "a row without TS")
+                found.append((min(times), max(times), group.num_rows))
+        return found
+
+
+def between(frame: pl.DataFrame, lo: int, hi: int) -> pl.DataFrame:
+    """The rows of *frame*, sorted by TS, in ``[lo, hi)``."""
+    if not frame.height or (frame["TS"][0] >= lo and frame["TS"][-1] < hi):
+        return frame
+    times = frame["TS"]
+    start = int(times.search_sorted(max(lo, MIN_TS), "left"))
+    return frame.slice(start, int(times.search_sorted(min(hi, MAX_TS), "left")) - start)
+
+
+@contextmanager
+def corrupt(path: Path) -> Iterator[None]:
+    """Translate what reading *path* raises into CorruptFile, or StoreError when the system refuses; a file that isn't
+    there stays a FileNotFoundError, since readers look again then."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, pl.exceptions.PolarsError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise CorruptFile(path, str(exc)) from exc
+    except OSError as exc:
+        # Arrow raises OSError, without a number, for bytes that make no sense; the system's own have one.
+        kind = CorruptFile if exc.errno is None else StoreError
+        raise kind(path, str(exc)) from exc
+
+
+def _frame(data: Any) -> pl.DataFrame:
+    frame = pl.from_arrow(data)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
