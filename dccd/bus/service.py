@@ -1,0 +1,284 @@
+"""The request side of the bus: one NATS micro service (ADR-32) named ``dccd``, an instance a host.
+
+Requests flow in as bytes, replies flow out as bytes or in chunks; an error becomes headers and a body of one form, and
+never more than an error. ``nats micro ls``, ``info`` and ``stats`` work as with any micro service.
+
+Each operation answers on ``dccd.<operation>``, where any host may take it, and on ``dccd.host.<id>.<operation>``,
+which reaches this one. A request runs in a task of its own, so that a slow one holds up nobody; beyond *limit* at once
+the answer is 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import msgspec
+import nats.errors
+import structlog
+from nats.micro.request import Request
+from nats.micro.service import Service as MicroService
+from nats.micro.service import ServiceConfig, ServiceStats
+
+from dccd import subjects
+from dccd.bus.connection import ERROR, ERROR_CODE, Bus, translated
+from dccd.bus.transfer import FLOW, ChunkSender
+from dccd.errors import BusError, RequestError
+
+__all__ = ["Handler", "Service", "error_body"]
+
+Handler = Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]
+"""Takes a request's body, returns the reply's, or chunks of it; raises RequestError to refuse."""
+
+_HOST = re.compile(r"[A-Za-z0-9_-]+")
+_QUEUE = "dccd"
+
+
+def error_body(error: RequestError) -> bytes:
+    """The body of an error reply: ``{"error": {"code": 422, "reason": "…", "message": "…", "field": null}}``."""
+    return msgspec.json.encode(
+        {"error": {"code": error.code, "reason": error.reason, "message": str(error), "field": error.field}}
+    )
+
+
+class _Counts:
+    """What ``nats micro stats`` shows of an endpoint, beside the number of requests."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self.last_error = ""
+        self.nanoseconds = 0
+        self.finished = 0
+
+
+class _Micro(MicroService):
+    """nats-py's service, with the counts of the tasks: by itself it sees a request as done when it is handed on."""
+
+    counts: dict[str, _Counts]
+
+    def stats(self) -> ServiceStats:
+        stats = super().stats()
+        for endpoint in stats.endpoints:
+            counts = self.counts.get(endpoint.name)
+            if counts is not None:
+                endpoint.num_errors = counts.errors
+                endpoint.last_error = counts.last_error
+                endpoint.processing_time = counts.nanoseconds
+                endpoint.average_processing_time = counts.nanoseconds // max(1, counts.finished)
+        return stats
+
+
+class _Operation(msgspec.Struct, frozen=True):
+    name: str
+    handler: Handler
+    endpoint: str
+
+
+class Service:
+    """Answers operations on *bus* for the host *host_id*, up to *limit* at once: start it, and add operations.
+
+    *patience* is how long (seconds) the receiver of a reply in chunks may take over one of them.
+    """
+
+    def __init__(self, bus: Bus, host_id: str, version: str, *, limit: int = 64, patience: float = 30.0) -> None:
+        if not _HOST.fullmatch(host_id):
+            raise BusError(f"{host_id!r} is no host id: letters, digits, - and _")
+        self._bus = bus
+        self._host = host_id
+        self._limit = limit
+        self._log = structlog.get_logger("dccd.bus.service")
+        self._operations: dict[str, _Operation] = {}
+        self._counts: dict[str, _Counts] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sender = ChunkSender(bus, patience)
+        self._stopping = False
+        config = ServiceConfig(
+            name=subjects.SERVICE,
+            version=_semantic(version),
+            description="dccd collects crypto market data; `nats req dccd.operations ''` tells what can be asked",
+            metadata={"host": host_id, "dccd_version": version},
+            queue_group=_QUEUE,
+        )
+        self._micro = _Micro(bus.client, config)
+        self._micro.counts = self._counts
+
+    # ---------------------------------------------------------------- life
+
+    async def start(self) -> None:
+        """Appear on the bus. Raises BusUnavailable, BusRefused."""
+        await self._sender.start()
+        with translated("starting the service"):
+            await self._micro.start()
+        prefix = subjects.host_request(self._host, "")
+        await self._endpoint(
+            "host",
+            f"{prefix}>",
+            lambda subject: subject.removeprefix(prefix),
+            {"description": "any operation, on this host"},
+        )
+        await self._bus.barrier()
+
+    async def add(
+        self,
+        operation: str,
+        handler: Handler,
+        request_schema: Mapping[str, Any],
+        reply_schema: Mapping[str, Any],
+        description: str,
+    ) -> None:
+        """Answer *operation* (``backfill.start``) with *handler*; the JSON schemas and the description are for people.
+
+        Raises BusError when it is there already.
+        """
+        endpoint = operation.replace(".", "-")
+        if endpoint in self._counts:
+            raise BusError(f"operation {operation} is there already")
+        self._operations[operation] = _Operation(operation, handler, endpoint)
+        metadata = {
+            "description": description,
+            "request": msgspec.json.encode(request_schema).decode(),
+            "reply": msgspec.json.encode(reply_schema).decode(),
+        }
+        await self._endpoint(endpoint, subjects.request(operation), lambda _: operation, metadata)
+        await self._bus.barrier()
+
+    async def stop(self, timeout: float = 5.0) -> None:
+        """Disappear from the bus, let running requests finish for *timeout* seconds, then answer the rest with 503."""
+        self._stopping = True
+        with anyio.CancelScope(shield=True):
+            # When the connection is away or closed, so is the service.
+            with anyio.move_on_after(2), contextlib.suppress(nats.errors.Error):
+                await self._micro.stop()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=timeout)
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=1)
+            await self._sender.stop()
+
+    async def __aenter__(self) -> Service:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def id(self) -> str:
+        """The instance's id, as ``nats micro ls`` shows it."""
+        return self._micro.id
+
+    def statistics(self) -> dict[str, Any]:
+        """Requests by operation, with errors and the mean time in milliseconds."""
+        return {
+            "running": len(self._tasks),
+            "endpoints": {
+                endpoint.name: {
+                    "requests": endpoint.num_requests,
+                    "errors": endpoint.num_errors,
+                    "mean_ms": round(endpoint.average_processing_time / 1e6, 3),
+                }
+                for endpoint in self._micro.stats().endpoints
+            },
+        }
+
+    def __repr__(self) -> str:
+        return f"<Service host={self._host} operations={len(self._operations)} running={len(self._tasks)}>"
+
+    # ---------------------------------------------------------------- requests
+
+    async def _endpoint(
+        self, name: str, subject: str, operation_of: Callable[[str], str], metadata: dict[str, str]
+    ) -> None:
+        counts = self._counts[name] = _Counts()
+
+        async def take(request: Request) -> None:
+            # nats-py gives an endpoint one request at a time: so this only hands it on.
+            if len(self._tasks) >= self._limit:
+                error = RequestError(503, "busy", f"{self._limit} requests are being answered; try again in a moment")
+                await self._refuse(request, error, counts)
+                return
+            task = asyncio.get_running_loop().create_task(
+                self._answer(request, operation_of(request.subject), counts), name=f"request {request.subject}"
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        with translated(f"serving {subject}"):
+            await self._micro.add_endpoint(name=name, handler=take, subject=subject, metadata=metadata)
+
+    async def _answer(self, request: Request, name: str, counts: _Counts) -> None:
+        """Run one request to its reply; no exception leaves this, of whatever kind."""
+        began = time.perf_counter_ns()
+        reply: bytes | AsyncIterator[bytes] = b""
+        try:
+            if self._stopping:
+                raise RequestError(503, "stopping", "this host is stopping")
+            operation = self._operations.get(name)
+            if operation is None:
+                raise RequestError(
+                    404, "no_operation", f"there is no operation {name[:80]!r}; `dccd.operations` lists them"
+                )
+            reply = await operation.handler(request.data or b"{}")
+            await self._reply(request, reply)
+        except BaseException as exc:
+            # Of a task, SystemExit would end the event loop, and CancelledError would leave the caller waiting.
+            with anyio.CancelScope(shield=True):
+                await self._refuse(request, self._error_of(exc, name), counts, streamed=not isinstance(reply, bytes))
+        finally:
+            counts.nanoseconds += time.perf_counter_ns() - began
+            counts.finished += 1
+
+    def _error_of(self, exc: BaseException, name: str) -> RequestError:
+        if isinstance(exc, RequestError):
+            return exc
+        if isinstance(exc, asyncio.CancelledError) and self._stopping:
+            return RequestError(503, "stopping", "this host is stopping")
+        self._log.error("a request failed", operation=name, exc_info=exc)
+        return RequestError(500, "internal", f"{type(exc).__name__} while answering; the daemon's log has it")
+
+    async def _reply(self, request: Request, reply: bytes | AsyncIterator[bytes]) -> None:
+        subject = _reply_subject(request)
+        if not subject:
+            return  # published, not asked: nobody wants to know
+        if isinstance(reply, bytes):
+            if len(reply) > self._bus.max_payload - 1024:
+                size, limit = len(reply), self._bus.max_payload
+                raise RequestError(422, "too_large", f"the reply has {size:,} bytes, a message {limit:,}: ask for less")
+            with translated("replying"):
+                await request.respond(reply)
+            return
+        await self._sender.send(subject, reply, paced=FLOW in (request.headers or {}))
+
+    async def _refuse(self, request: Request, error: RequestError, counts: _Counts, *, streamed: bool = False) -> None:
+        counts.errors += 1
+        counts.last_error = f"{error.code}:{error}"[:500]
+        if not _reply_subject(request):
+            return
+        text = " ".join(str(error).split())[:500]
+        try:
+            await request.respond(error_body(error), headers={ERROR_CODE: str(error.code), ERROR: text})
+            if streamed:
+                await request.respond(b"")  # the end, for who waits for an empty message
+        except nats.errors.Error as exc:
+            self._log.warning("an error reply could not be sent", error=str(exc))
+
+
+def _reply_subject(request: Request) -> str:
+    """Where the reply goes, ``""`` when nobody waits for one: nats-py's Request has no name for it."""
+    return request._msg.reply
+
+
+def _semantic(version: str) -> str:
+    """*version* (PEP 440) as ADR-32 wants it: ``4.0.0.dev0`` is ``4.0.0-dev0``."""
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)(.*)", version)
+    if match is None:
+        raise BusError(f"{version!r} is no version")
+    tail = re.sub(r"[^0-9A-Za-z]+", ".", match[4]).strip(".")
+    return f"{int(match[1])}.{int(match[2])}.{int(match[3])}" + (f"-{tail}" if tail else "")
