@@ -141,7 +141,10 @@ class Framing:
         return stop
 
     def ended(self) -> None:
-        """Take the end of the stream."""
+        """Take the end of the stream; what was cut short by it is the protocol's to judge."""
+        if self._end and not self._over:
+            self._hand_over(bytes(self._buffer[: self._end]), [])
+            self._end = 0
         self.protocol.receive_eof()
         self._collect([])
 

@@ -180,7 +180,8 @@ class Machine:
         self._tell_unparsed(now, done)
         if stall > _STALL:
             # The consumer or the machine stood still. What has come meanwhile is perhaps not read yet.
-            self._last_frame = max(self._last_frame, now)
+            self._last_frame = now
+            self._last_data += stall
             self._confirm_by = None if self._confirm_by is None else self._confirm_by + stall
             return done
         heartbeat, settings = self._protocol.heartbeat, self._settings

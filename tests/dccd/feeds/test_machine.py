@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dccd.errors import SubscriptionRefused
+from dccd.exchanges.base import StreamOptions
+from dccd.feeds.fake import START, FakeExchange, FakeFrame
+from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
+from dccd.feeds.machine import Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
+from dccd.feeds.timing import Backoff
+from dccd.symbols import NS, Dataset
+
+TRADES = Dataset.make("fake", "trades", "BTC/USD")
+BOOK = Dataset.make("fake", "orderbook", "BTC/USD")
+
+
+class Driver:
+    """A machine with a time that the test sets; seconds from START."""
+
+    def __init__(self, dataset: Dataset = TRADES, since: int | None = None, **settings: Any) -> None:
+        self.exchange = FakeExchange()
+        self.dataset = dataset
+        given = {"backoff": Backoff(initial=1.0, jitter=0.0), **settings}
+        self.machine = Machine(dataset, SessionSettings(**given), lambda: 0.0, since)
+        self.time = 0.0
+
+    @property
+    def wall(self) -> int:
+        return START + round(self.time * NS)
+
+    def connect(self) -> list[Any]:
+        return list(self.machine.connected(self.exchange.stream(self.dataset, StreamOptions()), self.time, self.wall))
+
+    def live(self) -> list[Any]:
+        return [*self.connect(), *self.frames(FakeFrame(ok=True))]
+
+    def frames(self, *frames: FakeFrame | bytes) -> list[Any]:
+        data = [frame if isinstance(frame, bytes) else frame.encode().encode() for frame in frames]
+        return list(self.machine.received([(self.wall, data)], self.time, self.wall))
+
+    def timer(self, last_read: float | None = None) -> list[Any]:
+        read = self.time if last_read is None else last_read
+        return list(self.machine.timer(self.time, self.wall, read))
+
+    def seconds(self, count: int, last_read: float | None = None) -> list[Any]:
+        """What the timer says in the next *count* seconds."""
+        said = []
+        for _ in range(count):
+            self.time += 1
+            said += self.timer(last_read)
+        return said
+
+    def lost(self, reason: str = "gone") -> Lost:
+        return self.machine.lost(reason, self.wall)
+
+
+def test_it_subscribes_and_is_live_once_the_exchange_confirms() -> None:
+    """Connected and the subscription come first; Live comes with the confirmation, not before."""
+    driver = Driver()
+    assert driver.connect() == [Connected(START), Send(["subscribe"])]
+    assert not driver.machine.live
+    assert driver.frames(FakeFrame(ok=True)) == [Live(START)]
+    assert driver.machine.live
+
+
+def test_all_frames_that_were_there_make_one_batch() -> None:
+    """Records of several frames and reads are one batch, in order, with the time of the first read."""
+    driver = Driver()
+    driver.live()
+    reads = [
+        (START + 5, [FakeFrame(trades=[START + 1, START + 2]).encode().encode()]),
+        (START + 9, [FakeFrame(trades=[START + 3]).encode().encode()]),
+    ]
+    (batch,) = driver.machine.received(reads, 0.0, START + 10)
+    assert isinstance(batch, Batch)
+    assert [record.ts for record in batch.records] == [START + 1, START + 2, START + 3]
+    assert [record.recv_ts for record in batch.records] == [START + 5, START + 5, START + 9]
+    assert batch.recv_ts == START + 5
+    assert driver.machine.statistics()["records"] == 3
+
+
+def test_without_a_confirmation_the_connection_is_dropped() -> None:
+    """Silence after a subscription is a failure after confirm_timeout, though frames do come."""
+    driver = Driver()
+    driver.connect()
+    assert driver.seconds(10) == []
+    driver.frames(FakeFrame())
+    assert driver.seconds(1) == [Drop("no confirmation of the subscription within 10 s")]
+
+
+def test_a_refusal_for_good_is_raised_in_the_exchange_s_words() -> None:
+    """A permanent refusal ends the session; one that may pass drops the connection only."""
+    driver = Driver()
+    driver.connect()
+    with pytest.raises(SubscriptionRefused, match="Currency pair not supported"):
+        driver.frames(FakeFrame(refused="Currency pair not supported"))
+    again = Driver()
+    again.connect()
+    assert again.frames(FakeFrame(refused="Rate limit", permanent=False)) == [Drop("subscription refused: Rate limit")]
+
+
+def test_a_socket_that_sends_no_frame_is_dropped_though_it_answers_pings() -> None:
+    """The watchdog counts frames, not bytes."""
+    driver = Driver(silence=1e9)
+    driver.live()
+    assert driver.seconds(30) == []
+    assert driver.seconds(1) == [Drop("no frame for 30 s")]
+
+
+def test_a_connection_without_a_byte_is_pinged_once_and_then_dropped() -> None:
+    """A dead peer is found sooner than by its heartbeat: a ping, and no byte for as long again."""
+    driver = Driver(ping_after=10.0)
+    driver.live()
+    assert driver.seconds(19, last_read=0.0) == [Ping()]
+    assert driver.seconds(2, last_read=0.0) == [Drop("no answer to a ping for 10 s")]
+
+
+def test_a_pong_keeps_a_quiet_connection() -> None:
+    """Any byte after the ping shows that the peer is there."""
+    driver = Driver(ping_after=10.0, silence=1e9)
+    driver.live()
+    assert driver.seconds(12, last_read=0.0) == [Ping()]
+    assert driver.seconds(8, last_read=12.0) == []
+
+
+def test_time_in_which_we_stood_still_is_not_held_against_the_exchange() -> None:
+    """After a lag of the consumer, the connection gets the chance to show what came meanwhile."""
+    driver = Driver()
+    driver.live()
+    driver.time += 300
+    assert driver.timer(last_read=0.0) == []
+    assert driver.seconds(5, last_read=0.0) == []
+
+
+def test_a_loss_is_a_hole_from_the_last_record_to_the_next_confirmation() -> None:
+    """The hole begins at the newest record, which others may share the time of, and ends when live again."""
+    driver = Driver()
+    driver.live()
+    driver.time = 5
+    driver.frames(FakeFrame(trades=[START + 4 * NS]))
+    driver.time = 7
+    assert driver.lost("closed (1001)") == Lost(START + 7 * NS, "closed (1001)", 1.0)
+    driver.time = 9
+    assert driver.live()[-2:] == [
+        Live(START + 9 * NS),
+        Hole(START + 4 * NS, START + 9 * NS, "closed (1001)"),
+    ]
+
+
+def test_a_hole_ends_later_when_the_exchange_s_clock_is_ahead_of_ours() -> None:
+    """Records from our future show by how much; the hole must not end before the exchange's now."""
+    driver = Driver()
+    driver.live()
+    driver.frames(FakeFrame(trades=[START + 3 * NS]))
+    driver.lost()
+    driver.time = 2
+    assert driver.live()[-1] == Hole(START + 3 * NS, START + 5 * NS, "gone")
+
+
+def test_a_hole_spans_failed_attempts_and_keeps_its_first_reason() -> None:
+    """Attempts that don't become live don't end the hole, nor begin another."""
+    driver = Driver()
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    driver.lost("abrupt")
+    driver.connect()
+    driver.lost("no confirmation")
+    driver.lost("refused")
+    driver.time = 60
+    holes = [said for said in driver.live() if isinstance(said, Hole)]
+    assert holes == [Hole(START, START + 60 * NS, "abrupt")]
+
+
+def test_losses_before_the_first_confirmation_are_no_hole() -> None:
+    """Nothing was promised yet."""
+    driver = Driver()
+    driver.connect()
+    driver.lost()
+    assert [type(said) for said in driver.live()] == [Connected, Send, Live]
+
+
+def test_the_time_before_the_start_is_a_hole_when_told_so() -> None:
+    """``since`` opens a hole that the first confirmation ends."""
+    driver = Driver(since=START - 9 * NS)
+    assert driver.live()[-1] == Hole(START - 9 * NS, START, "the collector was not running")
+
+
+def test_a_book_s_hole_ends_with_its_first_record() -> None:
+    """A book isn't whole at the confirmation, but when it has been built anew."""
+    driver = Driver(BOOK)
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    driver.lost()
+    driver.time = 3
+    assert [type(said) for said in driver.live()] == [Connected, Send, Live]
+    hole, batch = driver.frames(FakeFrame(book=[START + 4 * NS]))
+    assert hole == Hole(START, START + 4 * NS, "gone")
+    assert isinstance(batch, Batch)
+
+
+def test_waits_grow_until_data_comes_and_not_until_a_subscription_does() -> None:
+    """Only records reset the backoff: an exchange that confirms and then closes is not asked ever faster."""
+    driver = Driver()
+    driver.live()
+    assert driver.lost().retry_in == 1.0
+    driver.live()
+    assert driver.lost().retry_in == 2.0
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    assert driver.lost().retry_in == 1.0
+
+
+def test_an_exchange_that_names_a_time_is_given_it() -> None:
+    """Retry-After of a refused handshake is waited for when it is longer than the backoff."""
+    driver = Driver()
+    assert driver.machine.lost("HTTP 429", START, 30.0).retry_in == 30.0
+
+
+def test_frames_that_are_none_are_counted_and_told_of_once_in_a_while() -> None:
+    """The first bad frame is told of at once, later ones summed up; the good ones around them arrive."""
+    driver = Driver(unparsed_every=30.0)
+    driver.live()
+    batch, told = driver.frames(FakeFrame(trades=[START]), b"{bad", FakeFrame(trades=[START + 1]))
+    assert isinstance(batch, Batch)
+    assert len(batch.records) == 2
+    assert isinstance(told, Unparsed)
+    assert (told.sample, told.count) == (b"{bad", 1)
+    driver.time = 10
+    assert driver.frames(b"x" * 9_000, b"{worse") == []
+    assert driver.seconds(19) == []
+    (told,) = driver.seconds(1)
+    assert (told.sample, told.count) == (b"{worse", 2)
+    assert driver.machine.statistics()["unparsed"] == 3
+
+
+def test_the_protocol_s_clock_ticks() -> None:
+    """The time is given to the protocol once a second, for bars that close by time."""
+    driver = Driver()
+    driver.live()
+    driver.seconds(3)
+    assert driver.exchange.ticks == [START + NS, START + 2 * NS, START + 3 * NS]
+
+
+def test_a_snapshot_that_is_wanted_is_fetched_and_its_records_handed_on() -> None:
+    """SnapshotWanted becomes a request; its body is the protocol's."""
+    driver = Driver(BOOK)
+    driver.live()
+    (fetch,) = driver.frames(FakeFrame(want=True))
+    assert isinstance(fetch, Fetch)
+    (batch,) = driver.machine.snapshot(b"123", 0.0, START)
+    assert isinstance(batch, Batch)
+    assert batch.records[0].ts == 123
+
+
+def test_a_snapshot_that_can_t_be_parsed_drops_the_connection() -> None:
+    """There is no book to build on it: say so, keep a sample, begin anew."""
+    driver = Driver(BOOK)
+    driver.live()
+    told, drop = driver.machine.snapshot(b"<html>", 0.0, START)
+    assert isinstance(told, Unparsed)
+    assert isinstance(drop, Drop)
+
+
+def test_a_break_that_needs_no_mending_is_a_hole_at_once() -> None:
+    """``none``: the feed goes on, and the interval is known."""
+    driver = Driver()
+    driver.live()
+    frame = FakeFrame(trades=[START + 9], broken="none", since=START + 3, until=START + 7)
+    batch, hole = driver.frames(frame)
+    assert isinstance(batch, Batch)
+    assert hole == Hole(START + 3, START + 7, "a gap")
+
+
+def test_a_break_is_mended_on_the_same_socket() -> None:
+    """``resubscribe``: the frames that mend it are sent, and the hole ends with what comes then."""
+    driver = Driver(BOOK)
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    broke, send = driver.frames(FakeFrame(broken="resubscribe"))
+    assert broke == Broke(START, START, "a gap", "resubscribe")
+    assert send == Send(["unsubscribe", "subscribe"])
+    driver.time = 4
+    assert driver.frames(FakeFrame(ok=True)) == []
+    assert driver.frames(FakeFrame(book=[START + 3 * NS]))[0] == Hole(START, START + 3 * NS, "a gap")
+
+
+def test_a_break_that_is_not_mended_in_time_costs_the_connection() -> None:
+    """A resubscription must be confirmed too."""
+    driver = Driver(BOOK)
+    driver.live()
+    driver.frames(FakeFrame(broken="resubscribe"))
+    assert driver.seconds(11) == [Drop("no confirmation of the subscription within 10 s")]
+
+
+def test_a_break_may_ask_for_a_snapshot_or_a_new_connection() -> None:
+    """``snapshot`` fetches one, ``reconnect`` drops; what follows in the same read belongs to the broken feed."""
+    driver = Driver(BOOK)
+    driver.live()
+    assert isinstance(driver.frames(FakeFrame(broken="snapshot"))[-1], Fetch)
+    said = driver.frames(FakeFrame(broken="reconnect"), FakeFrame(book=[START]))
+    assert said[-1] == Drop("a gap")
+
+
+def test_a_feed_that_keeps_breaking_is_given_up_and_waits_ever_longer() -> None:
+    """Mending at a high rate is what exchanges ban for: drop it, and don't let its data reset the backoff."""
+    driver = Driver(BOOK, max_breaks=2)
+    for expected in (1.0, 2.0, 4.0):
+        driver.live()
+        said: list[Any] = []
+        while not (said and isinstance(said[-1], Drop)):
+            driver.frames(FakeFrame(book=[START]))
+            said = driver.frames(FakeFrame(broken="resubscribe"))
+        assert driver.lost().retry_in == expected
+
+
+def test_silence_is_reported_ever_less_often_and_rest_is_asked() -> None:
+    """A living connection without records says so, and asks whether the exchange has some; data ends it."""
+    driver = Driver(silence=60.0)
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    said = []
+    for _ in range(130):
+        driver.time += 1
+        driver.frames(FakeFrame())
+        said += driver.timer()
+    first, second = START + 61 * NS, START + 121 * NS
+    assert said == [
+        Silent(first, START),
+        Probe(START + 1, first - 10 * NS),
+        Silent(second, START),
+        Probe(START + 1, second - 10 * NS),
+    ]
+    assert driver.machine.probed(False) == []
+    assert driver.machine.probed(True) == [Drop("the subscription is silent, but the exchange has new records")]
+
+
+def test_a_silent_book_is_reported_only() -> None:
+    """There is no history of books to ask for."""
+    driver = Driver(BOOK, silence=20.0)
+    driver.live()
+    assert [type(said) for said in driver.seconds(25)] == [Silent]
