@@ -14,7 +14,7 @@ import msgspec
 from actors.runtime.exits import AutoShutdown, Exit, IntensityExceeded, Shutdown, SpecError
 from actors.runtime.spec import AutoShutdownMode, ChildSpec, Strategy
 
-__all__ = ["Decision", "Exhaust", "GiveUp", "History", "Leave", "Limits", "Restart", "ShutDown", "decide"]
+__all__ = ["Decision", "Exhaust", "GiveUp", "History", "Leave", "Limits", "Restart", "Terminate", "decide"]
 
 Exhaust = Literal["exit", "give_up"]
 
@@ -40,8 +40,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if value not in allowed:
                 raise SpecError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        if not isinstance(self.intensity, int) or self.intensity < 0:
-            raise SpecError(f"intensity must be a whole number from 0 on, not {self.intensity!r}")
+        if self.intensity < 0:
+            raise SpecError(f"intensity must not be negative, but is {self.intensity!r}")
         if not self.period > 0:
             raise SpecError(f"period must be more than 0 seconds, not {self.period!r}")
 
@@ -74,13 +74,13 @@ class GiveUp(msgspec.Struct, frozen=True):
     reason: str
 
 
-class ShutDown(msgspec.Struct, frozen=True):
+class Terminate(msgspec.Struct, frozen=True):
     """Stop all children and end the supervisor for ``reason``."""
 
     reason: Shutdown
 
 
-Decision = Restart | Leave | GiveUp | ShutDown
+Decision = Restart | Leave | GiveUp | Terminate
 
 
 def decide(
@@ -103,7 +103,7 @@ def decide(
             limits.auto_shutdown == "all_significant" and significant_left == 0
         )
         if spec.significant and done:
-            return ShutDown(AutoShutdown(spec.id, exit.reason))
+            return Terminate(AutoShutdown(spec.id, exit.reason))
         return Leave(forget=spec.restart == "temporary")
 
     # The window slides, its edge belongs to it (supervisor.erl, add_restart/3).
@@ -111,7 +111,7 @@ def decide(
     if len(recent) > limits.intensity:
         if limits.on_excess == "give_up":
             return GiveUp(f"more than {limits.intensity} restarts within {limits.period:g} s ({exit.reason})")
-        return ShutDown(IntensityExceeded(spec.id, limits.intensity, limits.period, exit.reason))
+        return Terminate(IntensityExceeded(spec.id, limits.intensity, limits.period, exit.reason))
 
     scope: Literal["one", "rest", "all"] = "one"
     if limits.strategy == "one_for_all":

@@ -13,7 +13,16 @@ from actors.runtime.exits import SpecError
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
 
-__all__ = ["AutoShutdownMode", "Backoff", "ChildSpec", "ChildType", "RestartType", "ShutdownTime", "Strategy", "check_specs"]
+__all__ = [
+    "AutoShutdownMode",
+    "Backoff",
+    "ChildSpec",
+    "ChildType",
+    "RestartType",
+    "ShutdownTime",
+    "Strategy",
+    "check_specs",
+]
 
 RestartType = Literal["permanent", "transient", "temporary"]
 ChildType = Literal["worker", "supervisor"]
@@ -79,8 +88,8 @@ class ChildSpec(msgspec.Struct, frozen=True):
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.id, str) or not self.id:
-            raise SpecError(f"id must be a name, not {self.id!r}")
+        if not self.id:
+            raise SpecError("a child's id must not be empty")
         if not callable(self.start):
             raise SpecError(f"child {self.id!r}: start must make an actor when called, not {self.start!r}")
         for name, value, allowed in (
@@ -93,7 +102,9 @@ class ChildSpec(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "shutdown", "infinity" if self.type == "supervisor" else 5.0)
         elif isinstance(self.shutdown, str):
             if self.shutdown not in ("infinity", "brutal"):
-                raise SpecError(f"child {self.id!r}: shutdown must be seconds, infinity or brutal, not {self.shutdown!r}")
+                raise SpecError(
+                    f"child {self.id!r}: shutdown must be seconds, infinity or brutal, not {self.shutdown!r}"
+                )
         elif not 0 <= self.shutdown < math.inf:
             raise SpecError(f"child {self.id!r}: shutdown must be seconds, infinity or brutal, not {self.shutdown!r}")
         if self.significant and self.restart == "permanent":
