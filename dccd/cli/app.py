@@ -1,0 +1,267 @@
+"""What all commands share: the common options, the way to the bus, and what an error becomes.
+
+An exception flows in, one or two lines on stderr and an exit code flow out (:func:`report`); ``dccd --help`` lists the
+codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dccd.client import Client, Target
+    from dccd.config import Config
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "NOT_FOUND",
+    "NO_DAEMON",
+    "TERMINATED",
+    "USAGE",
+    "App",
+    "Session",
+    "entry_point",
+    "note",
+    "options",
+    "report",
+]
+
+DONE, FAILED, USAGE, NOT_FOUND, NO_DAEMON, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+@dataclass
+class Session:
+    """A client, and whether the daemon it speaks to runs in this very process."""
+
+    client: Client
+    embedded: bool
+
+
+@dataclass
+class App:
+    """The common options of one call."""
+
+    config_file: str | None = None
+    bus: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def config(self) -> Config:
+        """The configuration. Raises ConfigError."""
+        from dccd import config
+
+        return config.load(config.find(self.config_file))
+
+    def target(self) -> Target:
+        """The bus to use. Raises ConfigError."""
+        from dccd.client import Target, find_target
+
+        return Target(url=self.bus) if self.bus else find_target(self.config_file)
+
+    @asynccontextmanager
+    async def connect(self, *, embed: bool = False) -> AsyncIterator[Session]:
+        """A client for the daemon on the bus.
+
+        With *embed*, and when nobody named a bus and no daemon answers at the default one, a daemon without streams
+        and jobs runs here, on a free port, as long as the block. Raises BusUnavailable, at once when nobody listens.
+        """
+        from dccd.client import Client
+        from dccd.errors import BusUnavailable
+
+        target = self.target()
+        shown = target.url.rpartition("@")[2]
+        embed = embed and target.default
+        if await _listens(target.url):
+            async with Client(target) as client:
+                if not embed or await _is_daemon(client):
+                    yield Session(client, embedded=False)
+                    return
+        elif not embed:
+            raise BusUnavailable(
+                f"nobody listens at {shown}. "
+                "Start a daemon with `dccd start`, or name its bus with --bus or DCCD_BUS_URL"
+            )
+        async with self._daemon() as url, Client(url) as client:
+            yield Session(client, embedded=True)
+
+    @asynccontextmanager
+    async def _daemon(self) -> AsyncIterator[str]:
+        """Run a daemon here, on a free port and without its jobs; yield the URL of its bus."""
+        import msgspec
+
+        config = self.config()
+        config = msgspec.structs.replace(config, bus=msgspec.structs.replace(config.bus, host="127.0.0.1", port=0))
+        entry_point("log")("debug" if self.debug else "warning", "console", _Stderr())
+        run_daemon: Callable[..., AbstractAsyncContextManager[Any]] = entry_point("embedded")
+        async with run_daemon(config, jobs=False) as daemon:
+            yield daemon.bus_url
+
+    def connect_to_store(self) -> AbstractAsyncContextManager[Session]:
+        """As :meth:`connect`, with a daemon of our own only where there is a store that it can look into."""
+        return self.connect(embed=self.target().default and (self.config().data_path / ".dccd").is_dir())
+
+    def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run *main*; SIGTERM ends it in order, as Ctrl-C does."""
+
+        async def guarded() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            return await main()
+
+        return asyncio.run(guarded())
+
+
+async def _listens(url: str) -> bool:
+    """Whether somebody accepts connections at *url*: told at once, where a client would go on trying."""
+    if "," in url:
+        return True  # a cluster: which of its nodes are up is the client's business
+    host, _, port = url.rpartition("//")[2].rpartition("@")[2].rstrip("/").rpartition(":")
+    try:
+        async with asyncio.timeout(3):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError):
+        return False
+    except ValueError:
+        return True  # a URL without a port, or none at all: the client knows better
+    writer.close()
+    return True
+
+
+async def _is_daemon(client: Client) -> bool:
+    from dccd.errors import BusUnavailable
+
+    try:
+        await client.request("health", timeout=3)
+    except BusUnavailable:
+        return False  # some other NATS server: what is asked for can be done without a daemon
+    return True
+
+
+def entry_point(name: str) -> Any:
+    """What the daemon offers as *name* (``run``, ``embedded``, ``log``): found, since the library never imports it."""
+    from importlib.metadata import entry_points
+
+    from dccd.errors import DccdError
+
+    for found in entry_points(group="dccd.daemon", name=name):
+        return found.load()
+    raise DccdError(f"no daemon is installed here (entry point dccd.daemon/{name}): install dccd again with pip")
+
+
+class _Stderr(io.TextIOBase):
+    """Standard error as it is when something is written: a progress bar puts itself in its place while it is drawn."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+# ---------------------------------------------------------------- options
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value and param.name:  # given after the command it wins over the same given before
+        setattr(ctx.ensure_object(App), param.name, value)
+
+
+def options(command: F) -> F:
+    """Give *command* the common options; their values are in the App."""
+    for decorate in (
+        click.option("--debug", is_flag=True, expose_value=False, callback=_keep, help="Show tracebacks of errors."),
+        click.option(
+            "--json", is_flag=True, expose_value=False, callback=_keep, help="JSON for scripts, errors on stderr too."
+        ),
+        click.option(
+            "--bus", metavar="URL", expose_value=False, callback=_keep, help="The bus of the daemon to speak to."
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            metavar="FILE",
+            type=click.Path(),
+            expose_value=False,
+            callback=_keep,
+            help="The configuration file.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+# ---------------------------------------------------------------- errors
+
+
+def note(text: str) -> None:
+    """A line for people, on stderr."""
+    click.echo(text, err=True)
+
+
+def report(exc: Exception, app: App) -> int:
+    """Say what went wrong and return the exit code."""
+    if isinstance(exc, click.exceptions.Exit):
+        return exc.exit_code
+    if isinstance(exc, click.Abort):
+        return INTERRUPTED
+    if app.debug:
+        traceback.print_exception(exc)
+    if isinstance(exc, click.ClickException):
+        if app.json:
+            _say_json(exc.exit_code, "usage", exc.format_message(), None)
+        else:
+            exc.show()
+        return exc.exit_code
+    from dccd import errors
+
+    code, reason, field = FAILED, "failed", None
+    text = str(exc) or type(exc).__name__
+    match exc:
+        case errors.RequestError():
+            code = {400: USAGE, 422: USAGE, 404: NOT_FOUND}.get(exc.code, FAILED)
+            reason, field = exc.reason, exc.field
+        case errors.ConfigError():
+            code, reason, field = USAGE, "config", exc.path
+        case errors.IdentityError() | errors.NoCapability():
+            code, reason, field = USAGE, "malformed", exc.field
+        case errors.BusUnavailable() | errors.BusRefused():
+            code, reason = NO_DAEMON, "no_daemon"
+        case errors.RunFailed():
+            reason = f"run_{exc.state}"
+        case errors.DccdError() | OSError():
+            pass
+        case _:
+            text = f"{type(exc).__name__}: {text}\nThis is a fault of dccd. Please report it with what --debug shows"
+            reason = "internal"
+    if app.json:
+        _say_json(code, reason, text, field)
+    else:
+        shown = f" (field: {field})" if isinstance(exc, errors.RequestError) and field else ""
+        note(click.style("error: ", fg="red", bold=True) + text + shown)
+    return code
+
+
+def _say_json(code: int, reason: str, message: str, field: str | None) -> None:
+    import json
+
+    body = {"error": {"exit_code": code, "reason": reason, "message": message, "field": field}}
+    print(json.dumps(body), file=sys.stderr)

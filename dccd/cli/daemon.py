@@ -1,0 +1,65 @@
+"""``dccd health`` and ``dccd tree``: what the daemon says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dccd.cli.app import DONE, FAILED, App, options
+from dccd.cli.output import duration, json_document, table
+
+if TYPE_CHECKING:
+    from dccd.messages import TreeNode
+
+__all__ = ["health", "tree"]
+
+
+@click.command(epilog="Exit code 0 when all is well, 1 when something isn't, 4 when no daemon answers: for monitoring.")
+@options
+@click.pass_obj
+def health(app: App) -> int:
+    """Say whether the daemon does what it should, and what it doesn't."""
+
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.health()
+        if app.json:
+            json_document(found)
+            return DONE if found.ok else FAILED
+        click.echo(
+            f"dccd {found.version} on {found.host}, up {duration(found.uptime)}: {'ok' if found.ok else 'NOT OK'}"
+        )
+        click.echo(f"bus {found.bus_url}, data in {found.data_path}")
+        table(["", "", ""], (["ok" if c.ok else "NOT OK", c.name, c.detail] for c in found.checks))
+        return DONE if found.ok else FAILED
+
+    return app.run(main)
+
+
+@click.command()
+@options
+@click.pass_obj
+def tree(app: App) -> int:
+    """Show the daemon's supervision tree: actors, restarts, mailboxes."""
+
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.tree()
+        if app.json:
+            json_document(found)
+            return DONE
+        rows: list[list[str]] = []
+        _branch(found.root, "", "", rows)
+        table([found.host, "status", ">restarts", ">mailbox", ">up"], rows)
+        return DONE
+
+    return app.run(main)
+
+
+def _branch(node: TreeNode, first: str, rest: str, rows: list[list[str]]) -> None:
+    mailbox = f"{node.mailbox}/{node.mailbox_size}" if node.mailbox_size else ""
+    rows.append([first + node.id, node.status, str(node.restarts or ""), mailbox, duration(node.uptime)])
+    for child in node.children:
+        last = child is node.children[-1]
+        _branch(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), rows)

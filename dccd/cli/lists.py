@@ -1,0 +1,228 @@
+"""``dccd inventory``, ``runs``, ``jobs`` and ``exchanges``: replies flow in, a table or JSON flows out."""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+import click
+
+from dccd.cli.app import DONE, App, options
+from dccd.cli.output import count, duration, interval, json_document, size, table, when
+from dccd.runs import ACTIVE, Run, RunState
+from dccd.symbols import NS
+
+__all__ = ["exchanges", "inventory", "jobs", "runs"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dccd inventory
+  dccd inventory binance.trades --gaps
+  dccd inventory --json | jq '.[] | select(.gaps != []) | .dataset'
+"""
+)
+@click.argument("prefix", required=False)
+@click.option("--gaps", "show_gaps", is_flag=True, help="List every hole that isn't repaired.")
+@options
+@click.pass_obj
+def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
+    """List stored datasets (whose name begins with PREFIX): rows, sizes, times, holes."""
+
+    async def main() -> int:
+        async with app.connect_to_store() as session:
+            found = await session.client.inventory(prefix)
+        if app.json:
+            json_document(found)
+        elif show_gaps:
+            table(
+                ["dataset", "hole", ">lasts", "reason", "state"],
+                (
+                    [d.dataset, interval(g.start, g.end), duration((g.end - g.start) / NS), g.reason, g.state]
+                    for d in found
+                    for g in d.gaps
+                ),
+                empty="no holes",
+            )
+        else:
+            table(
+                ["dataset", ">rows", ">files", ">size", "first", "last", ">holes", ""],
+                (
+                    [
+                        d.dataset,
+                        count(d.rows),
+                        d.files,
+                        size(d.bytes),
+                        when(d.first_ts),
+                        when(d.last_ts),
+                        len(d.gaps) or "",
+                        "live" if d.live else "",
+                    ]
+                    for d in found
+                ),
+                empty="nothing is stored yet" if prefix is None else f"nothing is stored under {prefix}",
+            )
+        return DONE
+
+    return app.run(main)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dccd runs
+  dccd runs --state failed --limit 10
+  dccd runs 018f3c5e-7a40-7cc3-98c4-dc0c0c07398f
+  dccd runs --json | jq -r '.[].run_id'
+"""
+)
+@click.argument("run_id", required=False)
+@click.option("--dataset", help="Only runs of this dataset.")
+@click.option("--state", type=click.Choice(get_args(RunState)), help="Only runs in this state.")
+@click.option("--host", help="Only runs of this host.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--before", metavar="RUN_ID", help="Only runs made before this one: the next page.")
+@options
+@click.pass_obj
+def runs(
+    app: App,
+    run_id: str | None,
+    dataset: str | None,
+    state: RunState | None,
+    host: str | None,
+    limit: int,
+    before: str | None,
+) -> int:
+    """List backfills, newest first; or show the one with RUN_ID."""
+
+    async def main() -> int:
+        async with app.connect_to_store() as session:
+            if run_id:
+                run = await session.client.run(run_id)
+                if app.json:
+                    json_document(run)
+                else:
+                    _show(run)
+                return DONE
+            found = await session.client.runs(limit, dataset=dataset, state=state, host=host, before=before)
+        if app.json:
+            json_document(found)
+            return DONE
+        table(
+            ["run", "state", "dataset", "created", "range", ">done", ">rows", ">took", "note"],
+            (
+                [
+                    r.run_id,
+                    r.state,
+                    r.dataset,
+                    when(r.created),
+                    interval(r.start, r.end),
+                    f"{r.fraction:.0%}",
+                    count(r.rows),
+                    _took(r),
+                    r.error or r.warning or "",
+                ]
+                for r in found
+            ),
+            empty="no runs",
+        )
+        return DONE
+
+    return app.run(main)
+
+
+def _took(run: Run) -> str:
+    if run.started is None:
+        return ""
+    end = run.finished or (time.time_ns() if run.state in ACTIVE else run.updated)
+    return duration((end - run.started) / NS)
+
+
+def _show(run: Run) -> None:
+    lines = {
+        "run": run.run_id,
+        "job": run.job,
+        "state": run.state,
+        "host": run.host,
+        "asked by": run.trigger + (f" ({run.reason})" if run.reason else ""),
+        "range": interval(run.start, run.end),
+        "covered to": f"{when(run.position)} ({run.fraction:.1%})",
+        "rows": count(run.rows),
+        "created": when(run.created),
+        "started": when(run.started),
+        "finished": when(run.finished),
+        "took": _took(run),
+        "resumed": f"{run.resumed} times" if run.resumed else "",
+        "warning": run.warning or "",
+        "error": run.error or "",
+    }
+    table(["", ""], ([name, value] for name, value in lines.items() if value))
+
+
+@click.command()
+@options
+@click.pass_obj
+def jobs(app: App) -> int:
+    """List the jobs of the daemon's configuration, a dataset each."""
+
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.jobs()
+        if app.json:
+            json_document(found)
+        else:
+            table(
+                ["job", "runs", "start", "next run", "last run"],
+                (
+                    [
+                        j.name,
+                        f"every {duration(j.every)}" if j.every else f"cron {j.cron}" if j.cron else j.trigger_kind,
+                        "" if j.start is None else j.start,
+                        when(j.next_run),
+                        j.last_run_id or "",
+                    ]
+                    for j in found
+                ),
+                empty="the configuration has no jobs",
+            )
+        return DONE
+
+    return app.run(main)
+
+
+@click.command()
+@click.argument("exchange", required=False)
+@options
+@click.pass_obj
+def exchanges(app: App, exchange: str | None) -> int:
+    """List what can be collected (of EXCHANGE): data types, live and historical."""
+
+    async def main() -> int:
+        async with app.connect_to_store() as session:
+            found = await session.client.exchanges()
+        if exchange is not None and exchange not in found:
+            raise click.UsageError(f"no exchange {exchange!r}; there are {', '.join(sorted(found))}")
+        found = found if exchange is None else {exchange: found[exchange]}
+        if app.json:
+            json_document(found)
+            return DONE
+        table(
+            ["exchange", "data type", "mode", "spans", "depths", "history", "note"],
+            (
+                [
+                    name,
+                    entry.data_type,
+                    entry.mode,
+                    " ".join(entry.spans),
+                    " ".join(map(str, entry.depths)),
+                    f"last {duration(entry.recent)}" if entry.recent else "",
+                    entry.note,
+                ]
+                for name, entries in found.items()
+                for entry in entries
+            ),
+        )
+        return DONE
+
+    return app.run(main)

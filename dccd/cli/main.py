@@ -1,0 +1,212 @@
+"""The command ``dccd``: arguments flow in, text on stdout, messages on stderr and an exit code flow out.
+
+Each command's module is imported when the command is called, so that ``dccd --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from dccd import __version__
+from dccd.cli.app import App, options, report
+
+__all__ = ["cli", "main"]
+
+_HELP = """Collect crypto market data, live and historical, into Parquet and onto a NATS bus.
+
+\b
+  dccd start --demo            simulated exchanges and the whole daemon, no network needed
+  dccd start                   the daemon, with what config.yml says
+  dccd backfill binance BTC/USDT --span 1m --start 2024-01-01
+  dccd tail binance BTC/USDT
+  dccd read binance.ohlc.BTC-USDT.1m --newest --limit 10
+
+Commands but `start`, `validate` and `simulate` speak to a running daemon over its bus: --bus, else DCCD_BUS_URL, else
+what the configuration says. The configuration is --config, else DCCD_CONFIG, ./config.yml, or
+~/.config/dccd/config.yml.
+"""
+
+_EPILOG = """\b
+Exit codes:
+  0    done
+  1    failed: a run failed, the daemon reports an error
+  2    wrong usage, a bad request, a wrong configuration
+  3    not found
+  4    no daemon answers, or the bus can't be reached
+  130  interrupted with Ctrl-C
+"""
+
+
+def _start() -> click.Command:
+    from dccd.cli.start import start
+
+    return start
+
+
+def _validate() -> click.Command:
+    from dccd.cli.validate import validate
+
+    return validate
+
+
+def _simulate() -> click.Command:
+    from dccd.cli.simulate import simulate
+
+    return simulate
+
+
+def _backfill() -> click.Command:
+    from dccd.cli.backfill import backfill
+
+    return backfill
+
+
+def _cancel() -> click.Command:
+    from dccd.cli.backfill import cancel
+
+    return cancel
+
+
+def _tail() -> click.Command:
+    from dccd.cli.tail import tail
+
+    return tail
+
+
+def _read() -> click.Command:
+    from dccd.cli.read import read
+
+    return read
+
+
+def _req() -> click.Command:
+    from dccd.cli.req import req
+
+    return req
+
+
+def _inventory() -> click.Command:
+    from dccd.cli.lists import inventory
+
+    return inventory
+
+
+def _runs() -> click.Command:
+    from dccd.cli.lists import runs
+
+    return runs
+
+
+def _jobs() -> click.Command:
+    from dccd.cli.lists import jobs
+
+    return jobs
+
+
+def _exchanges() -> click.Command:
+    from dccd.cli.lists import exchanges
+
+    return exchanges
+
+
+def _streams() -> click.Command:
+    from dccd.cli.streams import streams
+
+    return streams
+
+
+def _health() -> click.Command:
+    from dccd.cli.daemon import health
+
+    return health
+
+
+def _tree() -> click.Command:
+    from dccd.cli.daemon import tree
+
+    return tree
+
+
+_COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
+    "start": (_start, "Run the daemon here (--demo: with simulated exchanges)."),
+    "backfill": (_backfill, "Fetch history, with or without a daemon."),
+    "cancel": (_cancel, "Stop a backfill; what it stored is kept."),
+    "tail": (_tail, "Print ticks as they arrive."),
+    "read": (_read, "Print or export stored rows."),
+    "inventory": (_inventory, "List what is stored, and what is missing."),
+    "runs": (_runs, "List backfills, newest first, or show one."),
+    "streams": (_streams, "List live streams; start and stop them."),
+    "jobs": (_jobs, "List the jobs of the configuration."),
+    "exchanges": (_exchanges, "List what can be collected."),
+    "health": (_health, "Say whether the daemon does what it should."),
+    "tree": (_tree, "Show the daemon's supervision tree."),
+    "validate": (_validate, "Check the configuration."),
+    "simulate": (_simulate, "Run simulated exchanges."),
+    "req": (_req, "Send any request over the bus and print the reply."),
+}
+"""How to get each command, and its one line in `dccd --help`: known without importing it."""
+
+
+class _Commands(click.Group):
+    """The group of all commands; turns what they raise into one line on stderr and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = _COMMANDS.get(cmd_name)
+        return known[0]() if known else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        app = extra.setdefault("obj", App())
+        try:
+            code = super().main(args, prog_name or "dccd", complete_var, standalone_mode=False, **extra)
+        except Exception as exc:
+            code = report(exc, app)
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=_Commands,
+    name="dccd",
+    help=_HELP,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, message="dccd %(version)s")
+@options
+def cli() -> None:
+    """The group itself does nothing; its options are stored by their callbacks."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    cli.main()

@@ -1,0 +1,104 @@
+"""How values look: to people in tables, to scripts as JSON. Values flow in, text on stdout flows out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from dccd.symbols import NS, format_time
+
+__all__ = ["ago", "count", "duration", "interval", "json_document", "json_line", "number", "size", "table", "when"]
+
+
+def json_document(value: Any) -> None:
+    """Print *value* as one JSON document: indented for a terminal, on one line for a pipe."""
+    encoded = msgspec.json.encode(value)
+    click.echo(msgspec.json.format(encoded, indent=2) if sys.stdout.isatty() else encoded)
+
+
+def json_line(value: Any) -> None:
+    """Print *value* as one line of JSON, at once."""
+    click.echo(msgspec.json.encode(value))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str = "") -> None:
+    """Print a table; a column whose name begins with ``>`` is aligned to the right. *empty* is said for no rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = list(rows)
+    if not rows and empty:
+        click.echo(empty, err=True)
+        return
+    shown = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0)
+    )
+    for name in columns:
+        shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
+    # A pipe has no width: whole lines, for grep and awk.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 4096).print(shown, soft_wrap=False)
+
+
+def when(ns: int | None) -> str:
+    """A time, to the second: ``2024-01-01 12:00:00``."""
+    return "" if ns is None else format_time(ns // NS * NS).replace("T", " ").rstrip("Z")
+
+
+def clock(ns: int) -> str:
+    """The time of day of *ns*, to the millisecond."""
+    return format_time(ns // NS * NS)[11:19] + f".{ns % NS // 1_000_000:03d}"
+
+
+def ago(ns: int | None, now: int) -> str:
+    """How long ago: ``3s``, ``2m 05s``."""
+    return "" if ns is None else duration((now - ns) / NS)
+
+
+def interval(start: int, end: int) -> str:
+    """``2024-01-01 00:00:00 … 2024-01-02 00:00:00``."""
+    return f"{when(start)} … {when(end)}"
+
+
+def duration(seconds: float | None) -> str:
+    """``0.4s``, ``12s``, ``2m 05s``, ``3h 20m``, ``4d 02h``."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f}s"
+    whole = round(seconds)
+    for unit, size_of, low, size_of_low in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size_of:
+            return f"{whole // size_of}{unit} {whole % size_of // size_of_low:02d}{low}"
+    return f"{whole}s"
+
+
+def count(value: int | None) -> str:
+    """``1,234,567``."""
+    return "" if value is None else f"{value:,}"
+
+
+def number(value: float | None) -> str:
+    """A price or an amount, with the digits that say something and no exponent where people expect none."""
+    if value is None:
+        return ""
+    text = f"{value:.10f}".rstrip("0").rstrip(".") if abs(value) >= 1e-6 or value == 0 else f"{value:.4g}"
+    head, dot, tail = text.partition(".")
+    return f"{int(head):,}{dot}{tail}" if head.lstrip("-").isdigit() and len(head) > 4 else text
+
+
+def size(value: float | None) -> str:
+    """``1.5 MiB``."""
+    if value is None:
+        return ""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,133 @@
+"""How a run is shown while it goes on: its events flow in; a progress bar, log lines or JSON lines flow out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from dccd import messages as m
+from dccd.cli.output import count, duration, interval, json_line, when
+
+if TYPE_CHECKING:
+    from dccd.client import RunEvent
+
+__all__ = ["BarDisplay", "Display", "JsonDisplay", "LineDisplay", "display"]
+
+_LINE_SECONDS = 5.0
+
+
+class Display(Protocol):
+    """Shows the events of one run; used as a context manager."""
+
+    def __enter__(self) -> Display: ...
+    def __exit__(self, *_: object) -> None: ...
+    def show(self, event: RunEvent) -> None:
+        """Take an event."""
+        ...
+
+
+def display(dataset: str, *, json: bool) -> Display:
+    """The display that fits: JSON when asked for, a bar in a terminal, lines elsewhere."""
+    if json:
+        return JsonDisplay()
+    return BarDisplay(dataset) if sys.stderr.isatty() else LineDisplay(dataset)
+
+
+class JsonDisplay:
+    """Each event as a line of JSON on stdout; the last is the run's final state."""
+
+    def __enter__(self) -> JsonDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: RunEvent) -> None:
+        json_line(event)
+
+
+class LineDisplay:
+    """Lines on stderr: progress every few seconds, warnings and changes of state at once."""
+
+    def __init__(self, dataset: str, every: float = _LINE_SECONDS) -> None:
+        self._dataset, self._every = dataset, every
+        self._due = 0.0
+        self._state = ""
+
+    def __enter__(self) -> LineDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: RunEvent) -> None:
+        if isinstance(event, m.RunLog):
+            if event.level in ("warning", "error"):
+                self._say(f"{event.level}: {event.message}")
+        elif isinstance(event, m.RunStatus):
+            if event.run.state != self._state:
+                self._state = event.run.state
+                self._say(self._state)
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._every
+            left = "" if event.left is None else f", {duration(event.left)} left"
+            rows = f"{count(event.rows)} rows, {event.rate:,.0f} rows/s"
+            self._say(f"{event.fraction:.1%}, {when(event.position)}, {rows}{left}")
+
+    def _say(self, text: str) -> None:
+        click.echo(f"{self._dataset}: {text}", err=True)
+
+
+class BarDisplay:
+    """A bar on stderr by time covered, with rows, rate and time left."""
+
+    def __init__(self, dataset: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[at]}"),
+            TextColumn("{task.fields[rows]}"),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+            expand=True,
+        )
+        self._task = self._progress.add_task(dataset, total=1.0, at="", rows="", left="")
+
+    def __enter__(self) -> BarDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: RunEvent) -> None:
+        progress = self._progress
+        if isinstance(event, m.RunLog):
+            if event.level in ("warning", "error"):
+                progress.console.print(f"{event.level}: {event.message}", markup=False, highlight=False)
+        elif isinstance(event, m.RunStatus):
+            run = event.run
+            waits = run.state in ("queued", "interrupted")
+            progress.update(
+                self._task,
+                completed=min(run.fraction, 1.0),
+                at=interval(run.start, run.end) if waits else when(run.position),
+                rows=f"{count(run.rows)} rows",
+                left=run.state,
+            )
+        else:
+            left = "" if event.left is None else f"{duration(event.left)} left"
+            progress.update(
+                self._task,
+                completed=min(event.fraction, 1.0),
+                at=when(event.position),
+                rows=f"{count(event.rows)} rows, {event.rate:,.0f}/s",
+                left=left,
+            )

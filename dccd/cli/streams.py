@@ -1,0 +1,137 @@
+"""``dccd streams``: list, start and stop live streams."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import click
+
+from dccd.cli.app import DONE, App, options
+from dccd.cli.arguments import dataset_arguments, dataset_of
+from dccd.cli.output import ago, count, json_document, number, table
+
+__all__ = ["streams"]
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="""\b
+Examples:
+  dccd streams
+  dccd streams start kraken ETH/USD --type orderbook --depth 100
+  dccd streams stop kraken.orderbook.ETH-USD
+""",
+)
+@options
+@click.pass_context
+def streams(ctx: click.Context) -> int | None:
+    """List live streams with rates and last prices; start and stop them."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    app = ctx.ensure_object(App)
+
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.streams()
+        if app.json:
+            json_document(found)
+            return DONE
+        now = time.time_ns()
+        table(
+            [
+                "dataset",
+                "state",
+                ">records",
+                ">per second",
+                ">last price",
+                ">last",
+                ">up",
+                ">lost",
+                ">restarts",
+                "error",
+            ],
+            (
+                [
+                    s.dataset,
+                    s.state,
+                    count(s.records),
+                    f"{s.rate:,.1f}",
+                    number(s.last_price),
+                    ago(s.last_recv_ts, now),
+                    ago(s.connected_since, now),
+                    f"{s.reconnects}×" if s.reconnects else "",
+                    s.restarts or "",
+                    s.error or "",
+                ]
+                for s in found
+            ),
+            empty="no streams",
+        )
+        return DONE
+
+    return app.run(main)
+
+
+@streams.command()
+@dataset_arguments("trades")
+@click.option("--depth", type=click.IntRange(1, 5000), help="Order books: levels a side.")
+@click.option("--snapshot-interval", type=float, default=60.0, help="Order books: seconds between stored snapshots.")
+@click.option(
+    "--book", type=click.Choice(["deltas", "snapshots"]), default="deltas", help="Order books: what is stored."
+)
+@options
+@click.pass_obj
+def start(
+    app: App,
+    exchange: str,
+    symbol: str | None,
+    data_type: str | None,
+    span: str | None,
+    depth: int | None,
+    snapshot_interval: float,
+    book: Literal["deltas", "snapshots"],
+) -> int:
+    """Start a stream, until it is stopped or the daemon ends. For good: a job in config.yml."""
+    dataset = dataset_of(exchange, symbol, data_type, span, "trades")
+
+    async def main() -> int:
+        async with app.connect() as session:
+            reply = await session.client.start_stream(
+                dataset.exchange,
+                dataset.symbol.human,
+                dataset.data_type,
+                dataset.span,
+                depth=depth,
+                snapshot_interval=snapshot_interval,
+                book=book,
+            )
+        if app.json:
+            json_document(reply)
+        else:
+            click.echo(f"{reply.dataset}: {'was running already' if reply.already_running else 'started'}")
+        return DONE
+
+    return app.run(main)
+
+
+@streams.command()
+@dataset_arguments("trades")
+@options
+@click.pass_obj
+def stop(app: App, exchange: str, symbol: str | None, data_type: str | None, span: str | None) -> int:
+    """Stop a stream; a job's starts again with the daemon."""
+    dataset = dataset_of(exchange, symbol, data_type, span, "trades")
+
+    async def main() -> int:
+        async with app.connect() as session:
+            reply = await session.client.stop_stream(
+                dataset.exchange, dataset.symbol.human, dataset.data_type, dataset.span
+            )
+        if app.json:
+            json_document(reply)
+        else:
+            click.echo(f"{reply.dataset}: stopped")
+        return DONE
+
+    return app.run(main)

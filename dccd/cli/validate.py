@@ -1,0 +1,128 @@
+"""``dccd validate``: a configuration file flows in; everything wrong with it, or what it would run, flows out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from dccd import config as configuration
+from dccd.cli.app import DONE, USAGE, App, note, options
+from dccd.cli.output import json_document, table
+from dccd.config import Config, Job
+from dccd.errors import ConfigError
+
+__all__ = ["errors_in", "validate"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dccd validate
+  dccd validate /etc/dccd.yml
+  dccd validate --json | jq '.errors[].path'
+
+Exit code 0 when the configuration is right, 2 when it isn't.
+"""
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@options
+@click.pass_obj
+def validate(app: App, file: Path | None) -> int:
+    """Check the configuration (FILE, or the one that `dccd start` would take) and say what it would run."""
+    path = configuration.find(file or app.config_file)
+    if path is None:
+        raise ConfigError("--config", "no configuration file", "FILE, DCCD_CONFIG, ./config.yml or the XDG folder")
+    try:
+        config = configuration.load(path)
+    except ConfigError as exc:
+        found = errors_in(path, exc)
+        if app.json:
+            errors = [{"path": e.path, "found": e.found, "allowed": e.allowed} for e in found]
+            json_document({"file": str(path), "ok": False, "errors": errors, "jobs": []})
+        else:
+            for error in found:
+                click.echo(f"{error.path}: found {error.found}\n    allowed: {error.allowed}", err=True)
+            note(f"{path}: {len(found)} error{'s' if len(found) > 1 else ''}")
+        return USAGE
+    if app.json:
+        jobs = [
+            {"job": f"{job.operation}.{dataset}", "dataset": dataset.name, "trigger": job.trigger}
+            for job in config.jobs
+            for dataset in job.datasets
+        ]
+        json_document({"file": str(path), "ok": True, "errors": [], "jobs": jobs})
+    else:
+        _show(path, config)
+    return DONE
+
+
+def _show(path: Path, config: Config) -> None:
+    bus = config.bus.url or f"embedded, on {config.bus.host}:{config.bus.port or 'a free port'}"
+    table(
+        ["", ""],
+        [
+            ["configuration", path],
+            ["data", config.data_path],
+            ["bus", bus],
+            *([f"{name} at", " ".join(filter(None, (e.rest_url, e.ws_url)))] for name, e in config.exchanges.items()),
+        ],
+    )
+    click.echo()
+    table(
+        ["job", "runs", "start"],
+        (
+            [f"{job.operation}.{dataset}", _when(job), "" if job.start is None else job.start]
+            for job in config.jobs
+            for dataset in job.datasets
+        ),
+        empty="no jobs: the daemon does what it is asked over the bus",
+    )
+
+
+def _when(job: Job) -> str:
+    if job.every is not None:
+        return f"every {job.every}"
+    if job.cron is not None:
+        return f"cron {job.cron}"
+    return {"supervised": "always", "once": "at the start", "manual": "when asked"}.get(job.trigger, job.trigger)
+
+
+def errors_in(path: Path, first: ConfigError) -> list[ConfigError]:
+    """Every error that can be told from the others: of each field of a section, each exchange, each job.
+
+    *first* is the one that loading the whole file gave; it alone is returned for a file that is no YAML mapping.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return [first]
+    if not isinstance(raw, dict):
+        return [first]
+    found = {str(error): error for part in _parts(raw) for error in _check(*part)}
+    found.setdefault(str(first), first)  # between jobs, as two of one name
+    return sorted(found.values(), key=lambda error: [(len(s), s) for s in re.split(r"[.\[\]]+", error.path)])
+
+
+def _parts(raw: dict[Any, Any]) -> Iterator[tuple[dict[Any, Any], int]]:
+    """The file in parts that are right or wrong by themselves, each with the index of its job."""
+    for section, content in raw.items():
+        if section == "jobs" and isinstance(content, list):
+            for index, job in enumerate(content):
+                yield {section: [job]}, index
+        elif isinstance(content, dict):
+            for name, value in content.items():
+                yield {section: {name: value}}, 0
+        else:
+            yield {section: content}, 0
+
+
+def _check(part: dict[Any, Any], index: int) -> Iterator[ConfigError]:
+    try:
+        configuration.parse(yaml.safe_dump(part, allow_unicode=True))
+    except ConfigError as exc:
+        yield ConfigError(exc.path.replace("jobs[0]", f"jobs[{index}]", 1), exc.found, exc.allowed)

@@ -1,0 +1,396 @@
+"""The async client: one method an operation of the bus, typed as ``dccd.messages`` has them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+import msgspec
+
+from dccd import messages as m
+from dccd import subjects
+from dccd.bus.connection import Bus, Message
+from dccd.bus.transfer import receive
+from dccd.client.sync import SyncClient
+from dccd.client.target import Target, find_target
+from dccd.client.ticks import Ticks
+from dccd.errors import BusError, BusUnavailable, RunFailed
+from dccd.operations import OPERATIONS
+from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Trade
+from dccd.runs import ACTIVE, Run, RunState
+from dccd.symbols import Dataset
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Client", "RunEvent", "Time"]
+
+Time = str | int | date | datetime
+"""ns since 1970, an ISO date or time, or a date or datetime; UTC when it names no zone."""
+
+RunEvent = m.RunStatus | m.RunProgress | m.RunLog
+"""What :meth:`Client.follow` yields."""
+
+_NO_DAEMON = "Is a daemon running? `dccd start` starts one; --bus or DCCD_BUS_URL name another bus"
+
+R = TypeVar("R")
+
+
+class Client:
+    """A client of the daemons on one bus; ``async with`` opens and closes its connection, ``with`` a SyncClient's.
+
+    *target* is a URL (``nats://host:4222``; several, separated by commas, for a cluster), or nothing for what
+    :func:`find_target` says. *timeout* is how long a request waits for its reply, in seconds.
+    """
+
+    def __init__(self, target: str | Target | None = None, *, timeout: float = 10.0) -> None:
+        self._target = Target(url=target) if isinstance(target, str) else target
+        self.timeout = timeout
+        self._bus: Bus | None = None
+        self._sync: SyncClient | None = None
+
+    # ---------------------------------------------------------------- life
+
+    async def __aenter__(self) -> Client:
+        target = self._target = self._target or find_target()
+        try:
+            self._bus = await Bus.open(
+                target.url,
+                f"dccd client {os.getpid()}",
+                timeout=min(self.timeout, 5.0),
+                user=target.user,
+                password=target.password,
+                credentials=target.credentials,
+            )
+        except BusUnavailable as exc:
+            raise BusUnavailable(f"{exc}. {_NO_DAEMON}") from exc
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; iterators over ticks end. Safe to repeat."""
+        if self._bus is not None:
+            await self._bus.aclose()
+
+    def __enter__(self) -> SyncClient:
+        self._sync = SyncClient(self)
+        return self._sync.__enter__()
+
+    def __exit__(self, *exc_info: Any) -> None:
+        if self._sync is not None:
+            self._sync.__exit__(*exc_info)
+
+    @property
+    def bus(self) -> Bus:
+        """The connection, for what has no method here. Raises BusError outside of ``async with``."""
+        if self._bus is None:
+            raise BusError("the client isn't connected: use it inside `async with dccd.connect() as client:`")
+        return self._bus
+
+    @property
+    def url(self) -> str:
+        """Where it connects to; empty before it knows."""
+        return self._target.url if self._target else ""
+
+    def __repr__(self) -> str:
+        state = "not connected" if self._bus is None else "connected" if self._bus.connected else "away"
+        return f"<Client {self.url.rpartition('@')[2]} {state}>"
+
+    # ---------------------------------------------------------------- requests
+
+    async def request(
+        self, operation: str, message: Any = None, *, host: str | None = None, timeout: float | None = None
+    ) -> Any:
+        """Ask for *operation* (``backfill.start``) with *message*, a struct of ``dccd.messages`` or a mapping.
+
+        Returns the operation's reply struct, or plain JSON values for an operation that this version doesn't know.
+        *host* asks that host, where otherwise any may answer. Raises RequestError, BusUnavailable.
+        """
+        body = await self.request_raw(
+            operation, b"" if message is None else msgspec.json.encode(message), host=host, timeout=timeout
+        )
+        known = OPERATIONS.get(operation)
+        return _decode(body, known.reply if known else Any, operation)
+
+    async def request_raw(
+        self, operation: str, payload: bytes = b"", *, host: str | None = None, timeout: float | None = None
+    ) -> bytes:
+        """As :meth:`request` with the bytes of request and reply as they are."""
+        subject = subjects.host_request(host, operation) if host else subjects.request(operation)
+        try:
+            return await self.bus.request(subject, payload, self.timeout if timeout is None else timeout)
+        except BusUnavailable as exc:
+            raise self._unavailable(exc) from exc
+
+    def _unavailable(self, exc: BusUnavailable) -> BusUnavailable:
+        return BusUnavailable(f"{exc} at {self.url.rpartition('@')[2]}. {_NO_DAEMON}")
+
+    async def _ask(self, operation: str, kind: type[R], message: Any = None, timeout: float | None = None) -> R:
+        payload = b"" if message is None else msgspec.json.encode(message)
+        reply: R = _decode(await self.request_raw(operation, payload, timeout=timeout), kind, operation)
+        return reply
+
+    async def operations(self) -> list[m.OperationEntry]:
+        """Every operation of the daemon with its request and reply schema."""
+        return (await self._ask("operations", m.Operations)).operations
+
+    async def health(self) -> m.Health:
+        """Whether the daemon does what it should."""
+        return await self._ask("health", m.Health)
+
+    async def tree(self) -> m.Tree:
+        """The daemon's supervision tree with restarts and mailboxes."""
+        return await self._ask("tree", m.Tree)
+
+    async def exchanges(self) -> dict[str, list[m.CapabilityEntry]]:
+        """What can be collected, by exchange."""
+        return (await self._ask("exchanges", m.Exchanges)).exchanges
+
+    async def jobs(self) -> list[m.JobEntry]:
+        """The jobs of the daemon's configuration, a dataset each."""
+        return (await self._ask("jobs.list", m.Jobs)).jobs
+
+    async def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
+        """What is stored; *dataset* may be a prefix, as ``binance.trades``."""
+        reply = await self._ask("inventory", m.Inventory, m.InventoryList(dataset=dataset), timeout=60)
+        return reply.datasets
+
+    # ---------------------------------------------------------------- streams
+
+    async def streams(self) -> list[m.StreamEntry]:
+        """The live streams with rates and last prices."""
+        return (await self._ask("streams.list", m.Streams)).streams
+
+    async def start_stream(
+        self,
+        exchange: str,
+        symbol: str,
+        data_type: str = "trades",
+        span: str | int | None = None,
+        *,
+        depth: int | None = None,
+        snapshot_interval: float = 60.0,
+        book: Literal["deltas", "snapshots"] = "deltas",
+    ) -> m.StreamStarted:
+        """Start a live stream until it is stopped or the daemon ends. The last three are for order books."""
+        message = m.StreamStart(
+            exchange=exchange,
+            symbol=symbol,
+            data_type=data_type,
+            span=span,
+            depth=depth,
+            snapshot_interval=snapshot_interval,
+            book=book,
+        )
+        return await self._ask("streams.start", m.StreamStarted, message)
+
+    async def stop_stream(
+        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
+    ) -> m.StreamStopped:
+        """Stop a live stream; a job's starts again with the daemon."""
+        message = m.StreamStop(exchange=exchange, symbol=symbol, data_type=data_type, span=span)
+        return await self._ask("streams.stop", m.StreamStopped, message)
+
+    # ---------------------------------------------------------------- backfills and runs
+
+    async def start_backfill(
+        self,
+        exchange: str,
+        symbol: str,
+        data_type: str = "ohlc",
+        span: str | int | None = None,
+        start: Time = "last",
+        end: Time | None = None,
+    ) -> m.BackfillStarted:
+        """Start a backfill and return at once; the same one, already running, is returned as it is."""
+        message = m.BackfillStart(
+            exchange=exchange,
+            symbol=symbol,
+            data_type=data_type,
+            span=span,
+            start=_time(start),
+            end=None if end is None else _time(end),
+        )
+        return await self._ask("backfill.start", m.BackfillStarted, message)
+
+    async def backfill(
+        self,
+        exchange: str,
+        symbol: str,
+        data_type: str = "ohlc",
+        span: str | int | None = None,
+        start: Time = "last",
+        end: Time | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Callable[[m.RunProgress], object] | None = None,
+    ) -> Run:
+        """Fetch history from *start* (``last``: go on from what is stored; ``origin``; a time) to *end* (now).
+
+        Returns the finished run, or with ``wait=False`` the one just started. A cancelled wait doesn't cancel the run.
+        Raises RequestError when it is refused, RunFailed when it ends otherwise than done.
+        """
+        run = (await self.start_backfill(exchange, symbol, data_type, span, start, end)).run
+        if not wait:
+            return run
+        async with aclosing(self.follow(run.run_id)) as events:
+            async for event in events:
+                if isinstance(event, m.RunStatus):
+                    run = event.run
+                elif isinstance(event, m.RunProgress) and on_progress is not None:
+                    on_progress(event)
+        if run.state != "done":
+            raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
+        return run
+
+    async def follow(self, run_id: str, *, poll: float = 2.0, patience: float = 60.0) -> AsyncGenerator[RunEvent, None]:
+        """Yield what a run reports: its state now, progress, log lines, and last the state in which it ended.
+
+        Events may get lost with a connection, so the state is asked for when none came for *poll* seconds. Raises
+        RequestError 404 for an unknown run, BusUnavailable when nobody has answered for *patience* seconds.
+        """
+        arrived: asyncio.Queue[RunEvent] = asyncio.Queue(1024)
+
+        async def take(message: Message) -> None:
+            try:
+                event = msgspec.json.decode(message.data, type=RunEvent)
+            except msgspec.DecodeError:  # of a newer daemon: the state is asked for all the same
+                return
+            await arrived.put(event)
+
+        subscription = await self.bus.subscribe(subjects.run_event(run_id, ">"), take)
+        try:
+            # Asked for after subscribing, so that no change of state falls between the two.
+            run = await self.run(run_id)
+            yield m.RunStatus(at=run.updated, host=run.host, run=run)
+            heard = time.monotonic()
+            while run.state in ACTIVE:
+                try:
+                    async with asyncio.timeout(poll):
+                        event = await arrived.get()
+                except TimeoutError:
+                    try:
+                        latest = await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=min(poll, 5.0))
+                    except BusUnavailable:
+                        if time.monotonic() - heard > patience:
+                            raise
+                        continue
+                    event = m.RunStatus(at=latest.updated, host=latest.host, run=latest)
+                heard = time.monotonic()
+                if isinstance(event, m.RunStatus):
+                    if event.run == run or event.run.updated < run.updated:
+                        continue  # overtaken by a reply
+                    run = event.run
+                yield event
+        finally:
+            await subscription.unsubscribe()
+
+    async def run(self, run_id: str) -> Run:
+        """One run. Raises RequestError 404."""
+        return await self._ask("runs.get", Run, m.RunsGet(run_id=run_id))
+
+    async def runs(
+        self,
+        limit: int = 50,
+        *,
+        dataset: str | None = None,
+        state: RunState | None = None,
+        host: str | None = None,
+        before: str | None = None,
+    ) -> list[Run]:
+        """The newest runs, at most 1,000; *before* a run's id are those that were made before it."""
+        query = m.RunsList(limit=limit, dataset=dataset, state=state, host=host, before=before)
+        return (await self._ask("runs.list", m.Runs, query)).runs
+
+    async def cancel(self, run_id: str) -> Run:
+        """Stop a backfill; what it stored is kept. Raises RequestError 404, or 409 when it is over."""
+        return await self._ask("backfill.cancel", Run, m.BackfillCancel(run_id=run_id), timeout=30)
+
+    # ---------------------------------------------------------------- data
+
+    async def read(
+        self,
+        dataset: str | Dataset,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        columns: list[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+    ) -> pl.DataFrame:
+        """Return the stored rows of *dataset* in ``[start, end)``, in time order, ``TS`` in ns first.
+
+        *limit* rows at most: the first, or with *newest* the last. Raises RequestError: 404 for a dataset that isn't
+        stored.
+        """
+        import polars as pl  # half a second that only readers pay
+
+        message = m.Read(
+            dataset=str(dataset),
+            start=None if start is None else _time(start),
+            end=None if end is None else _time(end),
+            columns=columns,
+            limit=limit,
+            newest=newest,
+            format="arrow",
+        )
+        stream = io.BytesIO()
+        try:
+            async with aclosing(receive(self.bus, subjects.request("read"), msgspec.json.encode(message))) as chunks:
+                async for chunk in chunks:
+                    stream.write(chunk)
+        except BusUnavailable as exc:
+            raise self._unavailable(exc) from exc
+        stream.seek(0)
+        return await asyncio.to_thread(pl.read_ipc_stream, stream)
+
+    @overload
+    def ticks(
+        self, exchange: str, symbol: str, data_type: Literal["trades"] = "trades", span: None = None
+    ) -> Ticks[Trade]: ...
+    @overload
+    def ticks(self, exchange: str, symbol: str, data_type: Literal["ohlc"], span: str | int) -> Ticks[Bar]: ...
+    @overload
+    def ticks(
+        self, exchange: str, symbol: str, data_type: Literal["orderbook"], span: None = None
+    ) -> Ticks[BookSnapshot | BookDelta]: ...
+    @overload
+    def ticks(
+        self, exchange: str, symbol: str, data_type: Literal["funding"], span: None = None
+    ) -> Ticks[FundingRate]: ...
+    @overload
+    def ticks(
+        self, exchange: str, symbol: str, data_type: Literal["open_interest"], span: None = None
+    ) -> Ticks[OpenInterest]: ...
+    @overload
+    def ticks(self, exchange: str, symbol: str, data_type: str, span: str | int | None = None) -> Ticks[Any]: ...
+
+    def ticks(self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None) -> Ticks[Any]:
+        """Return the live feed of a dataset, to iterate over. Raises IdentityError."""
+        return Ticks(lambda: self.bus, Dataset.make(exchange, data_type, symbol, span))
+
+
+def _time(value: Time) -> str | int:
+    """*value* as a request says it."""
+    if isinstance(value, datetime):
+        value = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return value.isoformat()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _decode(body: bytes, kind: Any, operation: str) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as exc:
+        raise BusError(
+            f"the reply to {operation} isn't what this version of dccd expects ({exc}): "
+            "is the daemon of another version? dccd.health says which"
+        ) from exc

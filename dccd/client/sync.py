@@ -1,0 +1,175 @@
+"""The client for programs without an event loop: plain calls flow in, and run in a thread that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from dccd import messages as m
+from dccd.errors import BusError
+from dccd.runs import Run, RunState
+from dccd.symbols import Dataset
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dccd.client.client import Client, Time
+
+__all__ = ["SyncClient"]
+
+R = TypeVar("R")
+
+
+class SyncClient:
+    """The same client without await, for scripts and notebooks: ``with dccd.connect() as client``.
+
+    Its connection lives in a thread of its own. Callbacks (*on_progress*) are called in that thread.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._exit = ExitStack()
+        self._running: BlockingPortal | None = None
+
+    def __enter__(self) -> SyncClient:
+        with ExitStack() as stack:
+            self._running = stack.enter_context(start_blocking_portal())
+            stack.enter_context(self._running.wrap_async_context_manager(self._client))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._running = None
+        self._exit.__exit__(*exc_info)
+
+    def __repr__(self) -> str:
+        return repr(self._client).replace("Client", "SyncClient", 1)
+
+    def _call(self, function: Callable[..., Coroutine[Any, Any, R]], *args: Any, **kwargs: Any) -> R:
+        async def call() -> R:
+            return await function(*args, **kwargs)
+
+        if self._running is None:
+            raise BusError("the client isn't connected: use it inside `with dccd.connect() as client:`")
+        return self._running.call(call)
+
+    def request(
+        self, operation: str, message: Any = None, *, host: str | None = None, timeout: float | None = None
+    ) -> Any:
+        """See :meth:`Client.request`."""
+        return self._call(self._client.request, operation, message, host=host, timeout=timeout)
+
+    def backfill(
+        self,
+        exchange: str,
+        symbol: str,
+        data_type: str = "ohlc",
+        span: str | int | None = None,
+        start: Time = "last",
+        end: Time | None = None,
+        *,
+        wait: bool = True,
+        on_progress: Callable[[m.RunProgress], object] | None = None,
+    ) -> Run:
+        """See :meth:`Client.backfill`."""
+        return self._call(
+            self._client.backfill, exchange, symbol, data_type, span, start, end, wait=wait, on_progress=on_progress
+        )
+
+    def run(self, run_id: str) -> Run:
+        """See :meth:`Client.run`."""
+        return self._call(self._client.run, run_id)
+
+    def runs(
+        self,
+        limit: int = 50,
+        *,
+        dataset: str | None = None,
+        state: RunState | None = None,
+        host: str | None = None,
+        before: str | None = None,
+    ) -> list[Run]:
+        """See :meth:`Client.runs`."""
+        return self._call(self._client.runs, limit, dataset=dataset, state=state, host=host, before=before)
+
+    def cancel(self, run_id: str) -> Run:
+        """See :meth:`Client.cancel`."""
+        return self._call(self._client.cancel, run_id)
+
+    def read(
+        self,
+        dataset: str | Dataset,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        columns: list[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+    ) -> pl.DataFrame:
+        """See :meth:`Client.read`."""
+        return self._call(self._client.read, dataset, start, end, columns=columns, limit=limit, newest=newest)
+
+    def ticks(
+        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
+    ) -> Iterator[Any]:
+        """Iterate over the records of the live feed, see :class:`Ticks`."""
+        for batch in self.batches(exchange, symbol, data_type, span):
+            yield from batch
+
+    def batches(
+        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
+    ) -> Iterator[list[Any]]:
+        """As :meth:`ticks`, one list for what one read of the exchange's socket held."""
+        batches = self._client.ticks(exchange, symbol, data_type, span).batches()
+        try:
+            while True:
+                try:
+                    yield self._call(batches.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            if self._running is not None:
+                self._call(batches.aclose)
+
+    def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
+        """See :meth:`Client.inventory`."""
+        return self._call(self._client.inventory, dataset)
+
+    def streams(self) -> list[m.StreamEntry]:
+        """See :meth:`Client.streams`."""
+        return self._call(self._client.streams)
+
+    def start_stream(
+        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None, **options: Any
+    ) -> m.StreamStarted:
+        """See :meth:`Client.start_stream`."""
+        return self._call(self._client.start_stream, exchange, symbol, data_type, span, **options)
+
+    def stop_stream(
+        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
+    ) -> m.StreamStopped:
+        """See :meth:`Client.stop_stream`."""
+        return self._call(self._client.stop_stream, exchange, symbol, data_type, span)
+
+    def jobs(self) -> list[m.JobEntry]:
+        """See :meth:`Client.jobs`."""
+        return self._call(self._client.jobs)
+
+    def exchanges(self) -> dict[str, list[m.CapabilityEntry]]:
+        """See :meth:`Client.exchanges`."""
+        return self._call(self._client.exchanges)
+
+    def health(self) -> m.Health:
+        """See :meth:`Client.health`."""
+        return self._call(self._client.health)
+
+    def tree(self) -> m.Tree:
+        """See :meth:`Client.tree`."""
+        return self._call(self._client.tree)
+
+    def operations(self) -> list[m.OperationEntry]:
+        """See :meth:`Client.operations`."""
+        return self._call(self._client.operations)
