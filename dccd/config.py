@@ -93,7 +93,8 @@ class BusConfig(_Section):
     """``bus``: a server to join, or the embedded one.
 
     ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` the events.
-    ``window`` is how many messages a host may have unacknowledged, ``buffer`` how many bytes it keeps while the bus is away.
+    ``window`` is how many messages a host may have unacknowledged, ``buffer`` how many bytes it keeps while the
+    bus is away.
     """
 
     url: str | None = None
@@ -192,7 +193,10 @@ class Config(_Section):
 
 
 def find(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the configuration file to use, or None when there is none. Raises ConfigError when a named one is missing."""
+    """Return the configuration file to use, or None when there is none.
+
+    Raises ConfigError when a named one is missing.
+    """
     for source, name in (("--config", given), ("DCCD_CONFIG", environ.get("DCCD_CONFIG"))):
         if name:
             path = Path(name).expanduser()
@@ -204,7 +208,10 @@ def find(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str]
 
 
 def load(path: Path | None) -> Config:
-    """Return the configuration in *path*, or the defaults for None. Raises ConfigError (the first thing that is wrong)."""
+    """Return the configuration in *path*, or the defaults for None.
+
+    Raises ConfigError: the first thing that is wrong.
+    """
     if path is None:
         return Config()
     try:

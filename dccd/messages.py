@@ -265,10 +265,10 @@ class InventoryList(_Request):
 
 
 class GapEntry(_Reply):
-    """A hole: ``[start, end)`` ns, why, and what became of it. ``end`` is null while it is still open."""
+    """A hole: ``[start, end)`` ns, why, and what became of it; ``run_id`` is the run that repairs it."""
 
     start: int
-    end: int | None
+    end: int
     reason: str
     state: Literal["missing", "repairing", "repaired", "unavailable"] = "missing"
     run_id: str | None = None
@@ -338,7 +338,7 @@ class Health(_Reply):
 
 
 class TreeNode(_Reply):
-    """One actor of the supervision tree; ``uptime`` in seconds."""
+    """One actor of the supervision tree; ``uptime`` in seconds, ``reason``: how its incarnation before ended."""
 
     id: str
     type: str
@@ -347,6 +347,7 @@ class TreeNode(_Reply):
     mailbox: int
     mailbox_size: int
     uptime: float
+    reason: str | None = None
     children: list[TreeNode] = []
 
 
@@ -420,7 +421,7 @@ class StreamChanged(_Event, tag="stream.status"):
 
 
 class StreamGap(_Event, tag="stream.gap"):
-    """A hole in a stream: nothing of ``[start, end)`` (ns) is certain to be there. ``run_id`` repairs it, if one does."""
+    """A hole in a stream: nothing of ``[start, end)`` (ns) is certain to be there; ``run_id`` repairs it."""
 
     dataset: str
     start: int

@@ -1,0 +1,249 @@
+"""Bus → Parquet. One actor a host.
+
+Tick messages flow in from the JetStream stream, in sequence order; segments flow out to the store, and only when they
+are on disk is the bus acknowledged. After a crash the reader starts again behind the last acknowledgement; what was on
+disk by then is told by the segments' own footers and left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import anyio
+
+from actors.links import Links
+from actors.mail import GapFound, Stored
+from actors.runtime.actor import Actor, run_together
+from dccd import subjects
+from dccd.bus.streams import LostRange, TickMessage, TickReader
+from dccd.config import parse_duration
+from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
+from dccd.store.replay import table_of, unstored
+from dccd.store.writer import BusPosition, SegmentWriter
+from dccd.symbols import Dataset
+
+__all__ = ["Archiver"]
+
+Taken = dict[str, list[TickMessage]]
+"""Messages by subject, each list in sequence order."""
+Cut = tuple[Taken, int]
+"""What one flush takes, and the sequence number up to which that is everything."""
+
+_FETCH = 2000
+_ROW_BYTES = 110
+_PARALLEL = 4
+_RETRY_SECONDS = 5.0
+_LAG_SECONDS = 1.0
+
+
+class Archiver(Actor):
+    """Takes messages until it is time to flush, then writes a segment a dataset and period, then acknowledges.
+
+    One flush runs while the next messages are taken; when those too are many, the reader waits.
+    """
+
+    def __init__(self, links: Links) -> None:
+        self.links = links
+        self._flush_after = parse_duration(links.config.storage.flush_interval)
+        self._flush_bytes = links.config.storage.flush_rows * _ROW_BYTES
+        self._writer = SegmentWriter(links.layout, links.host)
+        self._reader: TickReader | None = None
+        self._recheck = 0  # messages up to here may be on disk already
+        self._taken: Taken = defaultdict(list)
+        self._bytes = 0
+        self._since: float | None = None
+        self._last = 0
+        self._writing: Taken = {}
+        self._writing_last = 0
+        self._lost: list[LostRange] = []
+        self._epoch = ""
+        self._messages = self._flushes = 0
+        self._idle = anyio.Semaphore(1)
+
+    def __repr__(self) -> str:
+        return f"<Archiver {self._messages} messages in {self._flushes} flushes, {self._bytes} bytes waiting>"
+
+    def statistics(self) -> dict[str, Any]:
+        reader = {} if self._reader is None else self._reader.statistics()
+        return {"messages": self._messages, "flushes": self._flushes, "waiting_bytes": self._bytes, "reader": reader}
+
+    async def on_start(self) -> None:
+        self._reader = await TickReader.open(self.links.bus, self.links.host, on_lost=self._lost.append)
+        self._epoch = self._reader.epoch
+        self._recheck = (await self._reader.lag()).last
+        self._last = self._reader.acked
+        self.links.archiver = self.context.ref
+
+    async def run(self) -> None:
+        await run_together(self._take, self._watch_lag, self.serve)
+
+    async def on_stop(self) -> None:
+        """Put on disk what the bus has by now: the collectors have stopped before."""
+        if self._reader is None:
+            return
+        with contextlib.suppress(BusError, StoreError):  # the bus still has it: the next start goes on from there
+            if self._writing:  # a flush that the stop has interrupted: its messages come before all others
+                await self._flush((self._writing, self._writing_last))
+            await self.links.publisher.drain(2.0)
+            while messages := await self._reader.fetch(_FETCH, wait=0.2):
+                self._keep(messages)
+                if self._bytes >= self._flush_bytes:
+                    await self._flush(self._cut())
+            await self._flush(self._cut())
+        await self._reader.aclose()
+
+    # ------------------------------------------------------------ taking
+
+    async def _take(self) -> None:
+        assert self._reader is not None
+        async with anyio.create_task_group() as flushes:
+            while True:
+                left = self._flush_after if self._since is None else self._since + self._flush_after - self._now()
+                self._keep(await self._reader.fetch(_FETCH, wait=max(left, 0.001)))
+                await self._report_lost()
+                due = self._since is not None and self._now() - self._since >= self._flush_after
+                if not (due or self._bytes >= self._flush_bytes):
+                    continue
+                # One flush at a time, beside the taking; memory is bounded by two of them.
+                await self._idle.acquire()
+                flushes.start_soon(self._flush_and_release, self._cut())
+
+    def _keep(self, messages: list[TickMessage]) -> None:
+        if not messages:
+            return
+        if self._since is None:
+            self._since = self._now()
+        for message in messages:
+            self._taken[message.subject].append(message)
+            self._bytes += len(message.data)
+        self._last = messages[-1].seq
+        self._messages += len(messages)
+
+    def _cut(self) -> Cut:
+        """Take what there is as one flush."""
+        cut = self._taken, self._last
+        self._taken, self._bytes, self._since = defaultdict(list), 0, None
+        return cut
+
+    # ------------------------------------------------------------ writing
+
+    async def _flush_and_release(self, cut: Cut) -> None:
+        try:
+            await self._flush(cut)
+        finally:
+            self._idle.release()
+
+    async def _flush(self, cut: Cut) -> None:
+        """Write *cut* until all of it is on disk, then acknowledge it. What can't be written now is tried again."""
+        self._writing, self._writing_last = cut
+        while True:
+            async with anyio.create_task_group() as tasks:
+                limit = anyio.Semaphore(_PARALLEL)
+                for subject, messages in list(self._writing.items()):
+                    tasks.start_soon(self._store, subject, messages, limit)
+            if not self._writing:
+                break
+            await self.context.clock.sleep(_RETRY_SECONDS)
+        self._flushes += 1
+        assert self._reader is not None
+        while self._reader.acked < self._writing_last:
+            try:
+                await self._reader.ack(self._writing_last)
+            except BusUnavailable as exc:
+                # The segments are on disk; the acknowledgement waits for the bus.
+                self.links.archive.error = str(exc)
+        self.links.archive.error = None
+
+    async def _store(self, subject: str, messages: list[TickMessage], limit: anyio.Semaphore) -> None:
+        """Write the messages of one subject; what is written (or no ticks) leaves ``_writing``."""
+        async with limit:
+            try:
+                dataset = subjects.dataset_of_ticks(subject)
+                rows = await anyio.to_thread.run_sync(self._write, dataset, messages)
+            except IdentityError as exc:
+                await anyio.to_thread.run_sync(self._reject, messages, str(exc))
+                del self._writing[subject]
+            except StoreError as exc:
+                self.links.archive.error = str(exc)
+                self.context.log.error("not written, tried again", subject=subject, error=str(exc))
+            else:
+                # At once, without a checkpoint in between: a stop must not write it a second time.
+                del self._writing[subject]
+                self.links.archive.rows += rows
+                await self.links.catalogue.tell(Stored(dataset))
+
+    def _write(self, dataset: Dataset, messages: list[TickMessage]) -> int:
+        """A thread's work: messages of one dataset become segments; return how many rows."""
+        again = [message for message in messages if message.seq <= self._recheck]
+        rows = 0
+        if again:
+            # After a crash: some of these are on disk, perhaps a part of one (its records may lie in two periods).
+            rows += self._write_table(dataset, again, partial(unstored, self.links.store, dataset, self._epoch))
+        if fresh := messages[len(again) :]:
+            rows += self._write_table(dataset, fresh, partial(table_of, dataset))
+        return rows
+
+    def _write_table(
+        self, dataset: Dataset, messages: list[TickMessage], make: Callable[[list[tuple[int, bytes]]], Any]
+    ) -> int:
+        messages = list(messages)
+        while messages:
+            try:
+                table = make([(message.seq, message.data) for message in messages])
+            except BadRecord as exc:
+                # One that is no ticks must not keep the others from the disk, nor be lost.
+                self._reject([messages.pop(exc.index)], str(exc))
+                continue
+            reader = self._reader
+            assert reader is not None
+            position = BusPosition(
+                stream=reader.stream, epoch=self._epoch, first=messages[0].seq, last=messages[-1].seq
+            )
+            self._writer.write(dataset, table, bus=position)
+            return int(table.num_rows)
+        return 0
+
+    def _reject(self, messages: list[TickMessage], why: str) -> None:
+        """Keep what is no ticks where a person can look at it."""
+        folder = self.links.data_path / ".dccd" / "rejected"
+        folder.mkdir(parents=True, exist_ok=True)
+        for message in messages:
+            (folder / f"{message.seq}.json").write_bytes(message.data)
+        self.links.archive.rejected += len(messages)
+        self.context.log.error("no ticks", subject=messages[0].subject, kept=str(folder), error=why)
+
+    # ------------------------------------------------------------ watching
+
+    async def _watch_lag(self) -> None:
+        """Ask how much is not on disk; the monitor makes an alarm of it."""
+        assert self._reader is not None
+        archive = self.links.archive
+        while True:
+            with contextlib.suppress(BusError):
+                archive.pending = (await self._reader.lag()).messages
+                archive.oldest = self._oldest()
+            await self.context.clock.sleep(_LAG_SECONDS)
+
+    def _oldest(self) -> int | None:
+        """When the oldest message that is taken and not on disk was published (ns)."""
+        times = [messages[0].at for cut in (self._writing, self._taken) for messages in cut.values() if messages]
+        return min(times, default=None)
+
+    async def _report_lost(self) -> None:
+        """What fell off the stream unread is a hole in each stream of this host."""
+        while self._lost:
+            lost = self._lost.pop(0)
+            now = self.context.clock.wall_ns()
+            start, end = lost.since or now, lost.until or now
+            reason = f"bus: messages {lost.first} to {lost.last} fell off the stream before they were stored"
+            for state in list(self.links.board.values()):
+                await self.links.catalogue.ask(
+                    GapFound(state.dataset, start, max(end, start + 1), reason), timeout=None
+                )
+
+    def _now(self) -> float:
+        return self.context.clock.now()

@@ -1,0 +1,178 @@
+"""A backfill: history → Parquet. One actor a run.
+
+Pages of a :class:`~dccd.exchanges.base.HistoryPager` flow in through ccxt; segments flow out to the store, progress to
+the bus, and the position to the run's record, always after the rows before it are on disk.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import anyio
+import msgspec
+
+from actors.control.runbook import RunBook
+from actors.links import Links
+from actors.mail import RunEnded, Stored
+from actors.runtime.actor import Actor
+from dccd import subjects
+from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
+from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds.history import pages
+from dccd.feeds.timing import Backoff
+from dccd.messages import RunLog, RunProgress
+from dccd.records import Record
+from dccd.runs import Run, RunState
+from dccd.store.schema import table_from_records
+from dccd.store.writer import SegmentWriter
+from dccd.symbols import Dataset
+
+__all__ = ["Backfiller"]
+
+_FLUSH_ROWS = 100_000
+_FLUSH_SECONDS = 5.0
+_TELL_SECONDS = 1.0
+_ATTEMPTS = 8
+
+
+class Backfiller(Actor):
+    """Fetches one run's range from its position on; ends done or failed, and is interrupted by a stop."""
+
+    def __init__(self, links: Links, run: Run) -> None:
+        self.links, self._run = links, run
+        self._book = RunBook(links)
+        self.dataset = Dataset.parse(run.dataset)
+        self._writer = SegmentWriter(links.layout, f"{links.host}-{run.run_id}")
+        self._held: list[Record] = []
+        self._position = run.position
+        self._written = run.position
+        self._rows = run.rows
+        self._flushed_at = self._told_at = 0.0
+        self._begun: tuple[float, int, int] = (0.0, run.rows, run.position)
+        self._over = False
+
+    def __repr__(self) -> str:
+        return f"<Backfiller {self.dataset} {self._rows} rows, {self._run.fraction:.0%}>"
+
+    async def run(self) -> None:
+        clock = self.context.clock
+        self._flushed_at = self._told_at = clock.now()
+        self._begun = (clock.now(), self._rows, self._position)
+        backoff, failures = Backoff(initial=1.0, maximum=60.0), 0
+        while True:
+            before = self._position
+            try:
+                await self._fetch()
+                await self._finish("done")
+                return
+            except (ExchangeDown, RateLimited) as exc:
+                # Transient: try again from what is covered. Progress in between starts the count anew.
+                failures = 1 if self._position > before else failures + 1
+                await self._flush()
+                if failures >= _ATTEMPTS:
+                    await self._finish("failed", str(exc))
+                    return
+                wait = backoff.delay(failures - 1, 0.5)
+                if isinstance(exc, RateLimited) and exc.retry_after:
+                    wait = max(wait, exc.retry_after)
+                self._log("warning", f"{exc}; trying again in {wait:.0f} s ({failures} of {_ATTEMPTS})")
+                await clock.sleep(wait)
+            except ExchangeError as exc:
+                await self._flush()
+                await self._finish("failed", str(exc))
+                return
+
+    async def on_stop(self) -> None:
+        """Write what is held, so that a stop or a cancel keeps all that was fetched."""
+        if not self._over:
+            await self._flush()
+            self._run = self._current(state="interrupted")
+            await self._book.save(self._run)
+
+    async def _fetch(self) -> None:
+        exchange = get_exchange(self.dataset.exchange)
+        rest = self.links.rest.get(exchange.id)
+        market = await rest.market_id(self.dataset.symbol)
+        pager = exchange.history(self.dataset, self._position, self._run.end, market)
+        settings = self.links.config.exchanges.get(exchange.id)
+        async for page in pages(rest, pager, settings.concurrency if settings else 4):
+            self._held.extend(page.records)
+            self._position = pager.position
+            now = self.context.clock.now()
+            if len(self._held) >= _FLUSH_ROWS or now - self._flushed_at >= _FLUSH_SECONDS:
+                await self._flush()
+            if now - self._told_at >= _TELL_SECONDS:
+                self._told_at = now
+                await self._tell_progress()
+        self._position = self._run.end
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Put what is held on disk, then the position on record: a crash between the two fetches it again."""
+        self._flushed_at = self.context.clock.now()
+        held, self._held, position = self._held, [], self._position
+        if held:
+            await anyio.to_thread.run_sync(self._write, held)
+            self._rows += len(held)
+            await self.links.catalogue.tell(Stored(self.dataset))
+        if position != self._written or held:
+            self._written = position
+            self._run = self._current(state="running")
+            try:
+                await self._book.save(self._run, announce=False)
+            except BusError as exc:
+                # The rows are on disk; an older position on record only means fetching some of them again.
+                self.context.log.warning("position not on record", run_id=self._run.run_id, error=str(exc))
+
+    def _write(self, records: list[Record]) -> None:
+        table = table_from_records(self.dataset.data_type, records)
+        self._writer.write(self.dataset, table, run_id=self._run.run_id)
+
+    async def _finish(self, state: RunState, error: str | None = None) -> None:
+        self._run = self._current(state=state, error=error)
+        await self._tell_progress()
+        if error is not None:
+            self._log("error", error)
+        self._over = True
+        # The runner writes the last state and makes room for the next run.
+        await self.links.runner.tell(RunEnded(self._run))
+
+    def _current(self, *, state: RunState, error: str | None = None) -> Run:
+        return msgspec.structs.replace(
+            self.links.active.get(self._run.run_id, self._run),
+            state=state,
+            rows=self._rows,
+            position=self._position if state == "done" else self._written,
+            error=error,
+            updated=self.context.clock.wall_ns(),
+        )
+
+    async def _tell_progress(self) -> None:
+        run, now = self._run, self.context.clock.now()
+        began, rows, position = self._begun
+        spent = max(now - began, 1e-3)
+        done = self._position - position
+        left = (run.end - self._position) / done * spent if done > 0 else None
+        covered = run.end - run.start
+        event = RunProgress(
+            at=self.context.clock.wall_ns(),
+            host=self.links.host,
+            run_id=run.run_id,
+            dataset=run.dataset,
+            position=self._position,
+            start=run.start,
+            end=run.end,
+            fraction=(self._position - run.start) / covered if covered > 0 else 1.0,
+            rows=self._rows + len(self._held),
+            rate=(self._rows + len(self._held) - rows) / spent,
+            left=left,
+        )
+        self.links.progress[run.run_id] = event
+        self.links.emit(subjects.run_event(run.run_id, "progress"), event)
+
+    def _log(self, level: Literal["info", "warning", "error"], message: str) -> None:
+        getattr(self.context.log, level)(message, run_id=self._run.run_id, dataset=self._run.dataset)
+        event = RunLog(
+            at=self.context.clock.wall_ns(), host=self.links.host, run_id=self._run.run_id, level=level, message=message
+        )
+        self.links.emit(subjects.run_event(self._run.run_id, "log"), event)

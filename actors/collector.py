@@ -1,0 +1,157 @@
+"""A live stream: feed → bus. One actor a stream.
+
+Items of a :class:`~dccd.feeds.session.Session` flow in; tick messages flow out to the bus, holes to the catalogue, and
+what the stream says of itself to the board. Nothing that comes after a hole is published before the hole is on record:
+then, whatever is killed, the last message on the bus says where the next hole starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import anyio
+import msgspec
+
+from actors.links import Links, StreamState
+from actors.mail import GapFound
+from actors.runtime.actor import Actor
+from dccd import subjects
+from dccd.bus.streams import last_message
+from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
+from dccd.feeds.session import Session
+from dccd.messages import StreamChanged, StreamSample
+from dccd.records import RECORD_TYPES, Record
+from dccd.symbols import NS, DataType
+
+__all__ = ["Collector", "hole_since", "split"]
+
+MAX_PAYLOAD = 900_000
+"""Bytes of one tick message: below the server's ``max_payload`` of 1 MiB, with room for headers."""
+
+_MARGIN = 5 * NS
+
+
+def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
+    """Return where the hole of a stream that starts (again) begins, from its newest record on the bus or on disk.
+
+    For trades a little before that record: a parser holds a jump in the trade ids open for a late frame, and one that it
+    had seen and not told yet when the process was killed must be inside. None when there is nothing yet.
+    """
+    if last_ts is None:
+        return None
+    return last_ts - _MARGIN if data_type is DataType.TRADES else last_ts
+
+
+def split(records: list[Record], encode: msgspec.json.Encoder) -> list[tuple[bytes, list[Record]]]:
+    """Return *records* as JSON arrays that a message can hold, each with its records."""
+    payload = encode.encode(records)
+    if len(payload) <= MAX_PAYLOAD or len(records) == 1:
+        return [(payload, records)]
+    half = len(records) // 2
+    return split(records[:half], encode) + split(records[half:], encode)
+
+
+class Collector(Actor):
+    """Collects one dataset until it is stopped. Crashes when the exchange refuses the subscription for good."""
+
+    def __init__(self, links: Links, state: StreamState) -> None:
+        self.links, self.state = links, state
+        self.dataset = state.dataset
+        self.exchange = get_exchange(self.dataset.exchange)
+        self.subject = subjects.ticks(self.dataset)
+        self._encoder = msgspec.json.Encoder()
+
+    def __repr__(self) -> str:
+        return f"<Collector {self.dataset} {self.state.state} {self.state.records} records>"
+
+    async def _stood_at(self) -> int | None:
+        """Return where the stream stood: the newest record in the bus's last message of it, or on disk."""
+        known = [await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)]
+        if (found := await last_message(self.links.bus, self.subject)) is not None:
+            records = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
+            known.append(max(record.ts for record in records))
+        return max((ts for ts in known if ts is not None), default=None)
+
+    async def run(self) -> None:
+        self.state.state = "connecting"
+        settings = self.links.config.exchanges.get(self.exchange.id)
+        session = Session(
+            self.exchange,
+            self.dataset,
+            self.state.options,
+            rest=self.links.rest.get(self.exchange.id),
+            ws_url=settings.ws_url if settings else None,
+            clock=self.context.clock,
+            since=hole_since(self.dataset.data_type, await self._stood_at()),
+        )
+        try:
+            async with contextlib.aclosing(session.run()) as items:
+                async for item in items:
+                    if isinstance(item, Batch):
+                        await self._publish(item)
+                    else:
+                        await self._note(item)
+        except Exception as exc:
+            # The board keeps why, for streams.list; the supervisor decides what follows.
+            self.state.error = str(exc) or type(exc).__name__
+            raise
+
+    async def on_stop(self) -> None:
+        self.state.state = "stopped"
+
+    async def _publish(self, batch: Batch) -> None:
+        state, publisher = self.state, self.links.publisher
+        state.saw(batch.records, batch.recv_ts)
+        if state.overflow is not None:
+            # The publisher had no room for a while, and has it again: first the hole, then what follows it.
+            (start, end), state.overflow = state.overflow, None
+            await self._report(start, end, "overflow: the bus was away for longer than the buffer holds")
+        for payload, records in split(batch.records, self._encoder):
+            publisher.offer(self.subject, payload, len(records), records[0].ts, records[-1].ts)
+        await publisher.room()
+
+    async def _note(self, item: Item) -> None:
+        state, now = self.state, self.context.clock.wall_ns()
+        match item:
+            case Connected():
+                state.state = "connecting"
+            case Live(at):
+                state.state, state.connected_since, state.error = "live", at, None
+                self._status("live")
+            case Lost(reason=reason):
+                state.state, state.error, state.connected_since = "reconnecting", reason, None
+                state.reconnects += 1
+                self._status("reconnecting", reason)
+            case Hole(since, until, reason):
+                await self._report(since, until, reason)
+            case Broke(reason=reason, resync=resync):
+                self._status(f"resync by {resync}", reason)
+            case Silent(since=since):
+                self._status("silent", f"no record for {(now - since) / NS:.0f} s")
+            case Unparsed(error, sample, count):
+                state.unparsed += count
+                self.context.log.warning("frames not parsed", dataset=self.dataset.name, count=count, error=error)
+                text = sample.decode("utf-8", "replace")
+                event = StreamSample(
+                    at=now, host=self.links.host, dataset=self.dataset.name, error=error, sample=text, count=count
+                )
+                self.links.emit(subjects.stream_event(self.dataset, "sample"), event)
+
+    async def _report(self, start: int, end: int, reason: str) -> None:
+        """Put a hole on record, and come back only then."""
+        self.state.gaps += 1
+        await self.links.catalogue.ask(GapFound(self.dataset, start, end, reason), timeout=None)
+
+    def _status(self, status: str, reason: str | None = None) -> None:
+        self.context.log.info(
+            "stream", dataset=self.dataset.name, status=status, **({"reason": reason} if reason else {})
+        )
+        event = StreamChanged(
+            at=self.context.clock.wall_ns(),
+            host=self.links.host,
+            dataset=self.dataset.name,
+            state=status,
+            reason=reason,
+        )
+        self.links.emit(subjects.stream_event(self.dataset, "status"), event)

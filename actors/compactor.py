@@ -1,0 +1,59 @@
+"""Folds segments into the base. What the store says is due flows in, rewritten files flow out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from dccd.store.fold import fold
+
+from actors.links import Links
+from actors.mail import Stored
+from actors.runtime.actor import Actor, run_together
+from dccd.config import parse_duration
+from dccd.errors import StoreError, StoreLocked
+from dccd.symbols import Dataset
+
+__all__ = ["Compactor"]
+
+
+class Compactor(Actor):
+    """Looks at an interval at each period that has segments; what is due is the store's own decision."""
+
+    def __init__(self, links: Links) -> None:
+        self.links = links
+        self._interval = parse_duration(links.config.storage.fold_interval)
+        self._folds = self._failures = 0
+
+    def __repr__(self) -> str:
+        return f"<Compactor {self._folds} folds, {self._failures} failures>"
+
+    def statistics(self) -> dict[str, Any]:
+        return {"folds": self._folds, "failures": self._failures}
+
+    async def run(self) -> None:
+        await run_together(self._work, self.serve)
+
+    async def _work(self) -> None:
+        while True:
+            await self.context.clock.sleep(self._interval)
+            for dataset, period in await anyio.to_thread.run_sync(self._with_segments):
+                await self._fold(dataset, period)
+
+    def _with_segments(self) -> list[tuple[Dataset, str]]:
+        layout = self.links.layout
+        return [(dataset, period) for dataset in layout.datasets() for period in layout.segment_periods(dataset)]
+
+    async def _fold(self, dataset: Dataset, period: str) -> None:
+        try:
+            result = await anyio.to_thread.run_sync(fold, self.links.layout, dataset, period)
+        except StoreLocked:
+            return  # another process folds it
+        except StoreError as exc:
+            # Nothing is lost: the segments stay. Told each time, since it needs a person.
+            self._failures += 1
+            self.context.log.error("not folded", dataset=dataset.name, period=period, error=str(exc))
+            return
+        if result is not None:
+            self._folds += 1
+            await self.links.catalogue.tell(Stored(dataset))

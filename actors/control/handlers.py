@@ -1,0 +1,233 @@
+"""What each operation does: a request in, a reply out; orders go to the actors that own the thing.
+
+The table in :mod:`dccd.operations` says which request and reply belong to which name; :class:`Handlers` has a method
+for each of them, and refuses to be made when one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import anyio
+import msgspec
+
+from actors.control.runbook import RunBook
+from actors.control.streams import StreamDesk
+from actors.links import Links
+from actors.mail import CancelBackfill, GetHealth, GetInventory, GetJobs, StartBackfill
+from actors.runtime.exits import ActorError
+from dccd import messages as m
+from dccd import subjects
+from dccd.errors import (
+    BusError,
+    CorruptFile,
+    ExchangeDown,
+    ExchangeError,
+    IdentityError,
+    NoCapability,
+    RequestError,
+    StoreError,
+)
+from dccd.exchanges.base import Capability, StreamOptions
+from dccd.exchanges.registry import EXCHANGES
+from dccd.operations import OPERATIONS, Operation, schema
+from dccd.runs import Run
+from dccd.store.ipc import chunks
+from dccd.symbols import DataType, parse_time, span_label
+
+__all__ = ["Handlers"]
+
+_ROWS = 1000
+_ARROW_ROWS = 8_192
+_ASK_SECONDS = 30.0
+
+Body = bytes | AsyncIterator[bytes]
+
+
+class Handlers:
+    """Answers requests. Every foreign error becomes a RequestError here, so that a bad request harms no actor."""
+
+    def __init__(self, links: Links, desk: StreamDesk) -> None:
+        self.links, self.desk = links, desk
+        self.book = RunBook(links)
+        self._methods: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            name: getattr(self, f"do_{name.replace('.', '_')}") for name in OPERATIONS
+        }
+
+    def handler(self, operation: Operation) -> Callable[[bytes], Awaitable[Body]]:
+        """Return what the service calls for *operation*: bytes in, bytes (or chunks) out; raises RequestError."""
+        decoder = msgspec.json.Decoder(operation.request)
+        return partial(self._answer, self._methods[operation.name], decoder)
+
+    async def _answer(self, method: Callable[[Any], Awaitable[Any]], decoder: Any, payload: bytes) -> Body:
+        request = _decode(decoder, payload)
+        try:
+            reply = await method(request)
+        except IdentityError as exc:
+            raise RequestError(400, "malformed", str(exc), exc.field) from exc
+        except NoCapability as exc:
+            raise RequestError(422, "no_capability", str(exc), exc.field) from exc
+        except ExchangeDown as exc:
+            raise RequestError(503, "exchange_down", str(exc)) from exc
+        except ExchangeError as exc:
+            raise RequestError(422, "exchange", str(exc)) from exc
+        except CorruptFile as exc:
+            raise RequestError(500, "corrupt_file", str(exc)) from exc
+        except StoreError as exc:
+            raise RequestError(503, "store", str(exc)) from exc
+        except (BusError, TimeoutError, ActorError) as exc:
+            raise RequestError(503, "not_now", str(exc) or "timed out; try again") from exc
+        return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
+
+    # ------------------------------------------------------------ the daemon
+
+    async def do_operations(self, request: m.Empty) -> m.Operations:
+        listed = [
+            m.OperationEntry(
+                name=op.name,
+                subject=subjects.request(op.name),
+                description=op.description,
+                request=schema(op.request),
+                reply=schema(op.reply),
+            )
+            for op in OPERATIONS.values()
+        ]
+        return m.Operations(host=self.links.host, version=self.links.version, operations=listed)
+
+    async def do_health(self, request: m.Empty) -> m.Health:
+        health: m.Health = await self.links.monitor.ask(GetHealth(), timeout=_ASK_SECONDS)
+        return health
+
+    async def do_tree(self, request: m.Empty) -> m.Tree:
+        return m.Tree(host=self.links.host, root=self.links.tree())
+
+    async def do_exchanges(self, request: m.Empty) -> m.Exchanges:
+        return m.Exchanges(
+            exchanges={
+                name: [
+                    _capability(data_type, mode, capability)
+                    for mode, offered in (
+                        ("live", exchange.capabilities.live),
+                        ("historical", exchange.capabilities.historical),
+                    )
+                    for data_type, capability in offered.items()
+                ]
+                for name, exchange in sorted(EXCHANGES.items())
+            }
+        )
+
+    # ------------------------------------------------------------ backfills and runs
+
+    async def do_backfill_start(self, request: m.BackfillStart) -> m.BackfillStarted:
+        order = StartBackfill(dataset=request.resolve(), start=request.start, end=request.end, trigger="request")
+        started: m.BackfillStarted = await self.links.ask_runner(order)
+        return started
+
+    async def do_backfill_status(self, request: m.BackfillStatus) -> Run:
+        return await self.book.get(request.run_id)
+
+    async def do_backfill_cancel(self, request: m.BackfillCancel) -> Run:
+        run: Run = await self.links.ask_runner(CancelBackfill(request.run_id))
+        return run
+
+    async def do_runs_list(self, request: m.RunsList) -> m.Runs:
+        return await self.book.list(request)
+
+    async def do_runs_get(self, request: m.RunsGet) -> Run:
+        return await self.book.get(request.run_id)
+
+    # ------------------------------------------------------------ streams and jobs
+
+    async def do_streams_list(self, request: m.Empty) -> m.Streams:
+        return m.Streams(host=self.links.host, streams=self.desk.list())
+
+    async def do_streams_start(self, request: m.StreamStart) -> m.StreamStarted:
+        dataset = request.resolve()
+        options = StreamOptions(depth=request.depth, snapshot_interval=request.snapshot_interval, book=request.book)
+        started = await self.desk.start(dataset, options)
+        return m.StreamStarted(dataset=dataset.name, already_running=not started)
+
+    async def do_streams_stop(self, request: m.StreamStop) -> m.StreamStopped:
+        dataset = request.resolve()
+        await self.desk.stop(dataset)
+        return m.StreamStopped(dataset=dataset.name)
+
+    async def do_jobs_list(self, request: m.Empty) -> m.Jobs:
+        jobs: list[m.JobEntry] = await self.links.scheduler.ask(GetJobs(), timeout=_ASK_SECONDS)
+        return m.Jobs(host=self.links.host, jobs=jobs)
+
+    # ------------------------------------------------------------ data
+
+    async def do_inventory(self, request: m.InventoryList) -> m.Inventory:
+        inventory: m.Inventory = await self.links.catalogue.ask(
+            GetInventory(request.dataset or ""), timeout=_ASK_SECONDS
+        )
+        return inventory
+
+    async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
+        dataset = request.resolve()
+        start = None if request.start is None else parse_time(request.start, "start")
+        end = None if request.end is None else parse_time(request.end, "end")
+        if request.format == "arrow":
+            pieces = chunks(
+                self.links.store, dataset, start, end, request.columns, request.limit, request.newest, _ARROW_ROWS
+            )
+            return _in_threads(pieces)
+        if request.limit is not None and request.limit > _ROWS:
+            raise RequestError(
+                422, "too_many_rows", f"JSON gives up to {_ROWS} rows; ask with format: arrow for more", "limit"
+            )
+        limit = request.limit or _ROWS
+        read = partial(
+            self.links.store.read,
+            dataset,
+            start=start,
+            end=end,
+            columns=request.columns,
+            limit=limit + 1,
+            newest=request.newest,
+        )
+        frame = await anyio.to_thread.run_sync(read)
+        more = frame.height > limit
+        frame = (frame.tail(limit) if request.newest else frame.head(limit)) if more else frame
+        return m.ReadReply(
+            dataset=dataset.name, columns=frame.columns, rows=[list(row) for row in frame.rows()], more=more
+        )
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield *pieces*, each made in a worker thread: reading blocks."""
+    end = object()
+    while True:
+        piece = await anyio.to_thread.run_sync(next, pieces, end)
+        if piece is end:
+            return
+        assert isinstance(piece, bytes)
+        yield piece
+
+
+def _decode(decoder: Any, payload: bytes) -> Any:
+    """Return the request in *payload*. Raises RequestError 400 that names the field."""
+    try:
+        return decoder.decode(payload or b"{}")
+    except msgspec.ValidationError as exc:
+        text, _, where = str(exc).partition(" - at `$")
+        field = where.strip("`.") or None
+        if field is None and "`" in text and "field" in text:
+            field = text.split("`")[1]
+        raise RequestError(400, "malformed", str(exc), field) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise RequestError(400, "malformed", f"not JSON: {exc}") from exc
+
+
+def _capability(data_type: DataType, mode: Any, capability: Capability) -> m.CapabilityEntry:
+    return m.CapabilityEntry(
+        data_type=data_type,
+        mode=mode,
+        spans=[span_label(span) for span in capability.spans],
+        depths=list(capability.depths),
+        recent=capability.recent,
+        note=capability.note,
+    )

@@ -1,0 +1,214 @@
+"""Decides what backfills run: asks flow in, runs flow out, one actor each under the ``backfills`` supervisor.
+
+All asks pass one mailbox, so that the same backfill asked for twice at once is one run.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import msgspec
+
+from actors.control.runbook import RunBook
+from actors.links import Links
+from actors.mail import CancelBackfill, GapSettled, RunEnded, StartBackfill
+from actors.runtime.actor import Actor
+from actors.runtime.spec import ChildSpec
+from dccd.errors import DccdError, IdentityError, RequestError
+from dccd.exchanges.base import Capability
+from dccd.exchanges.registry import get as get_exchange
+from dccd.messages import BackfillStarted
+from dccd.runs import Run, RunState, new_run_id
+from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
+
+__all__ = ["Runner", "resolve_range"]
+
+_DEFAULT_BARS = 1000
+_DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS}
+
+
+def resolve_range(
+    dataset: Dataset, asked: tuple[str, str | None], stored_end: int | None, now: int, capability: Capability
+) -> tuple[int, int, str | None]:
+    """Return start and end in ns of what was *asked* for, and a warning when it had to be clamped.
+
+    ``last`` goes on from *stored_end* (the newest row), or looks a bounded time back when there is none: 1,000 bars,
+    an hour of trades. ``origin`` is 0: the pager finds the exchange's first record. Raises RequestError: 400 for text
+    that is no time, 422 for a range that is empty, in the future, or older than what the exchange serves.
+    """
+    text, until = asked
+    warning = None
+    try:
+        end = now if until is None else parse_time(until, "end")
+        if end > now:
+            end, warning = now, "the end lies in the future: it ends now"
+        if text == "last":
+            back = (dataset.span or 0) * NS * _DEFAULT_BARS or _DEFAULT_LOOKBACK.get(dataset.data_type, 86_400 * NS)
+            start = end - back if stored_end is None else stored_end
+        elif text == "origin":
+            start = 0
+        else:
+            start = parse_time(text, "start")
+    except IdentityError as exc:
+        raise RequestError(400, "malformed", str(exc), exc.field) from exc
+    if dataset.data_type is DataType.ORDERBOOK:
+        return end - 1, end, None  # the one book that REST has is that of now
+    if start >= end:
+        raise RequestError(
+            422, "empty_range", f"start {format_time(start)} is not before end {format_time(end)}", "start"
+        )
+    if capability.recent is not None:
+        earliest = now - capability.recent * NS
+        if end <= earliest:
+            raise RequestError(
+                422,
+                "no_capability",
+                f"{dataset.exchange} serves {dataset.data_type} back to {format_time(earliest)} only ({capability.note})",
+                "end",
+            )
+        if start < earliest:
+            if text not in ("last", "origin") or stored_end is not None:
+                warning = f"{dataset.exchange} serves nothing before {format_time(earliest)}: it starts there"
+            start = earliest
+    return start, end, warning
+
+
+class Runner(Actor):
+    """Starts, queues, cancels and resumes backfills; at most *parallel* run at once, the others wait their turn."""
+
+    mailbox_size = 1024
+
+    def __init__(self, links: Links, make: Callable[[Run], Actor], parallel: int = 8) -> None:
+        self.links, self.make, self.parallel = links, make, parallel
+        self.book = RunBook(links)
+        self._queue: deque[str] = deque()
+        self._running: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Runner {len(self._running)} running, {len(self._queue)} queued>"
+
+    def statistics(self) -> dict[str, Any]:
+        return {"running": len(self._running), "queued": len(self._queue)}
+
+    async def on_start(self) -> None:
+        """Resume what a crash or a stop interrupted: the same runs, at their recorded positions."""
+        self.links.active.clear()
+        here = {child.id for child in self.links.backfills.nodes() if child.status != "gave_up"}
+        for run in await self.book.unfinished():
+            if run.run_id in here:  # this actor crashed, the backfill didn't
+                self.links.active[run.run_id] = run
+                self._running.add(run.run_id)
+                continue
+            self.links.active[run.run_id] = await self._changed(run, "queued", resumed=run.resumed + 1)
+            self._queue.append(run.run_id)
+        self.links.runner = self.context.ref
+
+    async def run(self) -> None:
+        await self._fill()
+        await self.serve()
+
+    async def on_message(self, message: Any) -> Any:
+        match message:
+            case StartBackfill():
+                try:
+                    return await self._start(message)
+                except DccdError as exc:
+                    return exc  # an answer, not a crash of this actor
+            case CancelBackfill(run_id):
+                try:
+                    return await self._cancel(run_id)
+                except DccdError as exc:
+                    return exc
+            case RunEnded(run):
+                await self._ended(run)
+        return None
+
+    async def _start(self, ask: StartBackfill) -> BackfillStarted:
+        dataset = ask.dataset
+        exchange = get_exchange(dataset.exchange)
+        exchange.check(dataset, live=False)
+        asked = (str(ask.start), None if ask.end is None else str(ask.end))
+        for run in self.links.active.values():
+            if run.dataset == dataset.name and run.asked == asked:
+                return BackfillStarted(run_id=run.run_id, already_running=True, run=run)
+        now = self.context.clock.wall_ns()
+        stored = None
+        if ask.start == "last":
+            stored = await anyio.to_thread.run_sync(self.links.store.last_ts, dataset)
+        start, end, warning = resolve_range(
+            dataset, asked, stored, now, exchange.capabilities.historical[dataset.data_type]
+        )
+        run = Run(
+            run_id=new_run_id(now, secrets.randbits(74)),
+            dataset=dataset.name,
+            state="queued",
+            trigger=ask.trigger,
+            reason=ask.reason,
+            host=self.links.host,
+            created=now,
+            updated=now,
+            asked=asked,
+            start=start,
+            end=end,
+            position=start,
+            warning=warning,
+        )
+        await self.book.create(run)
+        self._queue.append(run.run_id)
+        await self._fill()
+        return BackfillStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
+
+    async def _fill(self) -> None:
+        """Start what waits, as far as there is room."""
+        while self._queue and len(self._running) < self.parallel:
+            run_id = self._queue.popleft()
+            run = self.links.active[run_id]
+            self._running.add(run_id)
+            make = self.make
+            spec = ChildSpec(
+                id=run_id,
+                start=lambda run_id=run_id: make(self.links.active[run_id]),
+                restart="transient",
+                shutdown=20.0,
+            )
+            await self._changed(run, "running")
+            await self.links.backfills.start_child(spec)
+
+    async def _cancel(self, run_id: str) -> Run:
+        run = await self.book.get(run_id)
+        if run_id in self._queue:
+            self._queue.remove(run_id)
+            return await self._over(run, "cancelled")
+        if run_id not in self._running:
+            raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
+        self._running.discard(run_id)
+        # The backfiller writes what it holds and its position while it stops.
+        await self.links.backfills.terminate_child(run_id)
+        run = await self._over(self.links.active[run_id], "cancelled")
+        await self._fill()
+        return run
+
+    async def _ended(self, run: Run) -> None:
+        if run.run_id not in self._running:
+            return  # cancelled meanwhile
+        self._running.discard(run.run_id)
+        await self._over(run, run.state)
+        await self._fill()
+
+    async def _over(self, run: Run, state: RunState) -> Run:
+        run = await self._changed(run, state, finished=self.context.clock.wall_ns())
+        if run.trigger == "gap":
+            await self.links.catalogue.tell(GapSettled(run))
+        return run
+
+    async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:
+        now = self.context.clock.wall_ns()
+        if state == "running" and run.started is None:
+            fields["started"] = now
+        run = msgspec.structs.replace(run, state=state, updated=now, **fields)
+        await self.book.save(run)
+        return run

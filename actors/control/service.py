@@ -1,0 +1,38 @@
+"""The micro service of this host: last to start and first to stop, so that who is answered can be served."""
+
+from __future__ import annotations
+
+from actors.control.handlers import Handlers
+from actors.links import Links
+from actors.runtime.actor import Actor
+from dccd.bus.service import Service
+from dccd.operations import OPERATIONS, schema
+
+__all__ = ["Control"]
+
+
+class Control(Actor):
+    """Puts every operation of the table on the bus."""
+
+    def __init__(self, links: Links, handlers: Handlers) -> None:
+        self.links, self.handlers = links, handlers
+        self._service: Service | None = None
+
+    def __repr__(self) -> str:
+        return f"<Control {self._service}>"
+
+    async def on_start(self) -> None:
+        self._service = service = Service(self.links.bus, host_id=self.links.host, version=self.links.version)
+        await service.start()
+        for operation in OPERATIONS.values():
+            await service.add(
+                operation.name,
+                self.handlers.handler(operation),
+                request_schema=schema(operation.request),
+                reply_schema=schema(operation.reply),
+                description=operation.description,
+            )
+
+    async def on_stop(self) -> None:
+        if self._service is not None:
+            await self._service.stop()

@@ -1,0 +1,150 @@
+"""The daemon: a configuration flows in, a running tree (and in the end an exit code) flows out.
+
+``dccd start`` calls :func:`main` through the entry point group ``dccd.daemon``; commands that need no daemon running
+use :func:`daemon` the same way, on a free port and without the jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from actors.links import Links
+from actors.runtime.clock import SystemClock
+from actors.runtime.exits import ActorError
+from actors.runtime.root import open_root
+from actors.runtime.spec import ChildSpec
+from actors.tree import build, node, observer
+from dccd import __version__
+from dccd.config import Config
+from dccd.errors import DccdError
+from dccd.feeds.history import RestOptions, RestPool
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+
+__all__ = ["Daemon", "daemon", "main"]
+
+
+class Daemon:
+    """A running daemon, as :func:`daemon` yields it."""
+
+    def __init__(self, links: Links) -> None:
+        self.links = links
+
+    def __repr__(self) -> str:
+        return f"<Daemon {self.links.host} on {self.bus_url}>"
+
+    @property
+    def bus_url(self) -> str:
+        """Where clients connect to."""
+        return self.links.bus_url
+
+
+def make_links(config: Config) -> Links:
+    """The shared names of a daemon to be, with what needs no bus: the store and the exchanges' REST."""
+    rest = {
+        name: RestOptions(rest_url=exchange.rest_url, rate_limit=exchange.rate_limit)
+        for name, exchange in config.exchanges.items()
+    }
+    clock = SystemClock()
+    config.data_path.mkdir(parents=True, exist_ok=True)
+    return Links(
+        config=config,
+        host=config.settings.host_id,
+        data_path=config.data_path,
+        clock=clock,
+        layout=Layout(config.data_path),
+        store=Store(config.data_path),
+        rest=RestPool(rest, clock=clock),
+        started=clock.wall_ns(),
+        version=__version__,
+        bus_url=config.bus.url or "",
+    )
+
+
+@contextlib.asynccontextmanager
+async def daemon(
+    config: Config, *, jobs: bool = True, extra: list[ChildSpec] | None = None, links: Links | None = None
+) -> AsyncIterator[Daemon]:
+    """Run the whole tree while the block runs; leaving it stops all in order.
+
+    Raises DccdError when it can't start: the configured port is taken, the bus refuses, the folder can't be written.
+    """
+    links = links or make_links(config)
+    spec = build(links, jobs=jobs, extra=extra)
+    try:
+        async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
+            links.tree = lambda: node(root.tree())
+            yield Daemon(links)
+    except ActorError as exc:
+        cause = _root_cause(exc)
+        if isinstance(cause, DccdError):
+            raise cause from exc
+        raise
+    finally:
+        await links.rest.aclose()
+
+
+def _root_cause(exc: BaseException) -> BaseException:
+    """The error below the runtime's: what a person can do something about."""
+    while isinstance(exc, ActorError) and exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc
+
+
+def main(config: Config, *, mode: Literal[start, demo] = "start", screen: bool = True) -> int:
+    """Run until SIGINT or SIGTERM; return the exit code. *screen*: draw the live status when stdout is a terminal.
+
+    Raises DccdError when the daemon can't start, or ended by itself.
+    """
+    return asyncio.run(_main(config, mode, screen))
+
+
+async def _main(config: Config, mode: str, screen: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    up = asyncio.Event()
+    running = asyncio.create_task(_run(config, mode, screen, stop, up))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        # Told to stop while it starts: a cancellation ends the start. Once it runs, it waits for `stop` by itself.
+        if not running.done() and not up.is_set():
+            running.cancel()
+        return await running
+    except asyncio.CancelledError:
+        return 130
+    finally:
+        stopping.cancel()
+
+
+async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up: asyncio.Event) -> int:
+    console = Console()
+    drawing = screen and console.is_terminal
+    async with contextlib.AsyncExitStack() as stack:
+        if mode == "demo":
+            config = demo_config(config, await stack.enter_async_context(simulated()))
+        log_file = None
+        if drawing:
+            # Log lines would tear the screen: they go to a file beside the data.
+            config.data_path.joinpath(".dccd").mkdir(parents=True, exist_ok=True)
+            log_file = stack.enter_context((config.data_path / ".dccd" / "dccd.log").open("a"))
+        configure(config.settings.log_level, config.settings.log_format, log_file)
+        links = make_links(config)
+        look = Look(links, "dccd demo, simulated exchanges" if mode == "demo" else f"dccd on {links.host}")
+        extra = [ChildSpec(id="screen", start=lambda: Screen(look, console))] if screen else []
+        async with daemon(config, extra=extra, links=links) as running:
+            up.set()
+            if not drawing:
+                log = structlog.get_logger("dccd")
+                log.info("running", bus=running.bus_url, data=str(links.data_path), pid=os.getpid())
+                for hint in look.hints():
+                    log.info("try", command=hint)
+            await stop.wait()
+            begun = time.monotonic()
+        text = farewell(look(), time.monotonic() - begun)
+    print(text, file=sys.stderr, flush=True)
+    return 0

@@ -1,0 +1,179 @@
+"""What the actors of one daemon share: the registered names of the tree, and the board.
+
+Each actor puts itself (or what it opened) here when it starts, as a process registers its name in OTP, and takes the
+others from here at the moment it needs them, never before: a restarted actor is a new one. The board is the daemon's
+ETS table: what each stream last said of itself, written by its collector, read by anybody; ``active`` the same of runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.mail import CancelBackfill, RunEnded, StartBackfill
+from actors.runtime.actor import ActorRef
+from actors.runtime.clock import Clock
+from actors.runtime.dynamic import DynamicSupervisor
+from dccd.bus.connection import Bus
+from dccd.bus.kv import Bucket
+from dccd.bus.publisher import Publisher
+from dccd.config import Config
+from dccd.errors import BusUnavailable, DccdError
+from dccd.exchanges.base import StreamOptions
+from dccd.feeds.history import RestPool
+from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
+from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
+from dccd.runs import Run
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+from dccd.symbols import NS, Dataset
+
+__all__ = ["Archive", "Links", "StreamState"]
+
+_RATE_WINDOW = 5 * NS
+
+
+@dataclass
+class StreamState:
+    """What a stream last said of itself. Times are ns UTC; ``overflow`` is the time span that found no room."""
+
+    dataset: Dataset
+    options: StreamOptions
+    job: str | None = None
+    state: str = "starting"
+    records: int = 0
+    last_ts: int | None = None
+    last_recv_ts: int | None = None
+    last_price: float | None = None
+    connected_since: int | None = None
+    reconnects: int = 0
+    gaps: int = 0
+    unparsed: int = 0
+    error: str | None = None
+    overflow: tuple[int, int] | None = None
+    _marks: deque[tuple[int, int]] = field(default_factory=deque, repr=False)
+
+    def saw(self, records: list[Record], recv_ts: int) -> None:
+        """Count a batch, which isn't empty."""
+        last = records[-1]
+        self.records += len(records)
+        self.last_ts, self.last_recv_ts = last.ts, recv_ts
+        price = _price(last)
+        if price is not None:
+            self.last_price = price
+        if not self._marks or recv_ts - self._marks[-1][0] > NS // 4:
+            self._marks.append((recv_ts, self.records))
+            while recv_ts - self._marks[0][0] > _RATE_WINDOW and len(self._marks) > 2:
+                self._marks.popleft()
+
+    def rate(self, now: int) -> float:
+        """Records a second over the last seconds."""
+        marks = [m for m in self._marks if now - m[0] <= _RATE_WINDOW]
+        if not marks:
+            return 0.0
+        # What came since the oldest mark, over the time since then: a stream that stops decays to 0.
+        return (self.records - marks[0][1]) / max((now - marks[0][0]) / NS, 1.0)
+
+    def entry(self, now: int, restarts: int = 0, status: str | None = None) -> StreamEntry:
+        """This state as the reply of ``streams.list`` tells it."""
+        return StreamEntry(
+            dataset=self.dataset.name,
+            state="gave_up" if status == "gave_up" else self.state,  # type: ignore[arg-type]  # only ours are set
+            job=self.job,
+            records=self.records,
+            rate=round(self.rate(now), 3),
+            last_ts=self.last_ts,
+            last_recv_ts=self.last_recv_ts,
+            last_price=self.last_price,
+            connected_since=self.connected_since,
+            reconnects=self.reconnects,
+            restarts=restarts,
+            gaps=self.gaps,
+            unparsed=self.unparsed,
+            error=self.error,
+        )
+
+
+def _price(record: Record) -> float | None:
+    match record:
+        case Trade():
+            return record.price
+        case Bar():
+            return record.close
+        case BookSnapshot() | BookDelta() if record.bids and record.asks:
+            return (record.bids[0][0] + record.asks[0][0]) / 2 if isinstance(record, BookSnapshot) else None
+    return None
+
+
+@dataclass
+class Archive:
+    """What the archiver last said: messages not on disk yet, when the oldest of them was published (ns), how many were
+    no ticks and set aside, what kept it from writing."""
+
+    pending: int = 0
+    oldest: int | None = None
+    rejected: int = 0
+    error: str | None = None
+    rows: int = 0
+
+
+@dataclass
+class Links:
+    """The shared names. Those without a default are set by the actor that owns them, when it starts."""
+
+    config: Config
+    host: str
+    data_path: Path
+    clock: Clock
+    layout: Layout
+    store: Store
+    rest: RestPool
+    started: int
+    version: str
+    board: dict[str, StreamState] = field(default_factory=dict)
+    archive: Archive = field(default_factory=Archive)
+    active: dict[str, Run] = field(default_factory=dict)
+    entries: dict[str, DatasetEntry] = field(default_factory=dict)
+    progress: dict[str, RunProgress] = field(default_factory=dict)
+    tree: Callable[[], TreeNode] = field(init=False)
+    bus_url: str = ""
+    bus: Bus = field(init=False)
+    publisher: Publisher = field(init=False)
+    events: Publisher | None = None
+    runs: Bucket = field(init=False)
+    datasets: Bucket = field(init=False)
+    archiver: ActorRef = field(init=False)
+    catalogue: ActorRef = field(init=False)
+    runner: ActorRef = field(init=False)
+    scheduler: ActorRef = field(init=False)
+    monitor: ActorRef = field(init=False)
+    streams: DynamicSupervisor = field(init=False)
+    backfills: DynamicSupervisor = field(init=False)
+
+    async def ask_runner(self, order: StartBackfill | CancelBackfill) -> Any:
+        """Ask the runner; raises the RequestError that it answers with when it refuses."""
+        answer = await self.runner.ask(order, timeout=30.0)
+        if isinstance(answer, DccdError):
+            raise answer
+        return answer
+
+    def gave_up(self, run_id: str, reason: str | None) -> None:
+        """A backfill crashed too often and was set aside: its run has failed."""
+        run = self.active.get(run_id)
+        if run is not None:
+            failed = msgspec.structs.replace(run, state="failed", error=f"crashed too often: {reason}")
+            self.runner.tell_nowait(RunEnded(failed))
+
+    def emit(self, subject: str, event: Event) -> None:
+        """Publish an event; it is kept and published again until the bus has it, as ticks are."""
+        if self.events is None:
+            return  # before the bus is up there is nobody to tell but the log
+        try:
+            self.events.offer(subject, msgspec.json.encode(event), 1, event.at, event.at)
+        except BusUnavailable:
+            pass  # the link is being restarted or stopped: the log has it

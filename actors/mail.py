@@ -1,0 +1,84 @@
+"""What actors of the daemon tell and ask each other, as frozen structs (the bus's own messages are in dccd.messages)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dccd.runs import Run, Trigger
+from dccd.symbols import Dataset
+
+__all__ = [
+    "CancelBackfill",
+    "GapFound",
+    "GapSettled",
+    "GetHealth",
+    "GetInventory",
+    "GetJobs",
+    "RepairGaps",
+    "RunEnded",
+    "StartBackfill",
+    "Stored",
+]
+
+
+class GapFound(msgspec.Struct, frozen=True):
+    """To the catalogue: a stream has a hole ``[start, end)``; answered once it is on record."""
+
+    dataset: Dataset
+    start: int
+    end: int
+    reason: str
+
+
+class RepairGaps(msgspec.Struct, frozen=True):
+    """To the catalogue: order the repair of what this dataset misses."""
+
+    dataset: Dataset
+
+
+class GapSettled(msgspec.Struct, frozen=True):
+    """To the catalogue: the run that was to repair a hole ended."""
+
+    run: Run
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """To the catalogue: files of this dataset changed."""
+
+    dataset: Dataset
+
+
+class GetInventory(msgspec.Struct, frozen=True):
+    """To the catalogue: what there is, of datasets whose name begins with *prefix*."""
+
+    prefix: str = ""
+
+
+class StartBackfill(msgspec.Struct, frozen=True, kw_only=True):
+    """To the runner: fetch *dataset* from *start* to *end*, as they were asked for (``last``, ``origin``, time text)."""
+
+    dataset: Dataset
+    start: str | int
+    end: str | int | None
+    trigger: Trigger
+    reason: str | None = None
+
+
+class CancelBackfill(msgspec.Struct, frozen=True):
+    """To the runner: stop this run; what it stored is kept."""
+
+    run_id: str
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """To the runner: this run is over (done, failed, cancelled), or set aside for the next start (interrupted)."""
+
+    run: Run
+
+
+class GetJobs(msgspec.Struct, frozen=True):
+    """To the scheduler: the jobs and when each runs next."""
+
+
+class GetHealth(msgspec.Struct, frozen=True):
+    """To the monitor: what it last found."""

@@ -1,0 +1,102 @@
+"""Whether the daemon does what it should: looks at its parts now and then, warns in the log, answers ``dccd.health``."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from actors.control.streams import StreamDesk
+from actors.links import Links
+from actors.mail import GetHealth
+from actors.runtime.actor import Actor, run_together
+from dccd.config import Alerts, parse_duration, parse_size
+from dccd.messages import Health, HealthCheck, StreamEntry
+from dccd.symbols import NS
+
+__all__ = ["Monitor", "check_archiver", "check_space", "check_streams"]
+
+_INTERVAL = 5.0
+
+
+def check_streams(streams: list[StreamEntry], alerts: Alerts, now: int) -> HealthCheck:
+    """No stream may have been set aside, be refused, or be silent for longer than ``stream_silence``."""
+    silence = parse_duration(alerts.stream_silence)
+    bad = [f"{s.dataset} gave up: {s.error or 'crashed too often'}" for s in streams if s.state == "gave_up"]
+    bad += [f"{s.dataset} reconnects: {s.error}" for s in streams if s.state == "reconnecting"]
+    if silence:
+        bad += [
+            f"{s.dataset} silent for {(now - s.last_recv_ts) / NS:.0f} s"
+            for s in streams
+            if s.last_recv_ts is not None and now - s.last_recv_ts > silence * NS
+        ]
+    return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams")
+
+
+def check_archiver(
+    pending: int, oldest: int | None, rejected: int, error: str | None, alerts: Alerts, now: int
+) -> HealthCheck:
+    """The oldest message that isn't on disk (*oldest*, ns) must be young; none may have been set aside as no ticks."""
+    age = 0.0 if oldest is None else (now - oldest) / NS
+    detail = f"{pending} messages not on disk yet"
+    if age > parse_duration(alerts.archiver_lag):
+        return HealthCheck(
+            name="archiver", ok=False, detail=f"{detail}, the oldest for {age:.0f} s: {error or 'too slow'}"
+        )
+    if rejected:
+        detail = f"{rejected} messages on dccd.ticks are no ticks; they are kept under .dccd/rejected"
+    return HealthCheck(name="archiver", ok=not rejected, detail=detail)
+
+
+def check_space(free: int, alerts: Alerts) -> HealthCheck:
+    """``free_space`` bytes must be left under ``data_path``."""
+    return HealthCheck(name="space", ok=free >= parse_size(alerts.free_space), detail=f"{free / 2**30:.1f} GiB free")
+
+
+class Monitor(Actor):
+    """Keeps the last finding; a check that turns is told in the log once."""
+
+    def __init__(self, links: Links, desk: StreamDesk) -> None:
+        self.links, self.desk = links, desk
+        self._ok: dict[str, bool] = {}
+
+    async def on_start(self) -> None:
+        self.links.monitor = self.context.ref
+
+    async def run(self) -> None:
+        await run_together(self._watch, self.serve)
+
+    async def on_message(self, message: Any) -> Any:
+        return self._look() if isinstance(message, GetHealth) else None
+
+    async def _watch(self) -> None:
+        while True:
+            for check in self._look().checks:
+                before = self._ok.get(check.name, True)
+                if check.ok != before:
+                    log = self.context.log.info if check.ok else self.context.log.warning
+                    log("recovered" if check.ok else "unhealthy", check=check.name, detail=check.detail)
+                self._ok[check.name] = check.ok
+            await self.context.clock.sleep(_INTERVAL)
+
+    def _look(self) -> Health:
+        links, now = self.links, self.links.clock.wall_ns()
+        alerts, archive = links.config.alerts, links.archive
+        streams = self.desk.list()
+        set_aside = [c.id for c in links.backfills.nodes() if c.status == "gave_up"]
+        checks = [
+            HealthCheck(name="bus", ok=links.bus.connected, detail=links.bus.url),
+            check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
+            check_streams(streams, alerts, now),
+            HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
+            check_space(shutil.disk_usage(links.data_path).free, alerts),
+        ]
+        return Health(
+            ok=all(check.ok for check in checks),
+            host=links.host,
+            version=links.version,
+            uptime=round((now - links.started) / NS, 3),
+            bus_url=links.bus.url,
+            data_path=str(links.data_path),
+            archiver_lag=archive.pending,
+            checks=checks,
+        )

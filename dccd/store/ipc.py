@@ -1,0 +1,60 @@
+"""Rows as an Arrow IPC stream, piece by piece: what ``dccd.read`` sends, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+import polars as pl
+import pyarrow as pa
+
+from dccd.store.reader import Store
+from dccd.symbols import Dataset
+
+__all__ = ["chunks", "frame_of"]
+
+
+def chunks(
+    store: Store,
+    dataset: Dataset,
+    start: int | None,
+    end: int | None,
+    columns: Sequence[str] | None = None,
+    limit: int | None = None,
+    newest: bool = False,
+    rows: int = 8192,
+) -> Iterator[bytes]:
+    """Yield an Arrow IPC stream of what :meth:`Store.read` returns, about *rows* rows at a time.
+
+    Without a *limit* no more than a few batches are held at once. Raises CorruptFile.
+    """
+    if limit is None and columns is None:
+        yield from _encode(store.batches(dataset, start, end, rows))
+        return
+    frame = store.read(dataset, start, end, columns, limit, newest)
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    yield from _encode(table.to_batches(max_chunksize=rows), table.schema)
+
+
+def _encode(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Iterator[bytes]:
+    sink = io.BytesIO()
+    writer = None if schema is None else pa.ipc.new_stream(sink, schema)
+    for batch in batches:
+        if writer is None:
+            writer = pa.ipc.new_stream(sink, batch.schema)
+        writer.write_batch(batch)
+        yield sink.getvalue()
+        sink.seek(0)
+        sink.truncate()
+    if writer is not None:
+        writer.close()
+        yield sink.getvalue()
+
+
+def frame_of(stream: bytes) -> pl.DataFrame:
+    """Return the frame that *stream* (all chunks joined) holds; no columns when it is empty."""
+    if not stream:
+        return pl.DataFrame()
+    frame = pl.from_arrow(pa.ipc.open_stream(pa.py_buffer(stream)).read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
