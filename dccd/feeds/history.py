@@ -218,7 +218,7 @@ async def pages(
             if not running:
                 break
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [task for task in running if task in done]:
                 request, attempt = running.pop(task)
                 try:
                     page = pager.receive(request, task.result(), clock.wall_ns())

@@ -18,6 +18,7 @@ from urllib.request import getproxies
 import aiohttp
 import yarl
 
+from dccd import __version__
 from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, RateLimited
 from dccd.symbols import Symbol
 
@@ -25,6 +26,8 @@ __all__ = ["RestClient", "rebase", "retry_after"]
 
 # An error is told in a few words. What is longer, under a status of 200, is data, and isn't decoded here to find out.
 _ERROR_BODY = 2048
+# ccxt knows most words for a market that isn't there, but not these of Kraken's.
+_BAD_SYMBOL = "EQuery:Unknown asset pair"
 _WEIGHT = "X-MBX-USED-WEIGHT-1M"
 
 
@@ -67,7 +70,13 @@ class RestClient:
         )
         try:
             api = type(base.__name__, (base,), {"throttle": turn})(
-                {"session": session, "enableRateLimit": True, "timeout": int(timeout * 1000), "timeout_on_exit": 0}
+                {
+                    "session": session,
+                    "enableRateLimit": True,
+                    "timeout": int(timeout * 1000),
+                    "timeout_on_exit": 0,
+                    "userAgent": f"dccd/{__version__}",
+                }
             )
             if rest_url is not None:
                 api.urls["api"] = rebase(api.urls["api"], rest_url)
@@ -166,7 +175,7 @@ class RestClient:
         words, ccxt, exchange = str(exc)[:600], self._ccxt, self.exchange
         if status in (418, 429) or isinstance(exc, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
             return RateLimited(exchange, words, wait)
-        if isinstance(exc, ccxt.BadSymbol):
+        if isinstance(exc, ccxt.BadSymbol) or _BAD_SYMBOL in words:
             return BadSymbol(exchange, words)
         # ccxt calls 404 and 451 "not available" too; asking those again is no use.
         if isinstance(exc, ccxt.OperationFailed) and (status is None or status < 400 or status in (408, 425)):
