@@ -12,18 +12,18 @@ import random as random_module
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-from actors.runtime.actor import Actor, ActorNode, ActorRef
+from actors.runtime.actor import ActorNode, ActorRef
 from actors.runtime.children import (
     Child,
-    ChildCounts,
-    ChildInfo,
     CountChildren,
     DeleteChild,
     Due,
     RestartChild,
     StartChild,
+    SupervisorInterface,
     TerminateChild,
     WhichChildren,
+    count,
 )
 from actors.runtime.events import Observer
 from actors.runtime.exits import (
@@ -45,7 +45,7 @@ from actors.runtime.spec import ChildSpec, check_specs
 __all__ = ["BaseSupervisor"]
 
 
-class BaseSupervisor(Actor):
+class BaseSupervisor(SupervisorInterface):
     """Children, requests and decisions; subclasses say what happens in which order (:meth:`_advance`)."""
 
     keeps_specs: ClassVar[bool]
@@ -69,48 +69,6 @@ class BaseSupervisor(Actor):
         running = sum(child.status == "running" for child in self.children.values())
         return f"<{known} {running}/{len(self.children)} running>"
 
-    # For everybody
-
-    async def start_child(self, spec: ChildSpec) -> ActorRef:
-        """Add a child, start it, and return its ref once it is ready.
-
-        Raises AlreadyStarted or AlreadyPresent when the id is taken, SpecError, MaxChildren, and StartFailed from the
-        cause; then the spec is forgotten. It does not count as a restart.
-        """
-        ref: ActorRef = await self._call(StartChild(spec))
-        return ref
-
-    async def terminate_child(self, id: str) -> None:
-        """Stop a child, also one that is starting or about to be restarted, and return once it has ended.
-
-        It is not restarted by itself; only a group restart of its siblings brings it back, as in OTP. Raises
-        ChildNotFound.
-        """
-        await self._call(TerminateChild(id))
-
-    async def restart_child(self, id: str) -> ActorRef:
-        """Start a child that is stopped (or was set aside), and return its ref once it is ready.
-
-        It does not count as a restart. Raises ChildNotFound, ChildRunning, ChildRestarting, and StartFailed from the
-        cause; then it stays stopped.
-        """
-        ref: ActorRef = await self._call(RestartChild(id))
-        return ref
-
-    async def delete_child(self, id: str) -> None:
-        """Forget a child that is stopped. Raises ChildNotFound, ChildRunning, ChildRestarting."""
-        await self._call(DeleteChild(id))
-
-    async def which_children(self) -> list[ChildInfo]:
-        """Return the children in start order."""
-        children: list[ChildInfo] = await self._call(WhichChildren())
-        return children
-
-    async def count_children(self) -> ChildCounts:
-        """Return how many children there are."""
-        counts: ChildCounts = await self._call(CountChildren())
-        return counts
-
     def whereis(self, id: str) -> ActorRef | None:
         """Return the ref of a child that is ready, else None; without asking the loop."""
         child = self.children.get(id)
@@ -119,7 +77,7 @@ class BaseSupervisor(Actor):
         return child.process.ref
 
     def statistics(self) -> dict[str, Any]:
-        counts = self._counts()
+        counts = count(self.children.values())
         return {
             "specs": counts.specs,
             "active": counts.active,
@@ -138,29 +96,7 @@ class BaseSupervisor(Actor):
                     envelope.fail(ActorGone(self.context.path, "the supervisor was killed"))
 
     def nodes(self) -> list[ActorNode]:
-        nodes = []
-        for child in self.children.values():
-            if child.process is not None:
-                nodes.append(child.process.node())
-            else:
-                nodes.append(
-                    ActorNode(
-                        id=child.spec.id,
-                        path=(*self.context.path, child.spec.id),
-                        type=child.spec.type,
-                        status=child.status,
-                        restarts=child.restarts,
-                        reason=child.exit.reason if child.exit is not None else None,
-                    )
-                )
-        return nodes
-
-    async def _call(self, request: Any) -> Any:
-        context = getattr(self, "context", None)
-        if context is None:
-            raise ActorError(f"{type(self).__name__} is not started")
-        # No timeout of its own: whoever asks knows how long a child of theirs may take.
-        return await context.ref.ask(request, timeout=None)
+        return [child.node(self.context.path) for child in self.children.values()]
 
     # The loop
 
@@ -213,23 +149,42 @@ class BaseSupervisor(Actor):
                     child.due = 0.0
                     self._touch(child)
             case WhichChildren():
-                envelope.answer([self._info(child) for child in self.children.values()])
+                envelope.answer([child.info() for child in self.children.values()])
             case CountChildren():
-                envelope.answer(self._counts())
-            case StartChild() | TerminateChild() | RestartChild() | DeleteChild() if self._closing:
-                envelope.fail(ActorGone(self.context.path, "the supervisor ends"))
-            case StartChild(spec=spec):
-                self._add(spec, envelope)
-            case TerminateChild(id=id):
-                self._terminate(self._known(id, envelope), envelope)
-            case RestartChild(id=id):
-                self._restart_by_hand(self._known(id, envelope), envelope)
-            case DeleteChild(id=id):
-                self._delete(self._known(id, envelope), envelope)
-            case other:
-                # Like gen_server: a stray message is reported, and must not end a whole subtree.
-                self.context.log.error("unexpected message", type=type(other).__name__)
-                envelope.fail(TypeError(f"a supervisor does not understand {type(other).__name__}"))
+                envelope.answer(count(self.children.values()))
+            case _:
+                try:
+                    self._request(envelope)
+                except ActorError as error:
+                    envelope.fail(error)
+
+    def _request(self, envelope: Envelope) -> None:
+        """Do what is asked for, now or later; what is raised is the answer."""
+        request = envelope.message
+        if not isinstance(request, (StartChild, TerminateChild, RestartChild, DeleteChild)):
+            # Like gen_server: a stray message is reported, and must not end a whole subtree.
+            self.context.log.error("unexpected message", type=type(request).__name__)
+            raise ActorError(f"a supervisor does not understand {type(request).__name__}")
+        if self._closing:
+            raise ActorGone(self.context.path, "the supervisor ends")
+        if isinstance(request, StartChild):
+            self._add(request.spec, envelope)
+            return
+        child = self.children.get(request.id)
+        if child is None:
+            raise ChildNotFound(request.id)
+        if isinstance(request, TerminateChild):
+            self._terminate(child, envelope)
+            return
+        if child.process is not None:
+            raise ChildRunning(request.id)
+        if child.waits_for_start:
+            raise ChildRestarting(request.id)
+        if isinstance(request, RestartChild):
+            self._restart_by_hand(child, envelope)
+        else:
+            self._forget(child)
+            envelope.answer(None)
 
     # Signals
 
@@ -257,6 +212,7 @@ class BaseSupervisor(Actor):
         child.doomed = False
         if child.again and child.spec.restart != "temporary":
             child.status = "restarting"
+            self._want_timer(child)
             self._touch(child)
             return
         child.status = "stopped"
@@ -350,24 +306,14 @@ class BaseSupervisor(Actor):
 
     # Requests
 
-    def _known(self, id: str, envelope: Envelope) -> Child | None:
-        child = self.children.get(id)
-        if child is None:
-            envelope.fail(ChildNotFound(id))
-        return child
-
     def _add(self, spec: ChildSpec, envelope: Envelope) -> None:
         known = self.children.get(spec.id)
-        try:
-            if known is not None:
-                if known.process is not None:
-                    raise AlreadyStarted(spec.id, known.process.ref)
-                raise AlreadyPresent(spec.id, known.status)
-            check_specs([spec], self.limits.auto_shutdown)
-            self._check_room(spec.id)
-        except ActorError as error:
-            envelope.fail(error)
-            return
+        if known is not None:
+            if known.process is not None:
+                raise AlreadyStarted(spec.id, known.process.ref)
+            raise AlreadyPresent(spec.id, known.status)
+        check_specs([spec], self.limits.auto_shutdown)
+        self._check_room(spec.id)
         child = Child(spec, origin="request", starter=envelope)
         self.children[spec.id] = child
         self._touch(child)
@@ -375,45 +321,20 @@ class BaseSupervisor(Actor):
     def _check_room(self, id: str) -> None:
         """Raise MaxChildren when there are enough."""
 
-    def _terminate(self, child: Child | None, envelope: Envelope) -> None:
-        if child is None:
-            return
+    def _terminate(self, child: Child, envelope: Envelope) -> None:
         child.stoppers.append(envelope)
         child.again = False
         child.cancel_timer()
         if child.process is None:
             self._stopped(child)
         else:
-            child.status = "stopping"
-            child.process.stop()
+            self._stop(child)
 
-    def _restart_by_hand(self, child: Child | None, envelope: Envelope) -> None:
-        if child is None:
-            return
-        if child.process is not None:
-            envelope.fail(ChildRunning(child.spec.id))
-        elif child.waits_for_start:
-            envelope.fail(ChildRestarting(child.spec.id))
-        else:
-            try:
-                self._check_room(child.spec.id)
-            except ActorError as error:
-                envelope.fail(error)
-                return
-            child.history = History()
-            child.status, child.origin, child.due, child.starter = "pending", "manual", 0.0, envelope
-            self._touch(child)
-
-    def _delete(self, child: Child | None, envelope: Envelope) -> None:
-        if child is None:
-            return
-        if child.process is not None:
-            envelope.fail(ChildRunning(child.spec.id))
-        elif child.waits_for_start:
-            envelope.fail(ChildRestarting(child.spec.id))
-        else:
-            self._forget(child)
-            envelope.answer(None)
+    def _restart_by_hand(self, child: Child, envelope: Envelope) -> None:
+        self._check_room(child.spec.id)
+        child.history = History()
+        child.status, child.origin, child.due, child.starter = "pending", "manual", 0.0, envelope
+        self._touch(child)
 
     # Doing it
 
@@ -452,26 +373,6 @@ class BaseSupervisor(Actor):
         if child.starter is not None:
             child.starter.fail(StartFailed((*self.context.path, child.spec.id), reason))
             child.starter = None
-
-    def _info(self, child: Child) -> ChildInfo:
-        return ChildInfo(
-            id=child.spec.id,
-            ref=child.process.ref if child.process is not None else None,
-            status=child.status,
-            type=child.spec.type,
-            restarts=child.restarts,
-            reason=child.exit.reason if child.exit is not None else None,
-        )
-
-    def _counts(self) -> ChildCounts:
-        children = self.children.values()
-        supervisors = sum(child.spec.type == "supervisor" for child in children)
-        return ChildCounts(
-            specs=len(children),
-            active=sum(child.process is not None for child in children),
-            supervisors=supervisors,
-            workers=len(children) - supervisors,
-        )
 
     def _start_error(self, child: Child, exit: Exit) -> StartFailed:
         failed = StartFailed((*self.context.path, child.spec.id), exit.error or exit.reason)
