@@ -39,13 +39,20 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
     """What an exchange offers of one data type, live or historical.
 
     ``spans`` in seconds (ohlc), ``depths`` in levels a side (order book; empty where any is fine), ``recent`` how far
-    back history goes in seconds (``None``: to the beginning), ``note`` for people.
+    back history goes in seconds, or ``recent_bars`` in bars (neither: to the beginning), ``note`` for people.
     """
 
     spans: tuple[int, ...] = ()
     depths: tuple[int, ...] = ()
     recent: int | None = None
+    recent_bars: int | None = None
     note: str = ""
+
+    def reach(self, span: int | None) -> int | None:
+        """How far back history of bars of *span* seconds goes, in seconds; ``None``: to the beginning."""
+        if self.recent_bars is not None and span is not None:
+            return self.recent_bars * span
+        return self.recent
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +152,14 @@ class StreamProtocol(Protocol):
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Called about once a second with the time (ns): closes bars that time has closed, emits due snapshots."""
+        ...
+
+    def unresolved(self) -> list[Broken]:
+        """The holes not reported yet, each with ``resync="none"``; asked when the connection has ended.
+
+        A jump of trade ids is held open for a moment, since the missing trade may only be late. When the connection
+        ends meanwhile it won't come any more, and that hole begins before the last record.
+        """
         ...
 
 
