@@ -1,7 +1,7 @@
 """One Parquet file: its footer, and its rows a batch at a time.
 
-Arrow tables and a :class:`Footer` flow in, bytes flow out, and back. Whatever isn't the Parquet that it should be is a
-CorruptFile: pages carry checksums and they are verified.
+Arrow tables and a :class:`Footer` flow in, bytes flow out, and back. Whatever isn't the Parquet that it should be is
+a CorruptFile: pages carry checksums and they are verified.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def write_parquet(
 ) -> tuple[int, Footer]:
     """Write *tables*, together sorted by TS and not empty, to *file*; return the number of rows and the footer.
 
-    *footer* is asked for the footer when all is written, with the first and last ``TS``. zstd at *level*; integers and
-    trade ids delta-encoded, which makes a file half as large as plain values do and takes less time; page checksums;
-    statistics for ``TS`` only, since rows are in its order.
+    *footer* is asked for the footer when all is written, with the first and last ``TS``. zstd at *level*; integers
+    and trade ids delta-encoded, which makes a file half as large as plain values do and takes less time; page
+    checksums; statistics for ``TS`` only, since rows are in its order.
     """
     packed = {field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)}
     if "tid" in schema.names:
@@ -113,8 +113,8 @@ class OpenFile:
     """A file of rows, opened: it stays readable when it is removed meanwhile.
 
     ``name`` (the stem, by which ``Footer.folds`` knows it), ``footer`` (``None``: not written by us, as by dccd 3.x),
-    ``rows``, ``first_ts``, ``last_ts``. Raises FileNotFoundError when it isn't there, CorruptFile when it isn't what it
-    should be.
+    ``rows``, ``first_ts``, ``last_ts``. Raises FileNotFoundError when it isn't there, CorruptFile when it isn't what
+    it should be.
     """
 
     def __init__(self, path: Path, level: int | None = None) -> None:
@@ -151,26 +151,30 @@ class OpenFile:
         """First ``TS``, last ``TS`` and rows of each row group that may have rows in ``[lo, hi)``."""
         return [group for group in self._groups if group[1] >= lo and group[0] < hi]
 
-    def frames(self, lo: int, hi: int, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Rows in ``[lo, hi)`` in order of TS, as batches in the file's own types; row groups beyond aren't read.
+    def frames(self, lo: int, hi: int, columns: Collection[str] | None = None) -> Iterator[tuple[pl.DataFrame, bool]]:
+        """Rows in ``[lo, hi)`` in order of TS, in batches, in the file's own types; row groups beyond aren't read.
 
-        With *columns*, only those of them that the file has, and TS.
+        With each batch, whether another follows. With *columns*, only those of them that the file has, and TS.
         """
         wanted = [i for i, group in enumerate(self._groups) if group[1] >= lo and group[0] < hi]
+        left = sum(self._groups[i][2] for i in wanted)
         names = [n for n in self.schema.names if columns is None or n in columns or n == "TS"]
         if not wanted:
             return
         if not self.in_order:
             with corrupt(self.path):
                 table = self._file.read_row_groups(wanted, columns=names)
-            yield between(_frame(table).sort("TS", maintain_order=True), lo, hi)
+            yield between(_frame(table).sort("TS", maintain_order=True), lo, hi), False
             return
         with corrupt(self.path):
             for batch in self._file.iter_batches(_BATCH, row_groups=wanted, columns=names):
                 frame = _frame(batch)
                 if frame["TS"].null_count() or not frame["TS"].is_sorted():
                     raise CorruptFile(self.path, "a row without TS, or out of order")
-                yield between(frame, lo, hi)
+                left -= frame.height
+                yield between(frame, lo, hi), left > 0
+        if left:
+            raise CorruptFile(self.path, f"{left} rows fewer than its footer says")
 
     @cached_property
     def in_order(self) -> bool:
@@ -189,7 +193,8 @@ class OpenFile:
         return True
 
     def _ranges(self, meta: Any) -> list[tuple[int, int, int]]:
-        """First and last TS and rows of each row group: by the statistics, or the rows where a writer left them out."""
+        """First and last TS and rows of each row group: by the statistics, or the rows where a writer left them
+        out."""
         column = self.schema.names.index("TS")
         found = []
         for index in range(meta.num_row_groups):

@@ -1,0 +1,220 @@
+"""What is stored, base and segments as one.
+
+Datasets and times flow in, frames of rows, positions and statistics flow out. Each row once, whatever is folded
+meanwhile:
+
+Rows only move upwards: from a segment to one of a higher level, at last to the base, and what they moved into is
+there before what they left is removed. :meth:`Store.open` therefore lists the levels upwards and then opens the base:
+a row that moves meanwhile is seen at least once. Then the listed segments are opened; one that is gone by then was
+folded, and all starts again. What is open says in its footer which of the others it holds already: those don't count,
+so that no row is seen twice. A fold removes what an earlier one left behind before it rewrites the file that says so.
+
+A corrupt file raises CorruptFile: rows are never left out in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from dccd.errors import StoreError
+from dccd.store.catalogue import Catalogue, DatasetStats
+from dccd.store.layout import Layout, period_bounds
+from dccd.store.merge import merged, unified_schema
+from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
+from dccd.store.schema import SCHEMAS
+from dccd.symbols import Dataset
+
+__all__ = ["DatasetStats", "Store", "open_period"]
+
+_TRIES = 50
+
+
+class Store:
+    """One ``data_path``, for reading. Sync; thread-safe, and independent of who writes there."""
+
+    def __init__(self, root: str | os.PathLike[str] | Layout) -> None:
+        self.layout = root if isinstance(root, Layout) else Layout(root)
+        self.catalogue = Catalogue(self.layout)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.layout.root)!r})"
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset that is stored, in order."""
+        return self.layout.datasets()
+
+    def read(
+        self,
+        dataset: Dataset,
+        start: int | None = None,
+        end: int | None = None,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+    ) -> pl.DataFrame:
+        """Return the rows with ``TS`` in ``[start, end)`` ns, in order, each once.
+
+        *columns* (all by default) come in the order of the files, after ``TS``, which is always there. *limit* bounds
+        the rows: the first, or with *newest* the last ones. Raises CorruptFile.
+        """
+        lo, hi = _range(start, end)
+        frames: list[pl.DataFrame] = []
+        left = MAX_TS if limit is None else limit
+        for period in self._periods(dataset, lo, hi, newest):
+            if left <= 0:
+                break
+            with self.open(dataset, period) as files:
+                found = _newest(dataset, files, lo, hi, columns, left) if newest else None
+                for rows in merged(dataset.data_type, files, lo, hi, columns) if found is None else found:
+                    frames.append(rows.head(left))
+                    left -= frames[-1].height
+                    if left <= 0:
+                        break
+        if newest:
+            frames.reverse()
+        empty = pl.from_arrow(_select(SCHEMAS[dataset.data_type], columns).empty_table())
+        assert isinstance(empty, pl.DataFrame)
+        # A column that only later periods have is null in the earlier ones.
+        return pl.concat([empty, *frames], how="diagonal_relaxed")
+
+    def batches(
+        self, dataset: Dataset, start: int | None = None, end: int | None = None, rows: int = 65_536
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield what ``read`` returns, in batches of up to *rows*, holding a few of them at a time.
+
+        Each is consistent within its period; a period is opened when its turn comes.
+        """
+        lo, hi = _range(start, end)
+        periods = self._periods(dataset, lo, hi, False)
+        # One schema for all batches, as Arrow IPC wants it: columns unknown to us must be known before the first.
+        schema = SCHEMAS[dataset.data_type]
+        for period in periods:
+            with self.open(dataset, period) as files:
+                schema = pa.unify_schemas(
+                    [schema, unified_schema(dataset.data_type, files)], promote_options="permissive"
+                )
+        for period in periods:
+            with self.open(dataset, period) as files:
+                for frame in merged(dataset.data_type, files, lo, hi):
+                    for part in frame.iter_slices(rows):
+                        table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
+                        for name in schema.names[len(table.schema.names) :]:
+                            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+                        yield from table.select(schema.names).cast(schema).combine_chunks().to_batches()
+
+    def last_ts(self, dataset: Dataset) -> int | None:
+        """The newest ``TS`` (ns) stored, by the footers."""
+        for period in reversed(self.layout.periods(dataset)):
+            with self.open(dataset, period) as files:
+                times = [file.last_ts for file in files if file.last_ts is not None]
+            if times:
+                return max(times)
+        return None
+
+    def stats(self, dataset: Dataset) -> DatasetStats:
+        """Rows, files, bytes, first and last time of *dataset*, from footers; only those of new files are read."""
+        return self.catalogue.dataset(dataset)
+
+    def all_stats(self) -> dict[Dataset, DatasetStats]:
+        """The same of every dataset, from one listing."""
+        return self.catalogue.all()
+
+    def stored_position(self, dataset: Dataset, period: str, epoch: str) -> int:
+        """The highest bus sequence of *epoch* whose rows of *dataset* in *period* are on disk; 0 if none is.
+
+        All earlier messages of the dataset are then too, since its writer goes in order of the sequences.
+        """
+        with self.open(dataset, period) as files:
+            positions = [bus for file in files if file.footer is not None for bus in file.footer.bus]
+        return max((bus.last for bus in positions if bus.epoch == epoch), default=0)
+
+    @contextmanager
+    def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
+        """Open the files whose rows are those of *period*, in the order they were written, as of one moment."""
+        with open_period(self.layout, dataset, period) as (files, _):
+            yield files
+
+    def _periods(self, dataset: Dataset, lo: int, hi: int, newest: bool) -> list[str]:
+        found = [p for p in self.layout.periods(dataset) if period_bounds(p)[1] > lo and period_bounds(p)[0] < hi]
+        return found[::-1] if newest else found
+
+
+@contextmanager
+def open_period(layout: Layout, dataset: Dataset, period: str) -> Iterator[tuple[list[OpenFile], list[OpenFile]]]:
+    """Open the files of *period*: those that count, in the order they were written, base first; and those that don't,
+    since others hold their rows. Raises CorruptFile."""
+    for _ in range(_TRIES):
+        with ExitStack() as stack:
+            try:
+                files = _open_all(layout, dataset, period, stack)
+            except FileNotFoundError:
+                continue
+            held = {name for file in files if file.footer is not None for name in file.footer.folds}
+            counting = [file for file in files if file.level is None or file.name not in held]
+            yield sorted(counting, key=_written), [file for file in files if file not in counting]
+            return
+    raise StoreError(layout.dataset_segments(dataset) / period, "its files vanish faster than they can be opened")
+
+
+def _open_all(layout: Layout, dataset: Dataset, period: str, stack: ExitStack) -> list[OpenFile]:
+    listed = [(level, path) for level, folder in layout.levels(dataset, period) for path in _parquet(folder)]
+    files = []
+    base = layout.base_path(dataset, period)
+    try:
+        files.append(_enter(stack, OpenFile(base)))
+    except FileNotFoundError:
+        pass  # nothing was folded yet
+    files += [_enter(stack, OpenFile(path, level)) for level, path in listed]
+    return files
+
+
+def _enter(stack: ExitStack, file: OpenFile) -> OpenFile:
+    stack.callback(file.close)
+    return file
+
+
+def _parquet(folder: Path) -> list[Path]:
+    try:
+        return [folder / name for name in os.listdir(folder) if name.endswith(".parquet") and name[0] != "."]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _written(file: OpenFile) -> tuple[bool, int, str]:
+    """The base is older than any segment that it doesn't hold: a fold takes all there are."""
+    return (file.level is not None, file.footer.written_at if file.footer else 0, file.name)
+
+
+def _newest(
+    dataset: Dataset, files: list[OpenFile], lo: int, hi: int, columns: Sequence[str] | None, limit: int
+) -> list[pl.DataFrame]:
+    """The last *limit* rows: from the last row groups that hold so many, and more where twins made them fewer."""
+    groups = sorted((group for file in files for group in file.groups(lo, hi)), reverse=True)
+    wanted = limit
+    while True:
+        rows, first = 0, lo
+        for group in groups:
+            rows += group[2]
+            if rows >= wanted:
+                first = max(lo, group[0])
+                break
+        # Row groups overlap in time: those that begin before `first` reach into it as well, which only adds rows.
+        found = list(merged(dataset.data_type, files, first, hi, columns))
+        if first <= lo or sum(frame.height for frame in found) >= limit:
+            whole = pl.concat(found) if found else None
+            return [] if whole is None else [whole.tail(limit)]
+        wanted *= 2
+
+
+def _select(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    return pa.schema([field for field in schema if columns is None or field.name in columns or field.name == "TS"])
+
+
+def _range(start: int | None, end: int | None) -> tuple[int, int]:
+    return MIN_TS if start is None else max(start, MIN_TS), MAX_TS if end is None else min(end, MAX_TS)
