@@ -13,7 +13,8 @@
     │   ├── BusRefused         credentials or permissions
     │   ├── PayloadTooLarge    more bytes than the server takes in one message
     │   ├── Conflict           a KV entry was changed by somebody else meanwhile
-    │   └── StreamReplaced     a stream is not the one that was being read any more
+    │   ├── StreamReplaced     a stream is not the one that was being read any more
+    │   └── JetStreamError     JetStream refuses: its codes
     ├── ExchangeError          an exchange's answer (exchange, message in its own words)
     │   ├── ParseError         bytes that are not what the exchange documents
     │   ├── NoCapability       this exchange can't do that; says what it can
@@ -50,6 +51,7 @@ __all__ = [
     "ExchangeDown",
     "ExchangeError",
     "IdentityError",
+    "JetStreamError",
     "NoCapability",
     "ParseError",
     "PayloadTooLarge",
@@ -178,6 +180,17 @@ class StreamReplaced(BusError):
 
     Sequence numbers of before mean nothing any more: open a reader again and take its epoch.
     """
+
+
+class JetStreamError(BusError):
+    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own."""
+
+    code: int
+    err_code: int
+
+    def __init__(self, code: int, err_code: int, message: str) -> None:
+        self.code, self.err_code = code, err_code
+        super().__init__(message)
 
 
 class ExchangeError(DccdError):

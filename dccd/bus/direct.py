@@ -16,7 +16,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from dccd.bus.connection import Bus, translated
-from dccd.errors import BusError, BusUnavailable
+from dccd.errors import BusError, BusUnavailable, JetStreamError
 
 __all__ = [
     "Batch",
@@ -36,17 +36,6 @@ GENERATION = "dccd.generation"
 """Metadata of a stream: how often its sequence numbers have begun to mean something else; see stream_epoch."""
 
 T = TypeVar("T")
-
-
-class JetStreamError(BusError):
-    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own."""
-
-    code: int
-    err_code: int
-
-    def __init__(self, code: int, err_code: int, message: str) -> None:
-        self.code, self.err_code = code, err_code
-        super().__init__(message)
 
 
 class _ApiError(msgspec.Struct):
