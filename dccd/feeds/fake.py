@@ -132,6 +132,7 @@ class FakeFrame(msgspec.Struct, kw_only=True, omit_defaults=True):
     broken: Literal["", "resubscribe", "reconnect", "snapshot", "none"] = ""
     since: int | None = None
     until: int | None = None
+    doubt: tuple[int, int] | None = None
 
     def encode(self) -> str:
         """As sent."""
@@ -149,6 +150,7 @@ class _FakeProtocol:
 
     def __init__(self, exchange: FakeExchange) -> None:
         self._exchange = exchange
+        self._doubt = (0, 0)
 
     def subscribe(self) -> list[str]:
         return ["subscribe"]
@@ -163,6 +165,8 @@ class _FakeProtocol:
             raise ParseError("fake", f"no fake frame: {exc}", frame) from exc
         out.extend(Trade(ts, 1.0, 1.0, None, str(ts), recv_ts) for ts in told.trades)
         out.extend(BookDelta(ts, ts, [], [], recv_ts) for ts in told.book)
+        if told.doubt:
+            self._doubt = told.doubt
         if told.ok:
             return Subscribed()
         if told.refused:
@@ -179,6 +183,10 @@ class _FakeProtocol:
             raise ParseError("fake", "no fake snapshot", body)
         out.append(BookSnapshot(int(body), int(body), [], [], recv_ts))
         return None
+
+    def unresolved(self) -> list[Broken]:
+        since, until = self._doubt
+        return [Broken("ids jumped", since, "none", until)] if since else []
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         self._exchange.ticks.append(now)

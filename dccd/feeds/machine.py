@@ -140,14 +140,19 @@ class Machine:
                 except ParseError as exc:
                     self._unparsed(str(exc), frame)
                     continue
-                if signal is not None:
-                    self._batch(out, first, now, done)
-                    out = []
-                    first = recv_ts
-                    self._signal(signal, now, wall, done)
-                    if done and isinstance(done[-1], Drop):
-                        return done
-        self._batch(out, first, now, done)
+                if signal is None:
+                    continue
+                if isinstance(signal, Broken) and signal.resync == "none":
+                    # Before the records: once a consumer has them it must know of the hole before them.
+                    self._broken(signal, now, wall, done)
+                    continue
+                self._batch(out, first, now, wall, done)
+                out = []
+                first = recv_ts
+                self._signal(signal, now, wall, done)
+                if done and isinstance(done[-1], Drop):
+                    return done
+        self._batch(out, first, now, wall, done)
         self._tell_unparsed(now, done)
         return done
 
@@ -163,7 +168,7 @@ class Machine:
             self._tell_unparsed(now, done)
             done.append(Drop(f"the REST snapshot can't be used: {exc}"))
             return done
-        self._batch(out, wall, now, done)
+        self._batch(out, wall, now, wall, done)
         if signal is not None:
             self._signal(signal, now, wall, done)
         return done
@@ -202,10 +207,15 @@ class Machine:
             done.append(Ping())
         out: list[Record] = []
         signal = self._protocol.tick(wall, out)
-        if out:
-            self.counts["records"] += len(out)
-            done.append(Batch(out, wall))
-        if signal is not None:
+        made = [Batch(out, wall)] if out else []
+        self.counts["records"] += len(out)
+        if signal is None:
+            done += made
+        elif isinstance(signal, Broken) and signal.resync == "none":
+            self._broken(signal, now, wall, done)
+            done += made
+        else:
+            done += made
             self._signal(signal, now, wall, done)
         if self.live and now - self._last_data > self._silence:
             self._silence *= 2
@@ -215,8 +225,13 @@ class Machine:
                 done.append(Probe(since + 1, wall - _PROBE_MARGIN))
         return done
 
-    def lost(self, reason: str, wall: int, retry_after: float | None = None) -> Lost:
-        """The connection ended, or could not be made; try again after ``retry_in`` seconds."""
+    def lost(self, reason: str, now: float, wall: int, retry_after: float | None = None) -> tuple[list[Item], float]:
+        """The connection ended, or could not be made: what to say, and the seconds after which to try again."""
+        done: list[Action] = []
+        for broken in [] if self._protocol is None else self._protocol.unresolved():
+            # What the protocol still hoped to get late won't come any more.
+            self._broken(broken, now, wall, done)
+        holes: list[Item] = [found for found in done if isinstance(found, Hole)]
         delay = self._settings.backoff.delay(self.attempt, self._chance())
         self.attempt += 1
         self.counts["losses"] += 1
@@ -224,11 +239,12 @@ class Machine:
             self._hole = (self._known_until(wall), reason)
         self.live = False
         self._protocol = None
-        return Lost(wall, reason, max(delay, retry_after or 0.0))
+        wait = max(delay, retry_after or 0.0)
+        return [*holes, Lost(wall, reason, wait)], wait
 
     # ------------------------------------------------------------ what to make of it
 
-    def _batch(self, out: list[Record], recv_ts: int, now: float, done: list[Action]) -> None:
+    def _batch(self, out: list[Record], recv_ts: int, now: float, wall: int, done: list[Action]) -> None:
         """Records came from the exchange."""
         if not out:
             return
@@ -238,9 +254,13 @@ class Machine:
         # Data, not the connection, shows that all is well; unless it is data that keeps breaking.
         if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
             self.attempt = 0
-        if self._is_book and self._hole is not None and self.live:
-            # A book is whole again with its first record, and this says when, by the exchange's own clock.
-            self._close_hole(out[0].ts, done)
+        if self._hole is not None:
+            # Told before what follows it. A book is whole again with its first record, and this says when, by the
+            # exchange's own clock; other data that comes before the confirmation confirms it just as well.
+            if self._is_book:
+                self._close_hole(out[0].ts, done)
+            elif not self.live:
+                self._close_hole(max(wall + self._ahead, out[0].ts), done)
         newest = out[-1].ts
         self._ahead = max(self._ahead, newest - recv_ts)
         self.last_ts = newest if self.last_ts is None else max(self.last_ts, newest)
@@ -274,7 +294,7 @@ class Machine:
         since = self._known_until(wall) if broken.since is None else broken.since
         if broken.resync == "none":
             self.counts["holes"] += 1
-            done.append(Hole(since, max(since, broken.until or wall), broken.reason))
+            done.append(Hole(since, max(since + 1, broken.until or wall), broken.reason))
             return
         if self._hole is None:
             self._hole = (since, broken.reason)
@@ -297,7 +317,7 @@ class Machine:
         since, reason = self._hole
         self._hole = None
         self.counts["holes"] += 1
-        done.append(Hole(since, max(since, until), reason))
+        done.append(Hole(since, max(since + 1, until), reason))
 
     def _known_until(self, wall: int) -> int:
         """All before this time (ns) has come: the newest record's, or when we began to listen."""

@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
-import yarl
 
-from dccd import __version__
 from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, RateLimited
 from dccd.symbols import Symbol
 
@@ -75,7 +73,7 @@ class RestClient:
                     "enableRateLimit": True,
                     "timeout": int(timeout * 1000),
                     "timeout_on_exit": 0,
-                    "userAgent": f"dccd/{__version__}",
+                    "userAgent": "dccd",
                 }
             )
             if rest_url is not None:
@@ -104,9 +102,7 @@ class RestClient:
             headers = self._api.prepare_request_headers(request["headers"])
         url, method, sent = request["url"], request["method"], request["body"]
         try:
-            async with self._session.request(
-                method, yarl.URL(url, encoded=True), headers=headers, data=sent
-            ) as response:
+            async with self._session.request(method, url, headers=headers, data=sent) as response:
                 body = await response.read()
         except TimeoutError as exc:
             raise ExchangeDown(self.exchange, f"{self.exchange} doesn't answer in time: {url}") from exc

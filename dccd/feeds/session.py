@@ -114,9 +114,10 @@ class Session:
                 reason, retry_after = str(exc), exc.retry_after
             except _Dropped as exc:
                 reason = str(exc)
-            lost = machine.lost(reason, clock.wall_ns(), retry_after)
-            yield lost
-            await clock.sleep(lost.retry_in)
+            said, wait = machine.lost(reason, clock.now(), clock.wall_ns(), retry_after)
+            for item in said:
+                yield item
+            await clock.sleep(wait)
 
     async def _converse(self, socket: Socket, actions: list[Action]) -> AsyncGenerator[Item, None]:
         """One connection, until it ends: raises SocketClosed or _Dropped."""

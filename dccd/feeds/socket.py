@@ -22,7 +22,6 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from dccd import __version__
 from dccd.errors import SocketClosed
 from dccd.feeds.framing import Framing
 from dccd.feeds.timing import Clock, SystemClock
@@ -143,7 +142,7 @@ class Socket(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         request = self._protocol.connect()
-        request.headers["User-Agent"] = f"dccd/{__version__}"
+        request.headers["User-Agent"] = "dccd"
         self._protocol.send_request(request)
         self._flush()
 

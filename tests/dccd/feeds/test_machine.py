@@ -53,7 +53,9 @@ class Driver:
         return said
 
     def lost(self, reason: str = "gone") -> Lost:
-        return self.machine.lost(reason, self.wall)
+        said, wait = self.machine.lost(reason, self.time, self.wall)
+        assert said == [Lost(self.wall, reason, wait)]
+        return said[0]
 
 
 def test_it_subscribes_and_is_live_once_the_exchange_confirms() -> None:
@@ -173,6 +175,30 @@ def test_a_hole_spans_failed_attempts_and_keeps_its_first_reason() -> None:
     assert holes == [Hole(START, START + 60 * NS, "abrupt")]
 
 
+def test_a_jump_that_was_held_open_is_a_hole_when_the_connection_ends() -> None:
+    """What the protocol waited for won't come late any more, and may lie before the last record."""
+    driver = Driver()
+    driver.live()
+    driver.frames(FakeFrame(trades=[START + 9], doubt=(START + 2, START + 5)))
+    said, _ = driver.machine.lost("gone", 0.0, START + 10)
+    assert said == [Hole(START + 2, START + 5, "ids jumped"), Lost(START + 10, "gone", 1.0)]
+    assert driver.live()[-1] == Hole(START + 9, START + 10, "gone")
+
+
+def test_no_record_overtakes_the_hole_before_it() -> None:
+    """Trades that come before the confirmation end the hole too: whoever has them knows of it."""
+    driver = Driver()
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    driver.lost()
+    driver.time = 4
+    driver.connect()
+    hole, batch = driver.frames(FakeFrame(trades=[START + 3 * NS]))
+    assert hole == Hole(START, START + 4 * NS, "gone")
+    assert isinstance(batch, Batch)
+    assert driver.frames(FakeFrame(ok=True)) == [Live(START + 4 * NS)]
+
+
 def test_losses_before_the_first_confirmation_are_no_hole() -> None:
     """Nothing was promised yet."""
     driver = Driver()
@@ -215,7 +241,7 @@ def test_waits_grow_until_data_comes_and_not_until_a_subscription_does() -> None
 def test_an_exchange_that_names_a_time_is_given_it() -> None:
     """Retry-After of a refused handshake is waited for when it is longer than the backoff."""
     driver = Driver()
-    assert driver.machine.lost("HTTP 429", START, 30.0).retry_in == 30.0
+    assert driver.machine.lost("HTTP 429", 0.0, START, 30.0) == ([Lost(START, "HTTP 429", 30.0)], 30.0)
 
 
 def test_frames_that_are_none_are_counted_and_told_of_once_in_a_while() -> None:
@@ -264,13 +290,14 @@ def test_a_snapshot_that_can_t_be_parsed_drops_the_connection() -> None:
 
 
 def test_a_break_that_needs_no_mending_is_a_hole_at_once() -> None:
-    """``none``: the feed goes on, and the interval is known."""
+    """``none``: the feed goes on, and the interval is known, before any record that follows it is handed on."""
     driver = Driver()
     driver.live()
     frame = FakeFrame(trades=[START + 9], broken="none", since=START + 3, until=START + 7)
-    batch, hole = driver.frames(frame)
-    assert isinstance(batch, Batch)
+    hole, batch = driver.frames(FakeFrame(trades=[START + 2]), frame)
     assert hole == Hole(START + 3, START + 7, "a gap")
+    assert isinstance(batch, Batch)
+    assert [record.ts for record in batch.records] == [START + 2, START + 9]
 
 
 def test_a_break_is_mended_on_the_same_socket() -> None:
