@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import select
 import signal
 import statistics
 import subprocess
@@ -39,8 +40,10 @@ class Measurement:
     note: str = ""
 
 
-def rate(case: str, who: str, rows: int, wall: float, cpu: float, note: str = "", **more: float) -> Measurement:
-    """A measurement of throughput: *rows* in *wall* seconds for *cpu* seconds of processor time."""
+def rate(
+    case: str, who: str, rows: int, wall: float, cpu: float, more: Mapping[str, float], note: str = ""
+) -> Measurement:
+    """A measurement of throughput: *rows* in *wall* seconds for *cpu* seconds of processor time; *more* as it is."""
     figures = {"rows": float(rows), "wall s": wall, "CPU s": cpu, "rows/s": rows / wall, "rows/CPU s": rows / cpu}
     return Measurement(case, who, {**figures, **more}, note)
 
@@ -103,7 +106,7 @@ class Child:
     """
 
     def __init__(
-        self, argv: Sequence[str | Path], name: str, env: Mapping[str, str] | None = None, timeout: float = 60
+        self, argv: Iterable[object], name: str, env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> None:
         BENCH.mkdir(exist_ok=True)
         self.name, self.timeout = name, timeout
@@ -111,18 +114,23 @@ class Child:
         self.argv = [str(part) for part in argv]
         self.env = {**os.environ, **(env or {})}
         self.ready: dict[str, Any] = {}
+        self._unread = b""
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                self.argv, stdout=subprocess.PIPE, stderr=log, env=self.env, text=True, start_new_session=True
+                self.argv, stdout=subprocess.PIPE, stderr=log, env=self.env, start_new_session=True
             )
         try:
-            self.ready = self._line()
+            self.ready = self.wait_ready()
         except BaseException:
             self._end()
             raise
         return self
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Return what the child says when it is ready."""
+        return self._line()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -139,20 +147,22 @@ class Child:
 
     def _line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        previous = signal.signal(signal.SIGALRM, self._too_late)
-        signal.setitimer(signal.ITIMER_REAL, self.timeout)
-        try:
-            line = self.process.stdout.readline()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, previous)
-        if not line:
-            raise SystemExit(f"{self.name} ended with {self.process.wait()}:\n{self.log.read_text()[-4000:]}")
+        deadline = time.monotonic() + self.timeout
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise SystemExit(f"{self.name} said nothing for {self.timeout:g} s:\n{self.tail()}")
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise SystemExit(f"{self.name} ended with {self.process.wait()}:\n{self.tail()}")
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _too_late(self, *_: object) -> None:
-        raise SystemExit(f"{self.name} said nothing for {self.timeout:g} s:\n{self.log.read_text()[-4000:]}")
+    def tail(self) -> str:
+        """The end of what it wrote to stderr."""
+        return self.log.read_text(errors="replace")[-4000:]
 
     def _end(self) -> None:
         # Its own session, so its own children go with it, whatever it does about signals.
@@ -186,6 +196,7 @@ class Report:
 
     title: str
     measurements: list[Measurement] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
 
     def add(self, *some: Measurement) -> None:
         """Take measurements; each is shown on stderr as it comes, since a whole run takes minutes."""
@@ -208,6 +219,21 @@ class Report:
             for (case, who), rounds in groups.items()
         ]
 
+    def compare(self, case: str, who: str, other: str, figure: str, wanted: float) -> None:
+        """Add a line below the table: how many times *other*'s figure *who*'s is, and whether that is enough.
+
+        Contenders are named by the start of their names.
+        """
+        found = {one.who: one.figures[figure] for one in self.medians() if one.case == case}
+        ours = next((value for name, value in found.items() if name.startswith(who)), None)
+        theirs = next((value for name, value in found.items() if name.startswith(other)), None)
+        if ours is None or theirs is None:
+            self.verdicts.append(f"{case}: no figure of {who if ours is None else other} to compare with")
+            return
+        times = ours / theirs
+        verdict = "as asked" if times >= wanted else "SHORT OF WHAT IS ASKED"
+        self.verdicts.append(f"{case}: {times:.2f} × {other} in {figure}; {verdict} ({wanted:g})")
+
     def text(self) -> str:
         """The table."""
         lines = [self.title, f"{machine()}; medians", ""]
@@ -222,7 +248,7 @@ class Report:
                 lines.append(case)
             cells = "".join(f"{number(row.figures[name]) if name in row.figures else '':>14}" for name in names)
             lines.append(f"  {row.who:<{width}}{cells}" + (f"  {row.note}" if row.note else ""))
-        return "\n".join(lines)
+        return "\n".join([*lines, "", *self.verdicts]).rstrip()
 
     def json(self) -> str:
         """All measurements, not only the medians."""
@@ -233,6 +259,7 @@ class Report:
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "medians": [vars(one) for one in self.medians()],
                 "measurements": [vars(one) for one in self.measurements],
+                "verdicts": self.verdicts,
             },
             indent=1,
         )

@@ -1,7 +1,8 @@
 """A Binance trade stream on loopback that costs next to nothing: what feeds every contender the same frames.
 
 ``/ws/btcusdt@aggTrade``, ``/stream?streams=a@aggTrade/b@aggTrade`` and SUBSCRIBE requests flow in; aggregate trades
-flow out, ``--rows`` of each symbol, then silence. As fast as the client reads; or ``--rate`` a second and symbol, and
+flow out, ``--rows`` of each symbol, then silence. Two lines of JSON are printed: the port, then, when the first trade
+goes out, the time of the monotonic clock. As fast as the client reads; or ``--rate`` a second and symbol, and
 then a trade's quantity is the moment it was sent: see :func:`sent_at`. Ids of a symbol are consecutive; times count up
 from ``--day``, ten trades a millisecond.
 
@@ -83,8 +84,15 @@ class Stream:
         return b"".join(parts)
 
 
+def tell(**values: object) -> None:
+    """Print a line for the benchmark that started this process."""
+    print(json.dumps(values), flush=True)
+
+
 class Connection(asyncio.Protocol):
     """One client: the handshake and control frames by websockets, the trades straight to the transport."""
+
+    begun = False
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -149,6 +157,9 @@ class Connection(asyncio.Protocol):
     def add(self, names: list[str], wrapped: bool) -> None:
         fresh = [name for name in names if re.fullmatch(r"[a-z0-9]+@aggTrade", name)]
         self.streams += [Stream(name, wrapped, self.options) for name in fresh]
+        if self.streams and not Connection.begun:
+            Connection.begun = True
+            tell(began=time.monotonic())
         if self.streams and self.task is None:
             self.task = asyncio.create_task(self.pump() if not self.options.rate else self.pace())
 
@@ -178,7 +189,7 @@ async def main() -> None:
     parser.add_argument("--day", type=int, default=int(time.time()) // 86400 * 86_400_000, help="ms; today by default")
     options = parser.parse_args()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(options), "127.0.0.1", 0)
-    print(json.dumps({"port": server.sockets[0].getsockname()[1], "day": options.day}), flush=True)
+    tell(port=server.sockets[0].getsockname()[1], day=options.day)
     await server.serve_forever()
 
 
