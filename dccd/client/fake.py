@@ -1,0 +1,215 @@
+"""A daemon that only answers: for tests of the client and of what stands on it.
+
+It serves every operation of ``dccd.operations`` on a real bus from values that a test sets; nothing is collected or
+stored. Requests are decoded as a daemon decodes them, so that a malformed one is refused.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from dccd import messages as m
+from dccd import subjects
+from dccd.bus.connection import Bus
+from dccd.bus.service import Service
+from dccd.client.client import RunEvent
+from dccd.errors import RequestError
+from dccd.operations import OPERATIONS, Operation, schema
+from dccd.records import Record
+from dccd.runs import ACTIVE, Run
+from dccd.symbols import Dataset
+
+__all__ = ["FakeDaemon"]
+
+HOST = "fake"
+_CHUNK = 1024
+
+
+class FakeDaemon:
+    """Answers on *bus*. ``requests`` holds what was asked, in order.
+
+    ``replies`` is what each operation answers: a reply struct, an exception to raise, or a function of the request.
+    ``frames`` are the stored datasets, ``runs`` the run history by id, ``script`` the events that are published when a
+    run is first asked for.
+    """
+
+    def __init__(self, bus: Bus, version: str = "4.0.0") -> None:
+        self.requests: list[tuple[str, Any]] = []
+        self.frames: dict[str, pl.DataFrame] = {}
+        self.runs: dict[str, Run] = {}
+        self.script: list[RunEvent] = []
+        self.replies: dict[str, Any] = {
+            "operations": m.Operations(host=HOST, version=version, operations=[*map(_entry, OPERATIONS.values())]),
+            "health": m.Health(
+                ok=True, host=HOST, version=version, uptime=12.5, bus_url="nats://fake", data_path="/data",
+                archiver_lag=0, checks=[m.HealthCheck(name="bus", ok=True, detail="connected")],
+            ),
+            "tree": m.Tree(host=HOST, root=_node("daemon", _node("bus"), _node("streams", _node("stream")))),
+            "exchanges": m.Exchanges(exchanges={}),
+            "inventory": m.Inventory(host=HOST, data_path="/data", datasets=[]),
+            "jobs.list": m.Jobs(host=HOST, jobs=[]),
+            "streams.list": m.Streams(host=HOST, streams=[]),
+            "streams.start": lambda ask: m.StreamStarted(dataset=ask.resolve().name, already_running=False),
+            "streams.stop": lambda ask: m.StreamStopped(dataset=ask.resolve().name),
+            "backfill.start": self._start,
+            "backfill.status": self._run,
+            "backfill.cancel": self._cancel,
+            "runs.get": self._run,
+            "runs.list": lambda ask: m.Runs(runs=[self.runs[i] for i in sorted(self.runs, reverse=True)][: ask.limit]),
+            "read": self._read,
+        }  # fmt: skip
+        self.now = 1_704_067_200_000_000_000
+        self._bus = bus
+        self._service = Service(bus, HOST, version)
+
+    async def __aenter__(self) -> FakeDaemon:
+        await self._service.start()
+        for op in OPERATIONS.values():
+            await self._service.add(op.name, self._handler(op), schema(op.request), schema(op.reply), op.description)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._service.stop()
+
+    def __repr__(self) -> str:
+        return f"<FakeDaemon {len(self.requests)} requests, {len(self.runs)} runs>"
+
+    def asked(self, operation: str) -> list[Any]:
+        """The requests for *operation*, in order."""
+        return [request for name, request in self.requests if name == operation]
+
+    # ---------------------------------------------------------------- what a test makes happen
+
+    def new_run(self, dataset: str, **fields: Any) -> Run:
+        """Put a run on record: of a day, running, unless *fields* say otherwise."""
+        number = len(self.runs) + 1
+        values: dict[str, Any] = {
+            "run_id": f"018cc251-f400-7000-8000-{number:012d}",
+            "dataset": dataset,
+            "state": "running",
+            "host": HOST,
+            "created": self.now,
+            "started": self.now,
+            "updated": self.now,
+            "start": self.now - 86_400_000_000_000,
+            "end": self.now,
+            "position": self.now - 86_400_000_000_000,
+        }
+        run = Run(**{**values, **fields})
+        self.runs[run.run_id] = run
+        return run
+
+    async def change(self, run: Run, *, announce: bool = True, **fields: Any) -> Run:
+        """Put *run* on record with other *fields*, and *announce* it as an event."""
+        run = msgspec.structs.replace(run, **fields)
+        if "updated" not in fields:
+            run = msgspec.structs.replace(run, updated=run.updated + 1)
+        self.runs[run.run_id] = run
+        if announce:
+            await self.emit(m.RunStatus(at=run.updated, host=HOST, run=run))
+        return run
+
+    async def emit(self, event: RunEvent) -> None:
+        """Publish a run's event; a status is put on record, too."""
+        kind = {m.RunStatus: "status", m.RunProgress: "progress", m.RunLog: "log"}[type(event)]
+        if isinstance(event, m.RunStatus):
+            self.runs[event.run.run_id] = event.run
+        run_id = event.run.run_id if isinstance(event, m.RunStatus) else event.run_id
+        await self._bus.publish(subjects.run_event(run_id, kind), msgspec.json.encode(event))
+
+    async def tick(self, dataset: str, *records: Record) -> None:
+        """Publish *records* in one message."""
+        await self._bus.publish(subjects.ticks(Dataset.parse(dataset)), msgspec.json.encode(records))
+
+    # ---------------------------------------------------------------- answers
+
+    def _handler(self, op: Operation) -> Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]:
+        return partial(self._answer, op, msgspec.json.Decoder(op.request))
+
+    async def _answer(self, op: Operation, decoder: Any, payload: bytes) -> bytes | AsyncIterator[bytes]:
+        try:
+            request = decoder.decode(payload)
+        except msgspec.DecodeError as exc:
+            raise RequestError(400, "malformed", str(exc)) from exc
+        self.requests.append((op.name, request))
+        reply = self.replies[op.name]
+        if callable(reply):
+            reply = reply(request)
+        if isinstance(reply, Awaitable):
+            reply = await reply
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
+
+    def _start(self, ask: m.BackfillStart) -> m.BackfillStarted:
+        dataset = ask.resolve().name
+        asked = (str(ask.start), None if ask.end is None else str(ask.end))
+        for run in self.runs.values():
+            if run.dataset == dataset and run.state in ACTIVE:
+                return m.BackfillStarted(run_id=run.run_id, already_running=True, run=run)
+        run = self.new_run(dataset, asked=asked)
+        return m.BackfillStarted(run_id=run.run_id, already_running=False, run=run)
+
+    async def _run(self, ask: m.RunsGet | m.BackfillStatus) -> Run:
+        run = self.runs.get(ask.run_id)
+        if run is None:
+            raise RequestError(404, "no_run", f"there is no run {ask.run_id}", "run_id")
+        script, self.script = self.script, []
+        for event in script:
+            await self.emit(event)
+        return run
+
+    async def _cancel(self, ask: m.BackfillCancel) -> Run:
+        run = await self._run(m.RunsGet(run_id=ask.run_id))
+        if run.state not in ACTIVE:
+            raise RequestError(409, "not_running", f"run {ask.run_id} is over: {run.state}", "run_id")
+        return await self.change(run, state="cancelled")
+
+    async def _read(self, ask: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
+        frame = self.frames.get(ask.resolve().name)
+        if frame is None:
+            raise RequestError(404, "no_dataset", f"nothing is stored of {ask.resolve()}", "dataset")
+        if ask.columns is not None:
+            frame = frame.select(ask.columns)
+        if ask.limit is not None:
+            frame = frame.tail(ask.limit) if ask.newest else frame.head(ask.limit)
+        if ask.format == "json":
+            return m.ReadReply(dataset=ask.resolve().name, columns=frame.columns, rows=[list(r) for r in frame.rows()])
+        return _chunks(frame)
+
+
+async def _chunks(frame: pl.DataFrame) -> AsyncIterator[bytes]:
+    stream = io.BytesIO()
+    frame.write_ipc_stream(stream)
+    data = stream.getvalue()
+    for offset in range(0, len(data), _CHUNK):
+        yield data[offset : offset + _CHUNK]
+
+
+def _entry(op: Operation) -> m.OperationEntry:
+    return m.OperationEntry(
+        name=op.name,
+        subject=subjects.request(op.name),
+        description=op.description,
+        request=schema(op.request),
+        reply=schema(op.reply),
+    )
+
+
+def _node(name: str, *children: m.TreeNode) -> m.TreeNode:
+    return m.TreeNode(
+        id=name,
+        type="supervisor" if children else "worker",
+        status="running",
+        restarts=0,
+        mailbox=0,
+        mailbox_size=64,
+        uptime=12.5,
+        children=list(children),
+    )
