@@ -2,7 +2,7 @@
 
 `websockets`' sans-I/O protocol does the handshake, control frames, fragments, compression and every error. The one
 kind of frame that market data consists of (unmasked, unfragmented, uncompressed text) is cut out here, since the
-protocol's generators cost some 4 µs a frame, which is more than decoding and publishing it; ``ops/bench/socket.py``
+protocol's generators cost some 4 µs a frame, which is more than decoding and publishing it; ``ops/bench/frames.py``
 shows the ratio, and a property test holds that both ways give the same messages and answers.
 
 Frames: RFC 6455, 5.2. Text is not checked for UTF-8 here: the JSON decoder does that.
