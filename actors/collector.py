@@ -69,7 +69,7 @@ class Collector(Actor):
         """Return where the stream stood: the newest record in the bus's last message of it, or on disk."""
         known = [await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)]
         if (found := await last_message(self.links.bus, self.subject)) is not None:
-            records = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
+            records: list[Record] = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
             known.append(max(record.ts for record in records))
         return max((ts for ts in known if ts is not None), default=None)
 

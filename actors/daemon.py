@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
+import sys
+import time
 from collections.abc import AsyncIterator
+from typing import Literal
 
+import structlog
+from rich.console import Console
+
+from actors.demo import demo_config, simulated
 from actors.links import Links
+from actors.log import configure
+from actors.look import Look, farewell
 from actors.runtime.clock import SystemClock
 from actors.runtime.exits import ActorError
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
+from actors.screen import Screen
 from actors.tree import build, node, observer
 from dccd import __version__
 from dccd.config import Config
@@ -93,7 +105,7 @@ def _root_cause(exc: BaseException) -> BaseException:
     return exc
 
 
-def main(config: Config, *, mode: Literal[start, demo] = "start", screen: bool = True) -> int:
+def main(config: Config, *, mode: Literal["start", "demo"] = "start", screen: bool = True) -> int:
     """Run until SIGINT or SIGTERM; return the exit code. *screen*: draw the live status when stdout is a terminal.
 
     Raises DccdError when the daemon can't start, or ended by itself.

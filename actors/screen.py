@@ -105,7 +105,7 @@ def _streams(view: View, width: int) -> Table:
         for name in ("last", "gaps", "restarts"):
             table.add_column(name, justify="right", no_wrap=True)
     for entry in view.streams:
-        row = [
+        row: list[RenderableType] = [
             entry.dataset,
             Text(entry.state, style=_STYLES.get(entry.state, "")),
             f"{entry.rate:,.1f}",

@@ -71,7 +71,7 @@ class _Reply(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class _OfDataset(_Request):
+class _OfDataset(_Request, frozen=True, kw_only=True):
     """A request about one dataset: named whole in ``dataset``, or by its parts."""
 
     dataset: _Name | None = None
@@ -101,14 +101,14 @@ class _OfDataset(_Request):
             raise RequestError(400, "malformed", str(exc), exc.field) from exc
 
 
-class Empty(_Request):
+class Empty(_Request, frozen=True, kw_only=True):
     """A request without fields: ``{}`` or nothing at all."""
 
 
 # ---------------------------------------------------------------- backfills and runs
 
 
-class BackfillStart(_OfDataset):
+class BackfillStart(_OfDataset, frozen=True, kw_only=True):
     """Fetch history of a dataset. ``start``: ``last`` (go on from what is stored), ``origin``, an ISO date or time,
     or ns; ``end`` likewise (default: now)."""
 
@@ -116,7 +116,7 @@ class BackfillStart(_OfDataset):
     end: _Time | None = None
 
 
-class BackfillStarted(_Reply):
+class BackfillStarted(_Reply, frozen=True, kw_only=True):
     """The run that does it; ``already_running`` when it was running before this request."""
 
     run_id: str
@@ -124,25 +124,25 @@ class BackfillStarted(_Reply):
     run: Run
 
 
-class BackfillStatus(_Request):
+class BackfillStatus(_Request, frozen=True, kw_only=True):
     """Ask for the state of one backfill."""
 
     run_id: _RunId
 
 
-class BackfillCancel(_Request):
+class BackfillCancel(_Request, frozen=True, kw_only=True):
     """Stop one backfill; what it stored is kept."""
 
     run_id: _RunId
 
 
-class RunsGet(_Request):
+class RunsGet(_Request, frozen=True, kw_only=True):
     """Ask for one run."""
 
     run_id: _RunId
 
 
-class RunsList(_Request):
+class RunsList(_Request, frozen=True, kw_only=True):
     """List runs, newest first. ``before`` is the ``next`` of the page before."""
 
     limit: _Limit = 50
@@ -152,7 +152,7 @@ class RunsList(_Request):
     before: _RunId | None = None
 
 
-class Runs(_Reply):
+class Runs(_Reply, frozen=True, kw_only=True):
     """Runs, newest first; ``next`` asks for the following page, null at the end."""
 
     runs: list[Run]
@@ -162,7 +162,7 @@ class Runs(_Reply):
 # ---------------------------------------------------------------- streams and jobs
 
 
-class StreamStart(_OfDataset):
+class StreamStart(_OfDataset, frozen=True, kw_only=True):
     """Start a live stream until it is stopped or the daemon ends. Depth and the rest are for order books."""
 
     depth: Annotated[int, Meta(ge=1, le=5000)] | None = None
@@ -170,24 +170,24 @@ class StreamStart(_OfDataset):
     book: Literal["deltas", "snapshots"] = "deltas"
 
 
-class StreamStarted(_Reply):
+class StreamStarted(_Reply, frozen=True, kw_only=True):
     """The stream's dataset; ``already_running`` when it was running before this request."""
 
     dataset: str
     already_running: bool
 
 
-class StreamStop(_OfDataset):
+class StreamStop(_OfDataset, frozen=True, kw_only=True):
     """Stop a live stream; it starts again with the daemon when it is a job's."""
 
 
-class StreamStopped(_Reply):
+class StreamStopped(_Reply, frozen=True, kw_only=True):
     """The stream's dataset."""
 
     dataset: str
 
 
-class StreamEntry(_Reply):
+class StreamEntry(_Reply, frozen=True, kw_only=True):
     """One live stream. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in quote asset."""
 
     dataset: str
@@ -206,14 +206,14 @@ class StreamEntry(_Reply):
     error: str | None = None
 
 
-class Streams(_Reply):
+class Streams(_Reply, frozen=True, kw_only=True):
     """All live streams of a host."""
 
     host: str
     streams: list[StreamEntry]
 
 
-class JobEntry(_Reply):
+class JobEntry(_Reply, frozen=True, kw_only=True):
     """One job of the configuration, a dataset each; ``next_run`` in ns where a trigger has one."""
 
     name: str
@@ -227,7 +227,7 @@ class JobEntry(_Reply):
     last_run_id: str | None = None
 
 
-class Jobs(_Reply):
+class Jobs(_Reply, frozen=True, kw_only=True):
     """All jobs of a host."""
 
     host: str
@@ -237,7 +237,7 @@ class Jobs(_Reply):
 # ---------------------------------------------------------------- data
 
 
-class Read(_OfDataset):
+class Read(_OfDataset, frozen=True, kw_only=True):
     """Read rows of a dataset in ``[start, end)``. JSON gives up to 1,000 rows and a cursor, ``arrow`` a stream of
     Arrow IPC chunks of any size. ``newest``: the last ``limit`` rows instead of the first."""
 
@@ -249,7 +249,7 @@ class Read(_OfDataset):
     format: Literal["json", "arrow"] = "json"
 
 
-class ReadReply(_Reply):
+class ReadReply(_Reply, frozen=True, kw_only=True):
     """Rows in time order, an array of values each, in the order of ``columns``; ``more``: there are rows beyond."""
 
     dataset: str
@@ -258,13 +258,13 @@ class ReadReply(_Reply):
     more: bool = False
 
 
-class InventoryList(_Request):
+class InventoryList(_Request, frozen=True, kw_only=True):
     """List datasets; ``dataset`` may be a prefix, as ``binance.trades``."""
 
     dataset: _Name | None = None
 
 
-class GapEntry(_Reply):
+class GapEntry(_Reply, frozen=True, kw_only=True):
     """A hole: ``[start, end)`` ns, why, and what became of it; ``run_id`` is the run that repairs it."""
 
     start: int
@@ -274,7 +274,7 @@ class GapEntry(_Reply):
     run_id: str | None = None
 
 
-class DatasetEntry(_Reply):
+class DatasetEntry(_Reply, frozen=True, kw_only=True):
     """One stored dataset: times in ns, sizes in bytes. ``gaps``: the holes that are not repaired."""
 
     dataset: str
@@ -288,7 +288,7 @@ class DatasetEntry(_Reply):
     gaps: list[GapEntry] = []
 
 
-class Inventory(_Reply):
+class Inventory(_Reply, frozen=True, kw_only=True):
     """Every dataset of a host."""
 
     host: str
@@ -296,18 +296,22 @@ class Inventory(_Reply):
     datasets: list[DatasetEntry]
 
 
-class CapabilityEntry(_Reply):
-    """What one exchange offers of one data type, live or historical; spans as labels, ``recent`` in seconds."""
+class CapabilityEntry(_Reply, frozen=True, kw_only=True):
+    """What one exchange offers of one data type, live or historical.
+
+    Spans as labels; history goes ``recent`` seconds or ``recent_bars`` bars back, or to the beginning.
+    """
 
     data_type: DataType
     mode: Literal["live", "historical"]
     spans: list[str] = []
     depths: list[int] = []
     recent: int | None = None
+    recent_bars: int | None = None
     note: str = ""
 
 
-class Exchanges(_Reply):
+class Exchanges(_Reply, frozen=True, kw_only=True):
     """Capabilities by exchange."""
 
     exchanges: dict[str, list[CapabilityEntry]]
@@ -316,7 +320,7 @@ class Exchanges(_Reply):
 # ---------------------------------------------------------------- the daemon
 
 
-class HealthCheck(_Reply):
+class HealthCheck(_Reply, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     name: str
@@ -324,7 +328,7 @@ class HealthCheck(_Reply):
     detail: str = ""
 
 
-class Health(_Reply):
+class Health(_Reply, frozen=True, kw_only=True):
     """``ok`` when every check is; ``uptime`` in seconds, ``archiver_lag`` in messages not on disk yet."""
 
     ok: bool
@@ -337,7 +341,7 @@ class Health(_Reply):
     checks: list[HealthCheck]
 
 
-class TreeNode(_Reply):
+class TreeNode(_Reply, frozen=True, kw_only=True):
     """One actor of the supervision tree; ``uptime`` in seconds, ``reason``: how its incarnation before ended."""
 
     id: str
@@ -351,14 +355,14 @@ class TreeNode(_Reply):
     children: list[TreeNode] = []
 
 
-class Tree(_Reply):
+class Tree(_Reply, frozen=True, kw_only=True):
     """A host's supervision tree."""
 
     host: str
     root: TreeNode
 
 
-class OperationEntry(_Reply):
+class OperationEntry(_Reply, frozen=True, kw_only=True):
     """One operation: its subject, what it does, and the JSON schemas of request and reply."""
 
     name: str
@@ -368,7 +372,7 @@ class OperationEntry(_Reply):
     reply: dict[str, Any]
 
 
-class Operations(_Reply):
+class Operations(_Reply, frozen=True, kw_only=True):
     """Every operation of this daemon."""
 
     host: str
@@ -384,13 +388,13 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     host: str
 
 
-class RunStatus(_Event, tag="run.status"):
+class RunStatus(_Event, frozen=True, kw_only=True, tag="run.status"):
     """A run changed its state."""
 
     run: Run
 
 
-class RunProgress(_Event, tag="run.progress"):
+class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
     """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown)."""
 
     run_id: str
@@ -404,7 +408,7 @@ class RunProgress(_Event, tag="run.progress"):
     left: float | None = None
 
 
-class RunLog(_Event, tag="run.log"):
+class RunLog(_Event, frozen=True, kw_only=True, tag="run.log"):
     """A line that a run has to say."""
 
     run_id: str
@@ -412,7 +416,7 @@ class RunLog(_Event, tag="run.log"):
     message: str
 
 
-class StreamChanged(_Event, tag="stream.status"):
+class StreamChanged(_Event, frozen=True, kw_only=True, tag="stream.status"):
     """A stream changed its state."""
 
     dataset: str
@@ -420,7 +424,7 @@ class StreamChanged(_Event, tag="stream.status"):
     reason: str | None = None
 
 
-class StreamGap(_Event, tag="stream.gap"):
+class StreamGap(_Event, frozen=True, kw_only=True, tag="stream.gap"):
     """A hole in a stream: nothing of ``[start, end)`` (ns) is certain to be there; ``run_id`` repairs it."""
 
     dataset: str
@@ -430,7 +434,7 @@ class StreamGap(_Event, tag="stream.gap"):
     run_id: str | None = None
 
 
-class StreamSample(_Event, tag="stream.sample"):
+class StreamSample(_Event, frozen=True, kw_only=True, tag="stream.sample"):
     """A frame that could not be parsed: the error, the start of its bytes, and how many there were so far."""
 
     dataset: str
@@ -439,7 +443,7 @@ class StreamSample(_Event, tag="stream.sample"):
     count: int
 
 
-class ActorChanged(_Event, tag="actor"):
+class ActorChanged(_Event, frozen=True, kw_only=True, tag="actor"):
     """An actor was started, exited, restarted, was set aside or could not be stopped."""
 
     path: str

@@ -229,5 +229,6 @@ def _capability(data_type: DataType, mode: Any, capability: Capability) -> m.Cap
         spans=[span_label(span) for span in capability.spans],
         depths=list(capability.depths),
         recent=capability.recent,
+        recent_bars=capability.recent_bars,
         note=capability.note,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from actors.control.runbook import RunBook
 from actors.links import Links
 from actors.mail import CancelBackfill, GapSettled, RunEnded, StartBackfill
 from actors.runtime.actor import Actor
-from actors.runtime.spec import ChildSpec
+from actors.runtime.spec import Backoff, ChildSpec
 from dccd.errors import DccdError, IdentityError, RequestError
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import get as get_exchange
@@ -27,6 +28,7 @@ from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
 __all__ = ["Runner", "resolve_range"]
 
+_BACKOFF = Backoff(initial=1.0, maximum=30.0)
 _DEFAULT_BARS = 1000
 _DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS}
 
@@ -61,8 +63,9 @@ def resolve_range(
         raise RequestError(
             422, "empty_range", f"start {format_time(start)} is not before end {format_time(end)}", "start"
         )
-    if capability.recent is not None:
-        earliest = now - capability.recent * NS
+    reach = capability.reach(dataset.span)
+    if reach is not None:
+        earliest = now - reach * NS
         if end <= earliest:
             raise RequestError(
                 422,
@@ -168,15 +171,14 @@ class Runner(Actor):
             run_id = self._queue.popleft()
             run = self.links.active[run_id]
             self._running.add(run_id)
-            make = self.make
-            spec = ChildSpec(
-                id=run_id,
-                start=lambda run_id=run_id: make(self.links.active[run_id]),
-                restart="transient",
-                shutdown=20.0,
-            )
+            start = partial(self._made, run_id)
+            spec = ChildSpec(id=run_id, start=start, restart="transient", shutdown=20.0, backoff=_BACKOFF)
             await self._changed(run, "running")
             await self.links.backfills.start_child(spec)
+
+    def _made(self, run_id: str) -> Actor:
+        """A backfiller of the run as it is on record now: after a crash it goes on from there."""
+        return self.make(self.links.active[run_id])
 
     async def _cancel(self, run_id: str) -> Run:
         run = await self.book.get(run_id)
