@@ -1,1 +1,12 @@
+"""Exchanges on loopback that speak Binance's and Kraken's real formats, from a seeded market whose truth is known.
 
+``Simulator(SimConfig(...))`` for Python, ``python -m dccd.simulator`` for other processes, ``faults`` for what can go wrong.
+"""
+
+from __future__ import annotations
+
+from dccd.simulator.clock import Clock, ManualClock, SystemClock
+from dccd.simulator.config import SimConfig
+from dccd.simulator.server import SimulatedExchange, Simulator
+
+__all__ = ["Clock", "ManualClock", "SimConfig", "SimulatedExchange", "Simulator", "SystemClock"]

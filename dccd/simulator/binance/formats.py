@@ -1,0 +1,131 @@
+"""Binance's JSON of trades, klines and books: runs of a market flow in, text flows out. Pure.
+
+Formats: developers.binance.com, spot, "REST API" and "WebSocket Streams". An aggregate trade here holds one trade. Its
+id and the trade's differ, as they do on Binance, so that a client that mixes them up is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dccd.simulator.book import Levels
+from dccd.simulator.intervals import Interval
+from dccd.simulator.market import Aggregate, Run
+from dccd.simulator.venue import Listing, fixed
+
+__all__ = ["MS", "TRADE_ID", "Formats"]
+
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
+
+TRADE_ID = 1_000_000
+"""What a trade's id exceeds its aggregate trade's by."""
+
+
+class Formats:
+    """The JSON of one symbol's data."""
+
+    def __init__(self, listing: Listing, first_id: int) -> None:
+        pair = listing.instrument
+        self.id = pair.symbol.base + pair.symbol.quote
+        """As ``BTCUSDT``."""
+        self.first_id = first_id
+        self._market = listing.market
+        # Binance shows eight decimals, whatever the tick.
+        self.price = fixed(pair.price_decimals, 8)
+        self.amount = fixed(pair.amount_decimals, 8)
+        self.quote = fixed(pair.price_decimals + pair.amount_decimals, 8)
+
+    # ------------------------------------------------------------ trades
+
+    def agg_frames(self, runs: Iterable[Run]) -> list[str]:
+        """``aggTrade`` stream payloads."""
+        out: list[str] = []
+        symbol, price_of, amount_of = self.id, self.price, self.amount
+        for index, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id):
+                at = (start + offset) // MS
+                out.append(
+                    f'{{"e":"aggTrade","E":{at + 1},"s":"{symbol}","a":{id},"p":"{price_of(price + step)}",'
+                    f'"q":"{amount_of(lots)}","f":{id + TRADE_ID},"l":{id + TRADE_ID},"T":{at},'
+                    f'"m":{"true" if sell else "false"},"M":true}}'
+                )
+        return out
+
+    def trade_frames(self, runs: Iterable[Run]) -> list[str]:
+        """``trade`` stream payloads."""
+        out: list[str] = []
+        for index, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id + TRADE_ID):
+                at = (start + offset) // MS
+                out.append(
+                    f'{{"e":"trade","E":{at + 1},"s":"{self.id}","t":{id},"p":"{self.price(price + step)}",'
+                    f'"q":"{self.amount(lots)}","T":{at},"m":{"true" if sell else "false"},"M":true}}'
+                )
+        return out
+
+    def agg_rows(self, runs: Iterable[Run]) -> list[str]:
+        """Elements of ``/api/v3/aggTrades``."""
+        out: list[str] = []
+        price_of, amount_of = self.price, self.amount
+        for index, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id):
+                out.append(
+                    f'{{"a":{id},"p":"{price_of(price + step)}","q":"{amount_of(lots)}","f":{id + TRADE_ID},'
+                    f'"l":{id + TRADE_ID},"T":{(start + offset) // MS},"m":{"true" if sell else "false"},"M":true}}'
+                )
+        return out
+
+    def trade_rows(self, runs: Iterable[Run]) -> list[str]:
+        """Elements of ``/api/v3/trades`` and ``historicalTrades``."""
+        out: list[str] = []
+        for index, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id + TRADE_ID):
+                out.append(
+                    f'{{"id":{id},"price":"{self.price(price + step)}","qty":"{self.amount(lots)}",'
+                    f'"quoteQty":"{self.quote((price + step) * lots)}","time":{(start + offset) // MS},'
+                    f'"isBuyerMaker":{"true" if sell else "false"},"isBestMatch":true}}'
+                )
+        return out
+
+    # ------------------------------------------------------------ bars
+
+    def kline_row(self, start: int, end: int, bar: Aggregate) -> str:
+        """An element of ``/api/v3/klines``."""
+        return (
+            f'[{start // MS},"{self.price(bar.open)}","{self.price(bar.high)}","{self.price(bar.low)}",'
+            f'"{self.price(bar.close)}","{self.amount(bar.volume)}",{end // MS - 1},"{self.quote(bar.quote)}",'
+            f'{bar.count},"{self.amount(bar.buy_volume)}","{self.quote(bar.buy_quote)}","0"]'
+        )
+
+    def kline_frame(self, interval: Interval, start: int, end: int, now: int, closed: bool) -> str:
+        """A ``kline`` stream payload: the bar of ``[start, end)`` as it stands at *now*."""
+        until = end if closed else now + 1
+        first, last = self._market.index(start), self._market.index(until)
+        bar = self._market.bar(start, until)
+        ids = (first + self.first_id + TRADE_ID, last - 1 + self.first_id + TRADE_ID) if bar.count else (-1, -1)
+        return (
+            f'{{"e":"kline","E":{now // MS},"s":"{self.id}","k":{{"t":{start // MS},"T":{end // MS - 1},'
+            f'"s":"{self.id}","i":"{interval.name}","f":{ids[0]},"L":{ids[1]},"o":"{self.price(bar.open)}",'
+            f'"c":"{self.price(bar.close)}","h":"{self.price(bar.high)}","l":"{self.price(bar.low)}",'
+            f'"v":"{self.amount(bar.volume)}","n":{bar.count},"x":{"true" if closed else "false"},'
+            f'"q":"{self.quote(bar.quote)}","V":"{self.amount(bar.buy_volume)}","Q":"{self.quote(bar.buy_quote)}",'
+            f'"B":"0"}}}}'
+        )
+
+    # ------------------------------------------------------------ book
+
+    def levels(self, levels: Levels) -> str:
+        """``[["price","amount"],…]``."""
+        return "[" + ",".join([f'["{self.price(price)}","{self.amount(lots)}"]' for price, lots in levels]) + "]"
+
+    def depth_frame(self, at: int, first: int, last: int, bids: Levels, asks: Levels) -> str:
+        """A ``depthUpdate`` payload with update ids from *first* to *last*."""
+        return (
+            f'{{"e":"depthUpdate","E":{at // MS},"s":"{self.id}","U":{first},"u":{last},'
+            f'"b":{self.levels(bids)},"a":{self.levels(asks)}}}'
+        )
+
+    def depth_body(self, last: int, bids: Levels, asks: Levels) -> str:
+        """The answer of ``/api/v3/depth``, and the payload of a partial depth stream."""
+        return f'{{"lastUpdateId":{last},"bids":{self.levels(bids)},"asks":{self.levels(asks)}}}'

@@ -1,0 +1,329 @@
+"""Binance's market streams: frames of a client flow in, answers and payloads flow out, without I/O.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: raw streams at ``/ws/<name>``, combined ones at
+``/stream?streams=<name>/<name>``, live SUBSCRIBE and UNSUBSCRIBE on both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from dccd.simulator.binance.formats import MS, Formats
+from dccd.simulator.book import Changes, Levels
+from dccd.simulator.faults import RefuseSubscription
+from dccd.simulator.intervals import INTERVALS, Interval
+from dccd.simulator.venue import Listing, Session, Stream
+from dccd.symbols import NS
+
+if TYPE_CHECKING:
+    from dccd.simulator.binance.rest import Binance
+
+__all__ = ["BinanceSession", "make_stream", "open_session"]
+
+_MAX_STREAMS = 1024
+_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_NAME = re.compile(
+    r"([a-z0-9]+)@(aggTrade|trade|bookTicker|miniTicker|avgPrice|kline_(\w+)|depth(5|10|20)?(@100ms|@1000ms)?)"
+)
+
+
+class _Stream(Stream):
+    def __init__(self, name: str, listing: Listing, formats: Formats, data_type: str) -> None:
+        self.name = name
+        self.symbol = listing.symbol.human
+        self.data_type = data_type
+        self.listing = listing
+        self.formats = formats
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class TradeStream(_Stream):
+    """``aggTrade`` and ``trade``: every trade, one a frame."""
+
+    def __init__(
+        self, name: str, listing: Listing, formats: Formats, now: int, *, single: bool, total: int | None, started: int
+    ) -> None:
+        super().__init__(name, listing, formats, "trades")
+        self._encode = formats.trade_frames if single else formats.agg_frames
+        first = listing.market.index(started if total is not None else now + 1)
+        self._next = first
+        self._end = first + (total or 0)
+
+    def due(self, now: int) -> list[str]:
+        """Trades until *now*."""
+        last = self.listing.market.index(now + 1)
+        first, self._next = self._next, max(self._next, last)
+        return self._encode(self.listing.market.runs(first, last))
+
+    def take(self, count: int) -> list[str]:
+        """The next *count* numbered trades."""
+        first, self._next = self._next, min(self._next + count, self._end)
+        return self._encode(self.listing.market.runs(first, self._next))
+
+
+class KlineStream(_Stream):
+    """``kline_<interval>``: the open bar every one or two seconds if it changed, and each bar once when it closes."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, interval: Interval) -> None:
+        super().__init__(name, listing, formats, "ohlc")
+        self._interval = interval
+        self._start = interval.start(now)
+        self._every = NS if interval.name == "1s" else 2 * NS
+        self._turn = now // self._every
+        self._seen = -1
+
+    def due(self, now: int) -> list[str]:
+        """Bars closed until *now*, and the open one if it is its turn."""
+        out = []
+        while (end := self._interval.shift(self._start, 1)) <= now:
+            out.append(self.formats.kline_frame(self._interval, self._start, end, end, closed=True))
+            self._start = end
+        if now // self._every > self._turn:
+            self._turn = now // self._every
+            last = self.listing.market.index(now + 1)
+            if last != self._seen:
+                self._seen = last
+                end = self._interval.shift(self._start, 1)
+                out.append(self.formats.kline_frame(self._interval, self._start, end, now, closed=False))
+        return out
+
+
+class DepthStream(_Stream):
+    """``depth``: what changed, every 100 or 1,000 ms."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, every: int) -> None:
+        super().__init__(name, listing, formats, "orderbook")
+        self._every = max(1, every // listing.book.step_ns)
+        self._step = listing.book.step(now)
+
+    def due(self, now: int) -> list[str]:
+        """One frame for each interval that has ended."""
+        book, out = self.listing.book, []
+        until = book.step(now)
+        while self._step + self._every <= until:
+            first, self._step = self._step, self._step + self._every
+            bids, asks = _merged([book.changes(step) for step in range(first + 1, self._step + 1)])
+            ids = book.last_id(first) + 1, book.last_id(self._step)
+            out.append(self.formats.depth_frame(book.time(self._step), *ids, bids, asks))
+        return out
+
+
+class PartialDepthStream(_Stream):
+    """``depth5``, ``depth10``, ``depth20``: the best levels, every 100 or 1,000 ms."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, levels: int, every: int) -> None:
+        super().__init__(name, listing, formats, "orderbook")
+        self._levels = levels
+        self._every = max(1, every // listing.book.step_ns)
+        self._turn = listing.book.step(now) // self._every
+
+    def due(self, now: int) -> list[str]:
+        """The newest state, if it is its turn."""
+        book = self.listing.book
+        step = book.step(now)
+        if step // self._every == self._turn:
+            return []
+        self._turn = step // self._every
+        return [self.formats.depth_body(book.last_id(step), *book.levels(step, self._levels))]
+
+
+class BookTickerStream(_Stream):
+    """``bookTicker``: the best levels whenever they change."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int) -> None:
+        super().__init__(name, listing, formats, "")
+        self._step = listing.book.step(now)
+
+    def due(self, now: int) -> list[str]:
+        """One frame a step: the touch changes with each."""
+        book, out = self.listing.book, []
+        for step in range(self._step + 1, book.step(now) + 1):
+            ((bid, bid_lots),), ((ask, ask_lots),) = book.levels(step, 1)
+            price, amount = self.formats.price, self.formats.amount
+            out.append(
+                f'{{"u":{book.last_id(step)},"s":"{self.formats.id}","b":"{price(bid)}","B":"{amount(bid_lots)}",'
+                f'"a":"{price(ask)}","A":"{amount(ask_lots)}"}}'
+            )
+            self._step = step
+        return out
+
+
+class MiniTickerStream(_Stream):
+    """``miniTicker`` and ``avgPrice``: statistics of the last day, or of five minutes, every second."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, *, average: bool) -> None:
+        super().__init__(name, listing, formats, "")
+        self._average = average
+        self._turn = now // NS
+
+    def due(self, now: int) -> list[str]:
+        """The statistics at *now*, if a second has gone by."""
+        if now // NS == self._turn:
+            return []
+        self._turn = now // NS
+        market, text = self.listing.market, self.formats
+        if self._average:
+            bar = market.bar(now - 300 * NS, now + 1)
+            average = bar.quote // bar.volume if bar.volume else bar.close
+            last = market.time(max(0, market.index(now + 1) - 1))
+            return [
+                f'{{"e":"avgPrice","E":{now // MS},"s":"{text.id}","i":"5m","w":"{text.price(average)}","T":{last // MS}}}'
+            ]
+        bar = market.bar(now - 86_400 * NS, now + 1)
+        return [
+            f'{{"e":"24hrMiniTicker","E":{now // MS},"s":"{text.id}","c":"{text.price(bar.close)}",'
+            f'"o":"{text.price(bar.open)}","h":"{text.price(bar.high)}","l":"{text.price(bar.low)}",'
+            f'"v":"{text.amount(bar.volume)}","q":"{text.quote(bar.quote)}"}}'
+        ]
+
+
+def _merged(changes: list[Changes]) -> Changes:
+    """Changes of several steps as one: the last amount of each level."""
+    if len(changes) == 1:
+        return changes[0]
+    sides: list[Levels] = []
+    for side in (0, 1):
+        last: dict[int, int] = {}
+        for change in changes:
+            last.update(change[side])
+        sides.append(sorted(last.items(), reverse=side == 0))
+    return sides[0], sides[1]
+
+
+def make_stream(venue: Binance, name: str, now: int) -> Stream | None:
+    """The stream called *name*; ``None`` if there is none (Binance then stays silent about it)."""
+    found = _NAME.fullmatch(name)
+    listing = venue.by_id.get(found[1].upper()) if found else None
+    if found is None or listing is None:
+        return None
+    formats = venue.formats[listing.symbol.human]
+    kind, levels, speed = found[2], found[4], found[5]
+    if kind in ("aggTrade", "trade"):
+        total, started = venue.config.total, venue.started
+        return TradeStream(name, listing, formats, now, single=kind == "trade", total=total, started=started)
+    if kind == "bookTicker":
+        return BookTickerStream(name, listing, formats, now)
+    if kind in ("miniTicker", "avgPrice"):
+        return MiniTickerStream(name, listing, formats, now, average=kind == "avgPrice")
+    if found[3]:
+        interval = INTERVALS.get(found[3])
+        return KlineStream(name, listing, formats, now, interval) if interval else None
+    every = NS // 10 if speed == "@100ms" else NS
+    if levels:
+        return PartialDepthStream(name, listing, formats, now, int(levels), every)
+    return DepthStream(name, listing, formats, now, every)
+
+
+class BinanceSession(Session):
+    """One connection."""
+
+    def __init__(self, venue: Binance, opened_at: int, combined: bool) -> None:
+        super().__init__(opened_at)
+        self._venue = venue
+        self._combined = combined
+        self._named: list[str] = []  # subscriptions in order, those to streams that don't exist too
+
+    def opening(self) -> list[str]:
+        """Nothing: Binance waits."""
+        return []
+
+    def wrap(self, stream: Stream, frames: list[str]) -> list[str]:
+        """A combined connection's frames say which stream they are of."""
+        if not self._combined:
+            return frames
+        head = f'{{"stream":"{stream.name}","data":'
+        return [f"{head}{frame}}}" for frame in frames]
+
+    def subscribe(self, names: list[str], now: int) -> None:
+        """Add streams; a name that stands for none is taken and stays silent, as with Binance."""
+        for name in names:
+            if name not in self._named:
+                self._named.append(name)
+                if stream := make_stream(self._venue, name, now):
+                    self.streams[name] = stream
+
+    def receive(self, text: str, now: int) -> list[str]:
+        """Answer a request."""
+        try:
+            request = json.loads(text)
+        except ValueError as exc:
+            column = getattr(exc, "pos", 0) + 1
+            return [_error(3, f"Invalid JSON: expected value at line 1 column {column}", None)]
+        if not isinstance(request, dict):
+            return [_error(2, "Invalid request: expected a map", None)]
+        id, method, params = request.get("id"), request.get("method"), request.get("params")
+        if isinstance(id, bool) or not isinstance(id, int | str | None) or (isinstance(id, int) and id < 0):
+            return [_error(2, "Invalid request: request ID must be an unsigned integer", None)]
+        if method is None:
+            return [_error(2, f"Invalid request: missing field `method` at line 1 column {len(text)}", id)]
+        if method not in _METHODS:
+            known = ", ".join(f"`{known}`" for known in _METHODS)
+            words = f"Invalid request: unknown variant `{method}`, expected one of {known} at line 1 column {len(text)}"
+            return [_error(2, words, id)]
+        return [self._call(method, params, id, now)]
+
+    def _call(self, method: str, params: Any, id: Any, now: int) -> str:
+        if method == "LIST_SUBSCRIPTIONS":
+            return _result(self._named, id)
+        if method in ("SET_PROPERTY", "GET_PROPERTY"):
+            return self._property(method, params, id)
+        if not isinstance(params, list) or not params:
+            return _error(2, "Invalid request: missing field `params`", id)
+        if not all(isinstance(name, str) for name in params):
+            return _error(2, "Invalid request: stream names must be strings", id)
+        if method == "UNSUBSCRIBE":
+            for name in params:
+                if name in self._named:
+                    self._named.remove(name)
+                self.streams.pop(name, None)
+            return _result(None, id)
+        for name in params:
+            stream = make_stream(self._venue, name, now)
+            pair = (stream.symbol, stream.data_type) if stream else ("", "")
+            refusal = self._venue.faults.take(RefuseSubscription, self._venue.id, symbol=pair[0], data_type=pair[1])
+            if refusal is not None:
+                return _error(2, refusal.message or f"Invalid request: invalid stream {name}", id)
+        if len({*self._named, *params}) > _MAX_STREAMS:
+            return _error(2, f"Invalid request: too many subscriptions, at most {_MAX_STREAMS} a connection", id)
+        self.subscribe(params, now)
+        return _result(None, id)
+
+    def _property(self, method: str, params: Any, id: Any) -> str:
+        if not isinstance(params, list) or not params or not isinstance(params[0], str):
+            return _error(2, "Invalid request: property name must be a string", id)
+        if params[0] != "combined":
+            return _error(0, "Unknown property", id)
+        if method == "GET_PROPERTY":
+            return _result(self._combined, id)
+        if len(params) != 2 or not isinstance(params[1], bool):
+            return _error(1, "Invalid value type: expected Boolean", id)
+        self._combined = params[1]
+        return _result(None, id)
+
+
+def open_session(venue: Binance, path: str, now: int) -> BinanceSession | None:
+    """A connection to *path*; ``None`` when Binance has no such path."""
+    url = urlsplit(path)
+    parts = [unquote(part) for part in url.path.split("/") if part]
+    if not parts or parts[0] not in ("ws", "stream"):
+        return None
+    session = BinanceSession(venue, now, combined=parts[0] == "stream")
+    if parts[0] == "ws":
+        session.subscribe(parts[1:], now)
+    for names in parse_qs(url.query).get("streams", []):
+        session.subscribe([name for name in names.split("/") if name], now)
+    return session
+
+
+def _result(result: Any, id: Any) -> str:
+    return json.dumps({"result": result, "id": id}, separators=(",", ":"))
+
+
+def _error(code: int, msg: str, id: Any) -> str:
+    # Since 2024 errors come nested; the request's id, where there was one, beside.
+    return json.dumps({"error": {"code": code, "msg": msg}, "id": id}, separators=(",", ":"))

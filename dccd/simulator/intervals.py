@@ -1,0 +1,44 @@
+"""When bars begin: an interval's name and a time flow in, the bar's start and the next one's flow out. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dccd.symbols import NS
+
+__all__ = ["INTERVALS", "Interval"]
+
+_WEEK = 604_800
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": _WEEK}
+
+
+class Interval:
+    """One of Binance's intervals: fixed spans counted from 1970, weeks from Mondays, and calendar months."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._span = 0 if name == "1M" else int(name[:-1]) * _UNITS[name[-1]] * NS
+        # 1970 began on a Thursday.
+        self._offset = 4 * 86_400 * NS if name == "1w" else 0
+
+    def __repr__(self) -> str:
+        return f"<Interval {self.name}>"
+
+    def start(self, time: int) -> int:
+        """When the bar that *time* (ns) is in began."""
+        if self._span:
+            return time - (time - self._offset) % self._span
+        moment = datetime.fromtimestamp(time // NS, UTC)
+        return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp()) * NS
+
+    def shift(self, start: int, count: int) -> int:
+        """When the bar *count* bars after the one at *start* begins; before it if negative."""
+        if self._span:
+            return start + count * self._span
+        moment = datetime.fromtimestamp(start // NS, UTC)
+        months = moment.year * 12 + moment.month - 1 + count
+        return int(datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC).timestamp()) * NS
+
+
+INTERVALS = {name: Interval(name) for name in "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()}
+"""Binance's, by name."""

@@ -1,0 +1,416 @@
+"""Kraken's WebSocket v2: frames of a client flow in, answers and channel frames flow out, without I/O.
+
+https://docs.kraken.com/exchange/api-reference/spot-websocket-v2: channels trade, ohlc, book, ticker, instrument;
+status on connecting, a heartbeat each second in which nothing else is sent, ping and pong.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+from dccd.simulator.book import Levels
+from dccd.simulator.faults import RefuseSubscription
+from dccd.simulator.kraken.formats import Formats, checksum, iso
+from dccd.simulator.kraken.names import asset_id
+from dccd.simulator.venue import Listing, Session, Stream
+from dccd.symbols import NS
+
+if TYPE_CHECKING:
+    from dccd.simulator.kraken.rest import Kraken
+
+__all__ = ["DEPTHS", "MINUTES", "KrakenSession"]
+
+DEPTHS = (10, 25, 100, 500, 1000)
+MINUTES = (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
+_CHANNELS = ("trade", "ohlc", "book", "ticker", "instrument")
+_SNAPSHOT_TRADES = 50
+_SNAPSHOT_CANDLES = 720
+_PER_FRAME = 20  # trades a frame in benchmark mode: about what one matching event brings on a busy market
+
+
+class _Stream(Stream):
+    """A subscription; ``first`` gives its snapshot."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, data_type: str) -> None:
+        self.name = name
+        self.symbol = listing.symbol.human
+        self.data_type = data_type
+        self.listing = listing
+        self.formats = formats
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    def first(self, now: int) -> list[str]:
+        """The snapshot."""
+        return []
+
+
+class TradeStream(_Stream):
+    """``trade``: the last 50 as a snapshot if asked, then all trades of a moment in a frame."""
+
+    def __init__(self, venue: Kraken, name: str, listing: Listing, formats: Formats, now: int, single: bool) -> None:
+        super().__init__(name, listing, formats, "trades")
+        total = venue.config.total
+        self._next = listing.market.index(venue.started if total is not None else now + 1)
+        self._end = self._next + (total or 0)
+        self._per_frame = 1 if single else _PER_FRAME
+
+    def first(self, now: int) -> list[str]:
+        """The trades before those that come."""
+        runs = self.listing.market.runs(max(0, self._next - _SNAPSHOT_TRADES), self._next)
+        return [self.formats.trade_frame(self.formats.trade_items(runs), "snapshot")]
+
+    def due(self, now: int) -> list[str]:
+        """Trades until *now*, a frame for each order that took several levels."""
+        market = self.listing.market
+        first, self._next = self._next, max(self._next, market.index(now + 1))
+        out: list[str] = []
+        for run in market.runs(first, self._next):
+            items = self.formats.trade_items([run])
+            begin = 0
+            for n in range(1, len(items) + 1):
+                if n == len(items) or run.ticks[n].offset // 1000 != run.ticks[begin].offset // 1000:
+                    out.append(self.formats.trade_frame(items[begin:n]))
+                    begin = n
+        return out
+
+    def take(self, count: int) -> list[str]:
+        """The next *count* numbered trades."""
+        first, self._next = self._next, min(self._next + count, self._end)
+        items = self.formats.trade_items(self.listing.market.runs(first, self._next))
+        size = self._per_frame
+        return [self.formats.trade_frame(items[n : n + size]) for n in range(0, len(items), size)]
+
+
+class CandleStream(_Stream):
+    """``ohlc``: the last 720 candles as a snapshot, then each candle whenever it has had trades."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, minutes: int) -> None:
+        super().__init__(name, listing, formats, "ohlc")
+        self._minutes = minutes
+        self._span = minutes * 60 * NS
+        self._next = listing.market.index(now + 1)
+        self._at = now
+
+    def first(self, now: int) -> list[str]:
+        """The newest candles, the last one open."""
+        market, newest = self.listing.market, now - now % self._span
+        oldest = max(market.opened - market.opened % self._span, newest - (_SNAPSHOT_CANDLES - 1) * self._span)
+        items = [self._item(start, now) for start in range(oldest, newest + 1, self._span)]
+        return [f'{{"channel":"ohlc","type":"snapshot","timestamp":"{iso(now)}","data":[{",".join(items)}]}}']
+
+    def due(self, now: int) -> list[str]:
+        """A frame for each candle that has had trades: its final state before the next one's first."""
+        market = self.listing.market
+        first, self._next = self._next, max(self._next, market.index(now + 1))
+        out: list[str] = []
+        while first < self._next:
+            time = market.time(first)
+            start = time - time % self._span
+            until = min(now, start + self._span - 1)
+            out.append(
+                f'{{"channel":"ohlc","type":"update","timestamp":"{iso(until)}","data":[{self._item(start, until)}]}}'
+            )
+            first = market.index(start + self._span)
+        return out
+
+    def _item(self, start: int, now: int) -> str:
+        bar = self.listing.market.bar(start, min(start + self._span, now + 1))
+        return self.formats.candle_item(self._minutes, start, bar, now)
+
+
+class BookStream(_Stream):
+    """``book``: a snapshot, then what changed within the subscribed depth, each with the checksum of the result."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int, depth: int) -> None:
+        super().__init__(name, listing, formats, "orderbook")
+        self._depth = depth
+        self._step = listing.book.step(now)
+        self._seen = listing.book.levels(self._step, depth)
+
+    def first(self, now: int) -> list[str]:
+        """The book."""
+        bids, asks = self._seen
+        at = self.listing.book.time(self._step)
+        return [self.formats.book_frame("snapshot", bids, asks, checksum(bids, asks), at)]
+
+    def due(self, now: int) -> list[str]:
+        """One frame a step. A level that falls out of the depth is not mentioned: the client cuts its book."""
+        book, out = self.listing.book, []
+        for step in range(self._step + 1, book.step(now) + 1):
+            levels = book.levels(step, self._depth)
+            bids = _difference(self._seen[0], levels[0], lower_is_worse=True)
+            asks = _difference(self._seen[1], levels[1], lower_is_worse=False)
+            self._step, self._seen = step, levels
+            if bids or asks:
+                out.append(self.formats.book_frame("update", bids, asks, checksum(*levels), book.time(step)))
+        return out
+
+
+def _difference(before: Levels, after: Levels, *, lower_is_worse: bool) -> Levels:
+    """What turns the view *before* into *after*: removals that leave room first, then new amounts."""
+    old, new = dict(before), dict(after)
+    worst = after[-1][0] if after else None
+    gone = []
+    for price in old:
+        if price not in new:
+            out_of_view = worst is not None and (price < worst if lower_is_worse else price > worst)
+            # A view that isn't full has no level out of view: what is not in it is gone.
+            if not (out_of_view and len(after) >= len(before)):
+                gone.append((price, 0))
+    return gone + [(price, lots) for price, lots in after if old.get(price) != lots]
+
+
+class TickerStream(_Stream):
+    """``ticker``: the touch and the day's statistics, when a second has gone by."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int) -> None:
+        super().__init__(name, listing, formats, "")
+        self._turn = now // NS
+
+    def first(self, now: int) -> list[str]:
+        """The statistics."""
+        return [self._frame("snapshot", now)]
+
+    def due(self, now: int) -> list[str]:
+        """The statistics once a second."""
+        if now // NS == self._turn:
+            return []
+        self._turn = now // NS
+        return [self._frame("update", now)]
+
+    def _frame(self, kind: str, now: int) -> str:
+        price, amount = self.formats.price, self.formats.amount
+        bar = self.listing.market.bar(now - 86_400 * NS, now + 1)
+        ((bid, bid_lots),), ((ask, ask_lots),) = self.listing.book.levels(self.listing.book.step(now), 1)
+        change = bar.close - bar.open
+        return (
+            f'{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{self.symbol}","bid":{price(bid)},'
+            f'"bid_qty":{amount(bid_lots)},"ask":{price(ask)},"ask_qty":{amount(ask_lots)},"last":{price(bar.close)},'
+            f'"volume":{amount(bar.volume)},"vwap":{price(round(bar.quote / bar.volume) if bar.volume else 0)},'
+            f'"low":{price(bar.low)},"high":{price(bar.high)},"change":{"-" if change < 0 else ""}{price(abs(change))},'
+            f'"change_pct":{change * 100 / bar.open:.2f},"timestamp":"{iso(now)}"}}]}}'
+        )
+
+
+class InstrumentStream(Stream):
+    """``instrument``: all assets and pairs once; nothing changes."""
+
+    name = "instrument"
+    symbol = ""
+    data_type = ""
+
+    def __init__(self, venue: Kraken) -> None:
+        self._venue = venue
+
+    def first(self, now: int) -> list[str]:
+        """The lists."""
+        assets, pairs = {}, []
+        for listing in self._venue.listings.values():
+            pair = listing.instrument
+            for asset in (pair.symbol.base, pair.symbol.quote):
+                assets[asset] = {
+                    "id": asset,
+                    "status": "enabled",
+                    "precision": 10 if asset_id(asset) != asset else 8,
+                    "precision_display": 5,
+                    "borrowable": False,
+                    "collateral_value": 0.0,
+                }
+            pairs.append(
+                {
+                    "symbol": pair.symbol.human,
+                    "base": pair.symbol.base,
+                    "quote": pair.symbol.quote,
+                    "status": "online",
+                    "qty_precision": pair.amount_decimals,
+                    "qty_increment": 10**-pair.amount_decimals,
+                    "price_precision": pair.price_decimals,
+                    "price_increment": 10**-pair.price_decimals,
+                    "cost_precision": 5,
+                    "cost_min": 0.5,
+                    "marginable": False,
+                    "has_index": True,
+                    "qty_min": 0.0001,
+                }
+            )
+        data = {"assets": list(assets.values()), "pairs": pairs}
+        return [json.dumps({"channel": "instrument", "type": "snapshot", "data": data}, separators=(",", ":"))]
+
+    def due(self, now: int) -> list[str]:
+        """Nothing."""
+        return []
+
+
+class _Refused(Exception):
+    """A request is refused, in Kraken's words."""
+
+
+class KrakenSession(Session):
+    """One connection."""
+
+    def __init__(self, venue: Kraken, opened_at: int) -> None:
+        super().__init__(opened_at)
+        self._venue = venue
+        self._last_sent = opened_at
+        self._id = random.Random(opened_at).getrandbits(63)
+
+    def opening(self) -> list[str]:
+        """The status."""
+        return [
+            f'{{"channel":"status","type":"update","data":[{{"version":"2.0.10","system":"online","api_version":"v2",'
+            f'"connection_id":{self._id}}}]}}'
+        ]
+
+    def idle(self, now: int, sent: bool) -> list[str]:
+        """A heartbeat after each second without a channel's frame, once anything is subscribed."""
+        if sent or not self.streams:
+            self._last_sent = now
+        elif now - self._last_sent >= NS:
+            self._last_sent = now
+            return ['{"channel":"heartbeat"}']
+        return []
+
+    def receive(self, text: str, now: int) -> list[str]:
+        """Answer a request: one frame for each symbol, then the snapshots."""
+        try:
+            request = json.loads(text)
+        except ValueError:
+            return [_answer("", None, now, error="Malformed request")]
+        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+            return [_answer("", None, now, error="Malformed request")]
+        method, req_id = request["method"], request.get("req_id")
+        if req_id is not None and (isinstance(req_id, bool) or not isinstance(req_id, int)):
+            return [_answer(method, None, now, error="Field 'req_id' must be an integer")]
+        if method == "ping":
+            return [_pong(req_id, now)]
+        if method not in ("subscribe", "unsubscribe"):
+            return [_answer(method, req_id, now, error=f"Unsupported method: '{method}'")]
+        params = request.get("params")
+        if not isinstance(params, dict):
+            return [_answer(method, req_id, now, error="Field 'params' must be an object")]
+        try:
+            symbols = self._symbols(params)
+        except _Refused as exc:
+            return [_answer(method, req_id, now, error=str(exc))]
+        answers, snapshots = [], []
+        for symbol in symbols:
+            try:
+                result, frames = (
+                    self._subscribe(params, symbol, now) if method == "subscribe" else self._unsubscribe(params, symbol)
+                )
+                answers.append(_answer(method, req_id, now, result=result))
+                snapshots += frames
+            except _Refused as exc:
+                answers.append(_answer(method, req_id, now, error=str(exc), symbol=symbol))
+        return answers + snapshots
+
+    def _symbols(self, params: dict[str, Any]) -> list[str]:
+        channel = params.get("channel")
+        if channel == "heartbeat":
+            return [""]
+        if channel not in _CHANNELS:
+            raise _Refused(f"Subscription name invalid: '{channel}'" if channel else "Missing field: 'channel'")
+        if channel == "instrument":
+            return [""]
+        symbols = params.get("symbol")
+        if not isinstance(symbols, list) or not symbols or not all(isinstance(one, str) for one in symbols):
+            raise _Refused("Field 'symbol' must be an array of strings")
+        return symbols
+
+    def _subscribe(self, params: dict[str, Any], symbol: str, now: int) -> tuple[dict[str, Any], list[str]]:
+        channel, venue = params["channel"], self._venue
+        if channel == "heartbeat":
+            return {"channel": channel}, []
+        snapshot = params.get("snapshot", channel != "trade")
+        if not isinstance(snapshot, bool):
+            raise _Refused("Field 'snapshot' must be a boolean")
+        if channel == "instrument":
+            instruments = InstrumentStream(venue)
+            self.streams[channel] = instruments
+            return {"channel": channel, "snapshot": snapshot}, instruments.first(now) if snapshot else []
+        listing = venue.listings.get(symbol)
+        data_type = {"trade": "trades", "ohlc": "ohlc", "book": "orderbook"}.get(channel, "")
+        refusal = venue.faults.take(RefuseSubscription, venue.id, symbol=symbol, data_type=data_type)
+        if refusal is not None:
+            raise _Refused(refusal.message or f"Currency pair not supported {symbol}")
+        if listing is None:
+            raise _Refused(f"Currency pair not supported {symbol}")
+        formats = venue.formats[symbol]
+        name = f"{channel}:{symbol}"
+        result: dict[str, Any] = {"channel": channel, "symbol": symbol, "snapshot": snapshot}
+        stream: _Stream
+        if channel == "trade":
+            stream = TradeStream(venue, name, listing, formats, now, single=False)
+        elif channel == "ohlc":
+            minutes = _choice(params, "interval", 1, MINUTES, "Subscription ohlc interval not supported")
+            name = f"{name}:{minutes}"
+            result["interval"] = minutes
+            result["warnings"] = ["timestamp is deprecated, use interval_begin"]
+            stream = CandleStream(name, listing, formats, now, minutes)
+        elif channel == "book":
+            depth = _choice(params, "depth", 10, DEPTHS, "Subscription depth not supported")
+            result["depth"] = depth
+            stream = BookStream(name, listing, formats, now, depth)
+        else:
+            stream = TickerStream(name, listing, formats, now)
+        if name in self.streams:
+            raise _Refused("Already subscribed")
+        self.streams[name] = stream
+        return result, stream.first(now) if snapshot else []
+
+    def _unsubscribe(self, params: dict[str, Any], symbol: str) -> tuple[dict[str, Any], list[str]]:
+        channel = params["channel"]
+        if channel == "heartbeat":
+            return {"channel": channel}, []
+        name = channel if channel == "instrument" else f"{channel}:{symbol}"
+        if channel == "ohlc":
+            name = f"{name}:{params.get('interval', 1)}"
+        if self.streams.pop(name, None) is None:
+            raise _Refused("Subscription Not Found")
+        return {"channel": channel} if channel == "instrument" else {"channel": channel, "symbol": symbol}, []
+
+
+def _choice(params: dict[str, Any], name: str, default: int, allowed: tuple[int, ...], refusal: str) -> int:
+    # A client may send null for "as you like".
+    value = params.get(name)
+    value = default if value is None else value
+    if isinstance(value, bool) or value not in allowed:
+        raise _Refused(refusal)
+    return int(value)
+
+
+def _answer(
+    method: str,
+    req_id: int | None,
+    now: int,
+    *,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+    symbol: str | None = None,
+) -> str:
+    out: dict[str, Any] = {}
+    if error is not None:
+        out["error"] = error
+    if method:
+        out["method"] = method
+    if req_id is not None:
+        out["req_id"] = req_id
+    if result is not None:
+        out["result"] = result
+    out["success"] = error is None
+    if error is not None and symbol:
+        out["symbol"] = symbol
+    out["time_in"] = iso(now)
+    out["time_out"] = iso(now + 40_000)
+    return json.dumps(out, separators=(",", ":"))
+
+
+def _pong(req_id: int | None, now: int) -> str:
+    out: dict[str, Any] = {"method": "pong"}
+    if req_id is not None:
+        out["req_id"] = req_id
+    return json.dumps(out | {"time_in": iso(now), "time_out": iso(now + 40_000)}, separators=(",", ":"))

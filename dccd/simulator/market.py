@@ -1,0 +1,386 @@
+"""A market that is a pure function of its seed: a trade's number flows in, the trade flows out.
+
+Nothing is remembered, so that history is as deep as asked at no cost, and any number of processes agree on it.
+
+The trades are the leaves of a tree. A leaf holds a fixed number of trades within a fixed time (a minute, say), drawn
+once from the seed as a *template*: time offsets, price steps, sizes. Upper nodes (hour, day) are templates too: which
+child comes where, and at which price it starts. As each template knows its open, high, low, close and sums, a bar of any
+span is put together from a few of them, and is still *exactly* what its trades give: all sums are of integers
+(ticks and lots). Days follow one another around a slow wave.
+
+Trades are numbered from 0 without gaps; their times (ns) increase strictly, and those of one taker's order share the
+microsecond, as on the real exchanges.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from dccd.records import Bar, Trade
+from dccd.simulator.instruments import Instrument
+from dccd.symbols import NS
+
+__all__ = ["DAY", "Aggregate", "Market", "Run", "Tick"]
+
+DAY = 86_400 * NS
+_MS = 1_000_000
+
+
+class Tick(NamedTuple):
+    """One trade of a template: ``offset`` ns after the leaf's start, ``step`` ticks from its price, ``lots``."""
+
+    offset: int
+    step: int
+    lots: int
+    sell: bool
+    """Whether the taker sold (the buyer was the maker)."""
+
+
+class Run(NamedTuple):
+    """Consecutive trades that share a leaf: absolute time is ``start + tick.offset``, price ``price + tick.step``."""
+
+    index: int
+    start: int
+    price: int
+    ticks: tuple[Tick, ...]
+
+
+class Aggregate(NamedTuple):
+    """What consecutive trades come to, in ticks and lots; ``quote`` is the sum of ticks × lots. Exact."""
+
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    quote: int
+    count: int
+    buy_volume: int
+    buy_quote: int
+
+    def lifted(self, price: int) -> Aggregate:
+        """The same trades, all *price* ticks higher."""
+        return Aggregate(
+            self.open + price,
+            self.high + price,
+            self.low + price,
+            self.close + price,
+            self.volume,
+            self.quote + price * self.volume,
+            self.count,
+            self.buy_volume,
+            self.buy_quote + price * self.buy_volume,
+        )
+
+
+def _join(parts: list[Aggregate]) -> Aggregate:
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    _, highs, lows, _, volumes, quotes, counts, buys, buy_quotes = zip(*parts, strict=True)
+    return Aggregate(
+        first.open,
+        max(highs),
+        min(lows),
+        parts[-1].close,
+        sum(volumes),
+        sum(quotes),
+        sum(counts),
+        sum(buys),
+        sum(buy_quotes),
+    )
+
+
+def _sum(ticks: tuple[Tick, ...]) -> Aggregate:
+    steps = [tick.step for tick in ticks]
+    volume = quote = buy_volume = buy_quote = 0
+    for _, step, lots, sell in ticks:
+        volume += lots
+        quote += step * lots
+        if not sell:
+            buy_volume += lots
+            buy_quote += step * lots
+    return Aggregate(steps[0], max(steps), min(steps), steps[-1], volume, quote, len(ticks), buy_volume, buy_quote)
+
+
+class _Node(NamedTuple):
+    """A template above the leaves: where its children start (ticks), which they are, and their sum."""
+
+    children: tuple[tuple[int, int], ...]
+    total: Aggregate
+
+
+class _Plan(NamedTuple):
+    leaf_ns: int
+    leaf_trades: int
+    fanouts: tuple[int, ...]
+    """Children of each level from above the leaves to the day."""
+
+
+def _plan(rate: float) -> _Plan:
+    """Leaves of a size that is quick to draw (up to some 1,000 trades), whatever the rate."""
+    if not 1 / 3600 <= rate <= 1_000_000:
+        raise ValueError(f"{rate:g} trades a second; from one an hour to 1,000,000 a second can be simulated")
+    if rate < 0.3:
+        return _Plan(3600 * NS, max(1, round(rate * 3600)), (24,))
+    if rate <= 20:
+        return _Plan(60 * NS, round(rate * 60), (60, 24))
+    if rate <= 2000:
+        return _Plan(NS, round(rate), (60, 60, 24))
+    return _Plan(NS // 100, round(rate / 100), (100, 60, 60, 24))
+
+
+class Pin(NamedTuple):
+    """Trades ``[first, first + count)`` moved together: the n-th of them at ``at + n`` ns."""
+
+    first: int
+    count: int
+    at: int
+
+
+class Market:
+    """All trades of one symbol of one exchange, from ``opened`` (ns, the start of a day) to the end of time.
+
+    *rate*: trades a second on average. Raises ValueError when that can't be simulated.
+    """
+
+    def __init__(self, instrument: Instrument, *, seed: str, rate: float, opened: int) -> None:
+        self.instrument = instrument
+        self.opened = opened - opened % DAY
+        plan = _plan(rate)
+        self.leaf_ns, self.leaf_trades, self._fanouts = plan
+        self.rate = self.leaf_trades * NS / self.leaf_ns
+        self._seed = f"{seed}:{instrument.symbol.token}:{plan}"
+        self._noise = [random.Random(f"{self._seed}:{n}").uniform(-1, 1) for n in range(1024)]
+        # counts[n]: trades in a node of level n (0: leaf)
+        self._counts = [self.leaf_trades]
+        for fanout in self._fanouts:
+            self._counts.append(self._counts[-1] * fanout)
+        self._pins: list[Pin] = []
+        draw = random.Random(self._seed)
+        self._leaves = [self._draw_leaf(draw) for _ in range(max(4, min(16, 10_000 // self.leaf_trades)))]
+        self._leaf_offsets = [tuple(tick.offset for tick in leaf) for leaf in self._leaves]
+        self._leaf_totals = [_sum(leaf) for leaf in self._leaves]
+        self._nodes: list[list[_Node]] = []
+        for level in range(len(self._fanouts)):
+            self._nodes.append([self._draw_node(draw, level) for _ in range(12)])
+        self._leaf_at = lru_cache(maxsize=4096)(self._find_leaf)
+
+    def __repr__(self) -> str:
+        return f"<Market {self.instrument.symbol} {self.rate:g}/s>"
+
+    # ------------------------------------------------------------ templates
+
+    def _draw_leaf(self, draw: random.Random) -> tuple[Tick, ...]:
+        count, price = self.leaf_trades, self.instrument.price
+        # 2 basis points a minute, one percent a day: like the majors.
+        sigma = price * 2e-4 * (self.leaf_ns / (60 * NS)) ** 0.5 / count**0.5
+        orders: list[int] = []
+        while sum(orders) < count:
+            orders.append(min(draw.choice((1, 1, 1, 1, 2, 2, 3, 5)), count - sum(orders)))
+        moments = sorted(draw.sample(range(self.leaf_ns // 1000), len(orders)))
+        ticks: list[Tick] = []
+        step = 0.0
+        for moment, size in zip(moments, orders, strict=True):
+            sell = draw.random() < 0.5
+            for n in range(size):
+                # A taker's order takes one level after the other: it moves the price one way.
+                step += abs(draw.gauss(0, sigma)) * (-1 if sell else 1)
+                lots = max(1, round(self.instrument.lots * draw.lognormvariate(0, 1.2)))
+                ticks.append(Tick(moment * 1000 + n, round(step), lots, sell))
+        return tuple(ticks)
+
+    def _draw_node(self, draw: random.Random, level: int) -> _Node:
+        below = self._leaf_totals if level == 0 else [node.total for node in self._nodes[level - 1]]
+        picks = [draw.randrange(len(below)) for _ in range(self._fanouts[level])]
+        starts, price = [], 0
+        for pick in picks:
+            starts.append(price)
+            price += below[pick].close
+        if level == len(self._fanouts) - 1:
+            # A day ends where it began, so that the price of any day is known without those before it.
+            starts = [start - price * n // len(starts) for n, start in enumerate(starts)]
+        children = tuple(zip(starts, picks, strict=True))
+        return _Node(children, _join([below[pick].lifted(start) for start, pick in children]))
+
+    def _day_price(self, day: int) -> int:
+        """Where a day starts: slow waves around the instrument's price."""
+        wave = 0.0
+        for length, height in ((61, 0.22), (17, 0.1), (5, 0.03), (1, 0.005)):
+            n, part = divmod(day, length)
+            left = self._noise[(n * 7 + length) % 1024]
+            right = self._noise[((n + 1) * 7 + length) % 1024]
+            wave += height * (left + (right - left) * part / length)
+        return round(self.instrument.price * (1 + wave))
+
+    def _day_node(self, day: int) -> int:
+        return random.Random(f"{self._seed}:day:{day}").randrange(len(self._nodes[-1]))
+
+    def _find_leaf(self, leaf: int) -> tuple[int, int]:
+        """(template, starting price in ticks) of the *leaf*-th leaf."""
+        per_day = self._counts[-1] // self.leaf_trades
+        day, rest = divmod(leaf, per_day)
+        price, pick = self._day_price(day), self._day_node(day)
+        for level in range(len(self._fanouts) - 1, -1, -1):
+            per_day //= self._fanouts[level]
+            n, rest = divmod(rest, per_day)
+            start, pick = self._nodes[level][pick].children[n]
+            price += start
+        return pick, price
+
+    # ------------------------------------------------------------ trades
+
+    def time(self, index: int) -> int:
+        """When the *index*-th trade happens (ns)."""
+        for pin in self._pins:
+            if pin.first <= index < pin.first + pin.count:
+                return pin.at + index - pin.first
+        leaf, n = divmod(index, self.leaf_trades)
+        pick, _ = self._leaf_at(leaf)
+        return self.opened + leaf * self.leaf_ns + self._leaf_offsets[pick][n]
+
+    def index(self, time: int) -> int:
+        """Number of the first trade at or after *time* (ns): as many have happened before it."""
+        if time <= self.opened:
+            return 0
+        leaf, rest = divmod(time - self.opened, self.leaf_ns)
+        pick, _ = self._leaf_at(leaf)
+        index = leaf * self.leaf_trades + bisect_left(self._leaf_offsets[pick], rest)
+        for pin in self._pins:
+            if time <= pin.at:
+                index = min(index, pin.first)
+            else:
+                index = max(index, pin.first + min(pin.count, time - pin.at))
+        return index
+
+    def price(self, index: int) -> int:
+        """Price of the *index*-th trade in ticks; before the first one, where the market opens."""
+        if index < 0:
+            return self._day_price(0)
+        leaf, n = divmod(index, self.leaf_trades)
+        pick, price = self._leaf_at(leaf)
+        return price + self._leaves[pick][n].step
+
+    def runs(self, first: int, last: int) -> Iterator[Run]:
+        """Trades ``[first, last)``, leaf by leaf."""
+        while first < last:
+            leaf, n = divmod(first, self.leaf_trades)
+            pick, price = self._leaf_at(leaf)
+            stop = min(self.leaf_trades, n + last - first)
+            ticks = self._leaves[pick]
+            if n or stop < self.leaf_trades:
+                ticks = ticks[n:stop]
+            start = self.opened + leaf * self.leaf_ns
+            for pin in self._pins:
+                if pin.first < first + len(ticks) and first < pin.first + pin.count:
+                    ticks = tuple(tick._replace(offset=self.time(first + k) - start) for k, tick in enumerate(ticks))
+                    break
+            yield Run(first, start, price, ticks)
+            first += stop - n
+
+    def pin(self, first: int, count: int) -> Pin:
+        """Move trades ``[first, first + count)`` into one millisecond, a nanosecond apart.
+
+        Raises ValueError when they overlap others so moved, or when *first* is not the first trade of its
+        microsecond and there is no room.
+        """
+        if count < 2 or count > _MS:
+            raise ValueError(f"{count} trades in one millisecond; 2 to 1,000,000 can be")
+        for pin in self._pins:
+            if pin.first < first + count and first < pin.first + pin.count:
+                raise ValueError(f"trades {pin.first} to {pin.first + pin.count - 1} share a millisecond already")
+        at = self.time(first)
+        # Late in its millisecond, the first one moves forward; never before the trade before it.
+        at = min(at, at - at % _MS + _MS - count)
+        if first and at <= self.time(first - 1):
+            raise ValueError(f"trade {first} is too near to the one before it; take another")
+        made = Pin(first, count, at)
+        insort(self._pins, made)
+        return made
+
+    def trades(self, start: int, end: int, resolution: int = 1, first_id: int = 0) -> list[Trade]:
+        """Ground truth: the trades of ``[start, end)`` ns, their times cut to *resolution* ns."""
+        return self.numbered(self.index(start), self.index(end), resolution, first_id)
+
+    def numbered(self, first: int, last: int, resolution: int = 1, first_id: int = 0) -> list[Trade]:
+        """Ground truth: trades number ``[first, last)``."""
+        price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
+        found = []
+        for run in self.runs(first, last):
+            for n, (offset, step, lots, sell) in enumerate(run.ticks, run.index):
+                at = run.start + offset
+                found.append(
+                    Trade(
+                        at - at % resolution,
+                        (run.price + step) / price_unit,
+                        lots / lot_unit,
+                        "sell" if sell else "buy",
+                        str(n + first_id),
+                    )
+                )
+        return found
+
+    # ------------------------------------------------------------ bars
+
+    def aggregate(self, first: int, last: int) -> Aggregate | None:
+        """What trades ``[first, last)`` come to; ``None`` for none."""
+        parts: list[Aggregate] = []
+        self._gather(first, last, parts)
+        return _join(parts) if parts else None
+
+    def _gather(self, first: int, last: int, parts: list[Aggregate]) -> None:
+        while first < last:
+            day, rest = divmod(first, self._counts[-1])
+            stop = min(self._counts[-1], rest + last - first)
+            self._descend(len(self._fanouts), self._day_node(day), self._day_price(day), rest, stop, parts)
+            first += stop - rest
+
+    def _descend(self, level: int, pick: int, price: int, first: int, last: int, parts: list[Aggregate]) -> None:
+        """Append the sums of trades ``[first, last)`` of one node."""
+        whole = first == 0 and last == self._counts[level]
+        if level == 0:
+            total = self._leaf_totals[pick] if whole else _sum(self._leaves[pick][first:last])
+            parts.append(total.lifted(price))
+            return
+        node = self._nodes[level - 1][pick]
+        if whole:
+            parts.append(node.total.lifted(price))
+            return
+        size = self._counts[level - 1]
+        for n in range(first // size, -(-last // size)):
+            start, child = node.children[n]
+            self._descend(level - 1, child, price + start, max(0, first - n * size), min(size, last - n * size), parts)
+
+    def bar(self, start: int, end: int) -> Aggregate:
+        """Trades of ``[start, end)`` ns; a bar without trades stands flat at the price before it, with no volume."""
+        first, last = self.index(start), self.index(end)
+        found = self.aggregate(first, last)
+        if found is not None:
+            return found
+        price = self.price(first - 1)
+        return Aggregate(price, price, price, price, 0, 0, 0, 0, 0)
+
+    def bars(self, span: int, start: int, end: int) -> list[Bar]:
+        """Ground truth: the bars of *span* seconds that begin within ``[start, end)`` ns, quiet ones too."""
+        price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
+        span *= NS
+        found = []
+        for at in range(max(start, self.opened) + -max(start, self.opened) % span, end, span):
+            bar = self.bar(at, at + span)
+            found.append(
+                Bar(
+                    at,
+                    bar.open / price_unit,
+                    bar.high / price_unit,
+                    bar.low / price_unit,
+                    bar.close / price_unit,
+                    bar.volume / lot_unit,
+                    bar.quote / (price_unit * lot_unit),
+                    bar.count,
+                )
+            )
+        return found

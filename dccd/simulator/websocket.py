@@ -1,0 +1,364 @@
+"""The WebSocket side of a simulated exchange: connections flow in, frames flow out, at any rate.
+
+Control frames and handshakes are left to `websockets`' sans-I/O protocol. Data frames are encoded here and written
+in chunks straight to the transport, since a call a frame would cap the rate at a fraction of what clients take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from dccd.simulator.clock import Clock
+from dccd.simulator.faults import (
+    FRAME_FAULTS,
+    BadChecksum,
+    Disconnect,
+    Drop,
+    Duplicate,
+    FaultPlan,
+    Injected,
+    Malformed,
+    RefuseConnection,
+    Reorder,
+    Silence,
+    matches,
+)
+from dccd.simulator.venue import Session, Stream, Venue
+from dccd.simulator.wire import break_frame, encode_frames, spoil_checksum
+
+__all__ = ["Hub"]
+
+_CHUNK = 500  # frames encoded at once in benchmark mode
+_HIGH_WATER = 256 * 1024
+_SLOW_CLIENT = 64 * 1024 * 1024  # bytes not taken, at which a client counts as too slow and is dropped
+_PONG_TIMEOUT = 60.0
+_LIFETIME = 86_400.0  # both exchanges end connections after a day
+
+
+class Peer(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.session: Session | None = None
+        self.transport: asyncio.Transport | None = None
+        self.address = ""
+        self.sent = 0
+        self._protocol = ServerProtocol(max_size=1 << 20)
+        self._loop = asyncio.get_running_loop()
+        self._writable = True
+        self._held: dict[str, str] = {}  # frames that a Reorder holds back, by stream
+        self._opened = self._pinged = self._ponged = self._loop.time()
+        self._fragments: list[bytes] = []
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.address} {self._protocol.state.name.lower()} sent={self.sent}>"
+
+    @property
+    def open(self) -> bool:
+        """Whether frames can be sent."""
+        return self.session is not None and self._protocol.state is State.OPEN
+
+    # ------------------------------------------------------------ from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        host, port = transport.get_extra_info("peername")[:2]
+        self.address = f"{host}:{port}"
+        self.hub.peers.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        self._protocol.receive_data(data)
+        self._serve()
+
+    def eof_received(self) -> None:
+        """The client has ended its side."""
+        self._protocol.receive_eof()
+        self._serve()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.session = None
+        self.hub.forget(self)
+
+    def pause_writing(self) -> None:
+        """The client doesn't take more for now."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """The client takes more again."""
+        self._writable = True
+        if self.hub.flooding:
+            self.flood()
+
+    # ------------------------------------------------------------ frames in
+
+    def _serve(self) -> None:
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._flush()
+
+    def _handshake(self, request: Request) -> None:
+        refusal = self.hub.faults.take(RefuseConnection, self.hub.venue.id)
+        session = None if refusal else self.hub.venue.open(request.path, self.hub.clock.now())
+        if refusal is not None:
+            response = self._protocol.reject(refusal.status, "refused\n")
+            if refusal.retry_after is not None:
+                response.headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+        elif session is None:
+            response = self._protocol.reject(404, "not found\n")
+        else:
+            response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        if response.status_code == 101 and session is not None:
+            self.session = session
+            self._flush()
+            self.write(session.opening())
+            if self.hub.flooding:
+                self._loop.call_soon(self.flood)
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PONG:
+            self._ponged = self._loop.time()
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._fragments.append(bytes(frame.data))
+            if frame.fin and self.session is not None:
+                message, self._fragments = b"".join(self._fragments), []
+                now = self.hub.clock.now()
+                if self.hub.silent(self):
+                    # A stalled connection takes requests too, and answers none of them.
+                    self.session.receive(message.decode(errors="replace"), now)
+                    return
+                self.write(self.session.receive(message.decode(errors="replace"), now))
+                if self.hub.flooding:
+                    self._loop.call_soon(self.flood)
+
+    # ------------------------------------------------------------ frames out
+
+    def write(self, frames: list[str]) -> None:
+        """Send text frames."""
+        if frames and self.transport is not None and self._protocol.state is State.OPEN:
+            self.sent += len(frames)
+            self.transport.write(encode_frames(frames))
+
+    def deliver(self, stream: Stream, frames: list[str]) -> None:
+        """Send frames of *stream*, with whatever faults are at work."""
+        assert self.session is not None
+        if frames and self.hub.faults.has(FRAME_FAULTS):
+            frames = self._spoiled(stream, frames)
+        if frames and self.session is not None:
+            self.write(self.session.wrap(stream, frames))
+
+    def _spoiled(self, stream: Stream, frames: list[str]) -> list[str]:
+        faults, out = self.hub.faults, []
+        for frame in frames:
+            kinds = FRAME_FAULTS if "checksum" in frame else tuple(k for k in FRAME_FAULTS if k is not BadChecksum)
+            fault = faults.take(kinds, self.hub.venue.id, symbol=stream.symbol, data_type=stream.data_type)
+            held = self._held.pop(stream.name, None)
+            match fault:
+                case Disconnect():
+                    if self.session is not None:
+                        self.write(self.session.wrap(stream, out))
+                    self.disconnect(fault)
+                    return []
+                case Drop():
+                    pass
+                case Duplicate():
+                    out += [frame, frame]
+                case Reorder():
+                    self._held[stream.name] = frame
+                case Malformed():
+                    out.append(break_frame(frame, fault.how))
+                case BadChecksum():
+                    out.append(spoil_checksum(frame))
+                case _:
+                    out.append(frame)
+            if held is not None:
+                out.append(held)
+        return out
+
+    def flood(self) -> None:
+        """Benchmark mode: send numbered trades until the client takes no more for now."""
+        while self._writable and self.open:
+            assert self.session is not None
+            sent = False
+            if self.hub.silent(self):
+                return
+            for stream in list(self.session.streams.values()):
+                if frames := stream.take(_CHUNK):
+                    sent = True
+                    self.deliver(stream, frames)
+                if not self._writable or not self.open:
+                    return
+            if not sent:
+                return
+            if self.transport is not None and not self.transport.get_write_buffer_size():
+                # The kernel takes it all: let the loop run, or nobody else on it would.
+                self._loop.call_soon(self.flood)
+                return
+
+    def pump(self, now: int) -> None:
+        """Send what is due at *now*."""
+        if self.session is None or not self.open:
+            self._check_closing()
+            return
+        self._keep_alive()
+        silent = self.hub.silent(self)
+        sent = False
+        for stream in list(self.session.streams.values()):
+            frames = stream.due(now)
+            if frames and not silent:
+                sent = True
+                self.deliver(stream, frames)
+                if not self.open:
+                    return
+        if not silent:
+            self.write(self.session.idle(now, sent))
+        if self.transport is not None and self.transport.get_write_buffer_size() > _SLOW_CLIENT:
+            self.hub.slow_clients += 1
+            self.transport.abort()
+
+    def _keep_alive(self) -> None:
+        interval = self.hub.venue.ping_interval
+        now = self._loop.time()
+        if now - self._opened > _LIFETIME:
+            self.close(1001, "connection lifetime exceeded")
+        elif interval is not None:
+            if self._ponged < self._pinged and now - self._pinged > _PONG_TIMEOUT:
+                self.close(1008, "Pong timeout")
+            elif now - self._pinged >= interval and self._ponged >= self._pinged - interval:
+                self._pinged = now
+                self._protocol.send_ping(str(int(now * 1000)).encode())
+                self._flush()
+
+    # ------------------------------------------------------------ ends
+
+    def disconnect(self, fault: Disconnect) -> None:
+        """End the connection as *fault* says."""
+        if fault.clean:
+            self.close(fault.code, fault.reason)
+        elif self.transport is not None:
+            self.session = None
+            self.transport.abort()
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason)
+            self._flush()
+
+    def _check_closing(self) -> None:
+        if self.transport is not None and self._protocol.close_expected() and not self.transport.is_closing():
+            # A client that doesn't answer the close frame in time is dropped by its TCP connection.
+            self._loop.call_later(5.0, self.transport.abort)
+
+    def _flush(self) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        for data in self._protocol.data_to_send():
+            if data:
+                self.transport.write(data)
+            else:
+                self.transport.close()
+
+
+class Hub:
+    """All connections to one exchange's WebSocket port."""
+
+    def __init__(self, venue: Venue, clock: Clock, faults: FaultPlan) -> None:
+        self.venue = venue
+        self.clock = clock
+        self.faults = faults
+        self.peers: set[Peer] = set()
+        self.flooding = venue.config.total is not None
+        self.slow_clients = 0
+        self._sent_before = 0
+        self._server: asyncio.Server | None = None
+        self._pumping: asyncio.Task[None] | None = None
+        self.changed = asyncio.Event()
+        """Set when a client connects, subscribes or goes."""
+        faults.performers.append(self._perform)
+
+    def __repr__(self) -> str:
+        return f"<Hub {self.venue.id} peers={len(self.peers)}>"
+
+    def statistics(self) -> dict[str, Any]:
+        """Clients, subscriptions, frames sent."""
+        return {
+            "clients": sum(peer.open for peer in self.peers),
+            "subscriptions": sorted(name for peer in self.peers if peer.session for name in peer.session.streams),
+            "frames_sent": self._sent_before + sum(peer.sent for peer in self.peers),
+            "slow_clients_dropped": self.slow_clients,
+        }
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port. Raises OSError when it is taken."""
+        self._server = await asyncio.get_running_loop().create_server(lambda: Peer(self), host, port)
+        self._pumping = asyncio.create_task(self.clock.run(self.pump))
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close all connections, and listen no more."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pumping
+        if self._server is not None:
+            self._server.close()
+        for peer in list(self.peers):
+            peer.close(1001, "going away")
+            if peer.transport is not None:
+                peer.transport.close()
+        # One turn of the loop, in which the transports call connection_lost.
+        await asyncio.sleep(0)
+        for peer in list(self.peers):
+            if peer.transport is not None:
+                peer.transport.abort()
+
+    def forget(self, peer: Peer) -> None:
+        """A connection is gone."""
+        self.peers.discard(peer)
+        self._sent_before += peer.sent
+
+    def pump(self, now: int) -> None:
+        """Send all clients what is due."""
+        if not self.flooding:
+            for peer in list(self.peers):
+                peer.pump(now)
+
+    def silent(self, peer: Peer) -> bool:
+        """Whether a fault keeps this connection silent."""
+        if peer.session is None or not self.faults.has(Silence):
+            return False
+        pairs = [(stream.symbol, stream.data_type) for stream in peer.session.streams.values()]
+        return self.faults.silent(self.venue.id, pairs, peer.session.opened_at)
+
+    def _perform(self, injected: Injected) -> None:
+        fault = injected.fault
+        if not isinstance(fault, Disconnect) or fault.skip:
+            return
+        for peer in list(self.peers):
+            if peer.session is None:
+                continue
+            pairs = [(stream.symbol, stream.data_type) for stream in peer.session.streams.values()] or [("", "")]
+            if any(matches(fault, self.venue.id, *pair) for pair in pairs):
+                injected.hits += 1
+                peer.disconnect(fault)
+        if fault.exchange in ("", self.venue.id):
+            injected.strike()
+            injected.lift()
