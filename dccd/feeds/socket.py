@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import ssl
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -139,8 +139,7 @@ class Socket(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's derives from no class of asyncio's
         request = self._protocol.connect()
         request.headers["User-Agent"] = "dccd"
         self._protocol.send_request(request)
