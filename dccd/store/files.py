@@ -73,8 +73,8 @@ def make_folder(folder: Path) -> None:
 def write_durably(path: Path, owner: str, write: Callable[[BinaryIO], None], step: Step = no_step) -> int:
     """Write a file by *write*, and give it its name when all is on disk; return its size in bytes.
 
-    ``owner`` is who writes, in the name of the temporary file. Steps: ``write``, ``sync``, ``rename``, ``sync_folder``,
-    ``done``. Raises StoreFull or StoreError; nothing is left of the file then.
+    ``owner`` is who writes, in the name of the temporary file. Steps: ``write``, ``sync``, ``rename``,
+    ``sync_folder``, ``done``. Raises StoreFull or StoreError; nothing is left of the file then.
     """
     temp = path.parent / f".{owner}~{token()}.tmp"
     with os_errors(path):

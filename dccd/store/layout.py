@@ -9,8 +9,8 @@ Datasets and times flow in, paths and periods flow out. Touches no disk but to l
     {root}/.dccd/segments/{dataset}/{period}/m{level}/{writer}-{seq}.parquet  merged from lower levels
     {root}/.dccd/segments/{dataset}/fold.lock
 
-Rows only ever move up: from a level to a higher one, at last to the base. So who lists the levels upwards and looks at
-the base last can't miss a row that moves meanwhile (see ``reader``).
+Rows only ever move up: from a level to a higher one, at last to the base. So who lists the levels upwards and looks
+at the base last can't miss a row that moves meanwhile (see ``reader``).
 """
 
 from __future__ import annotations
@@ -106,12 +106,16 @@ class Layout:
         Segments are listed first: what is folded meanwhile is found as a base.
         """
         kind = dataset.data_type
-        found = {name for name in _names(self.dataset_segments(dataset)) if is_period(kind, name)}
+        found = set(self.segment_periods(dataset))
         for name in _names(self.folder(dataset)):
             stem, dot, suffix = name.partition(".")
             if dot and suffix == "parquet" and is_period(kind, stem):
                 found.add(stem)
         return sorted(found)
+
+    def segment_periods(self, dataset: Dataset) -> list[str]:
+        """The periods with a folder of segments, in order: those that a fold may have to do with."""
+        return sorted(n for n in _names(self.dataset_segments(dataset)) if is_period(dataset.data_type, n))
 
     def datasets(self) -> list[Dataset]:
         """Every dataset with segments or a base file, in order. Folders that are none of ours are passed over."""

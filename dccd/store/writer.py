@@ -45,7 +45,8 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class SegmentWriter:
-    """Writes segments under names that are its own. Any number of these may write, also to one dataset; thread-safe."""
+    """Writes segments under names that are its own. Any number of these may write, also to one dataset;
+    thread-safe."""
 
     def __init__(
         self, layout: Layout, writer_id: str, clock: Callable[[], int] = time.time_ns, step: Step = no_step
@@ -85,8 +86,12 @@ class SegmentWriter:
 
     def clean(self) -> int:
         """Remove what crashed writers of this id left, and others after a day; returns how many files."""
-        folders = [path for path in self.layout.segments_root.glob("*/*") if path.is_dir()]
-        return sum(clean_temps(folder, self.writer_id) for folder in folders)
+        return sum(
+            clean_temps(folder, self.writer_id)
+            for dataset in self.layout.datasets()
+            for period in self.layout.segment_periods(dataset)
+            for _, folder in self.layout.levels(dataset, period)
+        )
 
     def _write(
         self, dataset: Dataset, period: str, table: pa.Table, bus: BusPosition | None, run_id: str | None

@@ -1,0 +1,277 @@
+"""Segments into fewer, larger ones, and at last into the base.
+
+Segments and a base flow in, a merged segment or a new base flows out; then what it was made of is removed.
+:func:`plan` decides, from names, sizes and times alone; :func:`fold` performs.
+
+What is rewritten grows with the logarithm of the rows. :attr:`FoldPolicy.fan_in` segments of a level make one of the
+next (a size-tiered log-structured merge: O'Neil et al., "The Log-Structured Merge-Tree", 1996), and when all segments
+together have grown to the base's size they are merged into it, so that the base doubles each time. After a period has
+ended and been quiet for a while, or when rows have waited for a day, they go into the base as well.
+
+A crash at any step is harmless. A merged file says in its footer which segments it holds, so that they don't count
+while they still lie about; and they are removed, durably, before that file is itself rewritten by the next fold.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from dccd.errors import CorruptFile
+from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
+from dccd.store.layout import MAX_LEVEL, Layout, period_bounds
+from dccd.store.merge import merged, unified_schema
+from dccd.store.parquet import ROW_GROUP, BusPosition, Footer, OpenFile, write_parquet
+from dccd.store.reader import open_period
+from dccd.symbols import NS, Dataset
+
+__all__ = ["FoldPolicy", "FoldResult", "Piece", "Plan", "fold", "plan"]
+
+_OWNER = "fold"
+_EPOCHS = 16
+
+
+class FoldPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When to fold: so many segments of a level make one of the next; a period that has ended is folded after
+    ``settle`` ns without new rows; rows don't wait longer than ``max_age`` ns; up to ``max_sources`` files are
+    open."""
+
+    fan_in: int = 8
+    settle: int = 600 * NS
+    max_age: int = 86_400 * NS
+    max_sources: int = 128
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A segment as the listing shows it: its stem, level, bytes, when it was written and when the oldest rows in
+    it were (ns)."""
+
+    name: str
+    level: int
+    bytes: int
+    written_at: int
+    since: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Merge the segments called ``names`` into one of ``level``, or, for ``None``, into the base."""
+
+    names: tuple[str, ...]
+    level: int | None
+
+
+class FoldResult(msgspec.Struct, frozen=True):
+    """What a fold did: how many files it wrote and merged, rows and bytes it wrote, and whether the base is new."""
+
+    dataset: Dataset
+    period: str
+    written: int
+    merged: int
+    rows: int
+    bytes: int
+    base: bool
+
+
+def plan(
+    base_bytes: int,
+    pieces: Sequence[Piece],
+    period_end: int,
+    now: int,
+    policy: FoldPolicy = FoldPolicy(),  # noqa: B008  # frozen
+    force: bool = False,
+) -> Plan | None:
+    """Decide what to rewrite next, if anything; asked again after each step. Pure.
+
+    ``base_bytes`` is 0 where there is none; ``period_end`` and ``now`` in ns. *force*: into the base, whatever there
+    is.
+    """
+    if not pieces:
+        return None
+    few = len(pieces) <= policy.max_sources
+    settled = now >= period_end and now >= max(piece.written_at for piece in pieces) + policy.settle
+    waited = now >= min(piece.since for piece in pieces) + policy.max_age
+    grown = len(pieces) >= policy.fan_in and sum(piece.bytes for piece in pieces) >= base_bytes
+    level = _full_level(pieces, policy.fan_in)
+    if (few or level is None) and (force or settled or waited or grown or level == MAX_LEVEL):
+        return Plan(tuple(piece.name for piece in pieces), None)
+    if level is None:
+        return None
+    # Of levels up to this one all, oldest first: what is older is in higher levels, so that the merged segment
+    # stands for an unbroken stretch of the order in which rows were written.
+    lower = sorted((p for p in pieces if p.level <= level), key=lambda p: (p.written_at, p.name))
+    return Plan(tuple(piece.name for piece in lower[: policy.max_sources]), level + 1)
+
+
+def _full_level(pieces: Sequence[Piece], fan_in: int) -> int | None:
+    """The lowest level with *fan_in* segments; a higher one where those merged would fill that too."""
+    counts = [0] * (MAX_LEVEL + 1)
+    for piece in pieces:
+        counts[piece.level] += 1
+    full = next((level for level, count in enumerate(counts) if count >= fan_in), None)
+    while full is not None and full < MAX_LEVEL and counts[full + 1] + 1 >= fan_in:
+        full += 1
+    return full
+
+
+def fold(
+    layout: Layout,
+    dataset: Dataset,
+    period: str,
+    force: bool = False,
+    *,
+    now: int | None = None,
+    policy: FoldPolicy = FoldPolicy(),  # noqa: B008  # frozen
+    step: Step = no_step,
+) -> FoldResult | None:
+    """Rewrite what :func:`plan` asks for in one period; ``None`` when that is nothing. Looking costs a listing.
+
+    *now* (ns, the clock's by default); *step* is for tests. Raises StoreLocked when another process folds the
+    dataset, StoreFull and CorruptFile: the stored rows are then as they were.
+    """
+    if not layout.segment_dir(dataset, period).is_dir():
+        return None
+    when = time.time_ns() if now is None else now
+    done = FoldResult(dataset, period, 0, 0, 0, 0, False)
+    end = period_bounds(period)[1]
+    with locked(layout.lock_path(dataset)):
+        _clean(layout, dataset, period)
+        while todo := plan(
+            _size(layout.base_path(dataset, period)), _pieces(layout, dataset, period), end, when, policy, force
+        ):
+            with open_period(layout, dataset, period) as (files, held):
+                if not held:
+                    sources = [file for file in files if file.level is None or file.name in todo.names]
+                    if todo.level is not None:
+                        sources = [file for file in sources if file.level is not None]
+                    rows, size = _write(layout, dataset, period, sources, todo.level, step)
+                    done = msgspec.structs.replace(
+                        done,
+                        written=done.written + 1,
+                        merged=done.merged + len(todo.names),
+                        rows=done.rows + rows,
+                        bytes=done.bytes + size,
+                        base=done.base or todo.level is None,
+                    )
+                    held = [file for file in sources if file.level is not None]
+            # What a crashed fold left behind goes first, before what says so is rewritten; then it is planned anew.
+            remove([file.path for file in held], step)
+            step("removed")
+        for _, folder in reversed(layout.levels(dataset, period)):
+            remove_empty(folder)
+    return done if done.written else None
+
+
+def _write(
+    layout: Layout, dataset: Dataset, period: str, sources: list[OpenFile], level: int | None, step: Step
+) -> tuple[int, int]:
+    """Write the rows of *sources* as one file; return its rows and bytes."""
+    schema = unified_schema(dataset.data_type, sources)
+    footers = [file.footer for file in sources if file.footer is not None]
+    since = min((_since(file) for file in sources if file.level is not None), default=0)
+
+    def footer(first: int, last: int) -> Footer:
+        return Footer(
+            kind="base" if level is None else "segment",
+            writer=_OWNER,
+            written_at=max(footer.written_at for footer in footers),
+            first_ts=first,
+            last_ts=last,
+            bus=_positions(footers),
+            folds=tuple(file.name for file in sources if file.level is not None),
+        )
+
+    rows = 0
+
+    def write(file: Any) -> None:
+        nonlocal rows
+        frames = merged(dataset.data_type, sources)
+        # Merged segments are rewritten soon: little compression. The base is there to stay.
+        rows, _ = write_parquet(file, _row_groups(frames, schema), schema, footer, level=3 if level is None else 1)
+
+    if level is None:
+        path = layout.base_path(dataset, period)
+    else:
+        path = layout.segment_dir(dataset, period, level) / f"{_OWNER}.{token()}-{since}.parquet"
+    size = write_durably(path, _OWNER, write, step)
+    return rows, size
+
+
+def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema) -> Iterator[pa.Table]:
+    """*frames* cut anew into whole row groups, since a small one costs its readers as much as a large one."""
+    waiting: list[pl.DataFrame] = []
+    rows = 0
+    for frame in frames:
+        waiting.append(frame)
+        rows += frame.height
+        if rows >= ROW_GROUP:
+            whole = pl.concat(waiting)
+            full = rows - rows % ROW_GROUP
+            yield _table(whole.slice(0, full), schema)
+            waiting, rows = [whole.slice(full)], rows - full
+    if rows:
+        yield _table(pl.concat(waiting), schema)
+
+
+def _table(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+
+
+def _positions(footers: Iterable[Footer]) -> tuple[BusPosition, ...]:
+    """One position an epoch: of its first and its last message. Those of the epochs last written to; older streams
+    are gone, and nothing is redelivered from them."""
+    found: dict[tuple[str, str], BusPosition] = {}
+    for footer in footers:
+        for bus in footer.bus:
+            key = (bus.stream, bus.epoch)
+            known = found.pop(key, bus)
+            found[key] = BusPosition(*key, min(known.first, bus.first), max(known.last, bus.last))
+    return tuple(found.values())[-_EPOCHS:]
+
+
+def _pieces(layout: Layout, dataset: Dataset, period: str) -> list[Piece]:
+    found = []
+    for level, folder in layout.levels(dataset, period):
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            if entry.name.endswith(".parquet") and not entry.name.startswith("."):
+                stat = entry.stat()
+                name = entry.name.removesuffix(".parquet")
+                since = _merged_since(folder / entry.name) if level else stat.st_mtime_ns
+                found.append(Piece(name, level, stat.st_size, stat.st_mtime_ns, since))
+    return found
+
+
+def _since(file: OpenFile) -> int:
+    return _merged_since(file.path) if file.level else file.path.stat().st_mtime_ns
+
+
+def _merged_since(path: Path) -> int:
+    """When the oldest rows of a merged segment were written: its name has it, so that planning opens no file."""
+    since = path.stem.rpartition("-")[2]
+    if not since.isdecimal():
+        raise CorruptFile(path, "not the name of a merged segment")
+    return int(since)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _clean(layout: Layout, dataset: Dataset, period: str) -> None:
+    """Remove what crashed folds left; those of the dataset are all dead, since we hold its lock."""
+    clean_temps(layout.folder(dataset), _OWNER)
+    for _, folder in layout.levels(dataset, period):
+        clean_temps(folder, _OWNER)
