@@ -9,6 +9,7 @@ from dccd.errors import IdentityError
 from dccd.symbols import Dataset
 
 __all__ = [
+    "BUCKET_ARCHIVERS",
     "BUCKET_DATASETS",
     "BUCKET_JOBS",
     "BUCKET_RUNS",
@@ -45,6 +46,8 @@ CONSUMER_ARCHIVER = "archiver"
 BUCKET_RUNS = "dccd_runs"
 BUCKET_JOBS = "dccd_jobs"
 BUCKET_DATASETS = "dccd_datasets"
+BUCKET_ARCHIVERS = "dccd_archivers"
+"""By host: up to which sequence number of STREAM_TICKS all is on disk."""
 
 MSG_ID = "Nats-Msg-Id"
 """Header by which JetStream drops a message published twice (within the stream's duplicate window)."""

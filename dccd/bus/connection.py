@@ -224,7 +224,9 @@ class Bus:
             if self.client.is_connected:
                 with contextlib.suppress(nats.errors.Error, OSError):
                     await self.client.flush(timeout=1)
-            await self.client.close()
+            # The server may go away in the middle of it; closed it is all the same.
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self.client.close()
         self._connected.clear()
         self._closed.set()
 
@@ -439,6 +441,11 @@ class Bus:
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
+        # nats-py would send what it had not written yet as soon as it is connected again: a request long after its
+        # caller was told that it failed, and ticks before those that were lost on the way and are published again.
+        # Subscriptions don't need it; they are made again from a list.
+        self.client._pending.clear()
+        self.client._pending_data_size = 0
         self._since = time.monotonic()
         self._attempt = 0
         if not self._closing:

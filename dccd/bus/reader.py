@@ -1,9 +1,10 @@
 """The reader of the write-ahead log: every tick message once and in order, until it is acknowledged as stored.
 
-Messages of the stream flow out in sequence order, acknowledgements flow in. The server keeps how far one has
-acknowledged in a durable pull consumer with ack policy *all*; everything else is decided here, since exactly-once needs
-more than a consumer promises:
+Messages of the stream flow out in sequence order, acknowledgements flow in. A durable pull consumer with ack policy
+*all* delivers; what exactly-once needs beyond what a consumer promises is decided here:
 
+* How far all is stored is noted in a bucket, beside the consumer's ack floor: the server moves that one over messages
+  which fall off the stream after they were delivered, so that their loss couldn't be seen.
 * Whenever the connection was lost, or anything looks odd, the consumer is set back to what was acknowledged (ADR-60;
   on a server before 2.14 it is made anew) and read from there; what the caller has had already is not handed out again.
   So nothing depends on what a killed server remembers of its deliveries, and nothing waits for a redelivery.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -34,12 +36,15 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from dccd import subjects
 from dccd.bus.connection import Bus, translated
 from dccd.bus.direct import JetStreamError, api, get_batch, stream_state
-from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
+from dccd.bus.kv import Bucket
+from dccd.errors import BusError, BusRefused, BusUnavailable, Conflict, StreamReplaced
 
 __all__ = ["Lag", "LostRange", "TickMessage", "TickReader"]
 
 _NS = 1_000_000_000
-_EXPIRES = 5.0
+_MAX_BYTES = 32 << 20
+"""Bytes that one request may bring."""
+_EXPIRES = 5
 """Seconds after which the server answers a request that found nothing."""
 _OVERDUE = 2.0
 """Seconds that it may be late, until the request counts as lost."""
@@ -74,6 +79,14 @@ class Lag(msgspec.Struct, frozen=True):
     acked: int
 
 
+class _Position(msgspec.Struct):
+    """What the bucket says of an archiver; ``reader`` is the one that may change it."""
+
+    epoch: str
+    acked: int
+    reader: str
+
+
 class _Floor(msgspec.Struct):
     stream_seq: int
 
@@ -83,19 +96,22 @@ class _ConsumerInfo(msgspec.Struct):
     config: dict[str, Any]
     num_pending: int = 0
     num_ack_pending: int = 0
+    num_waiting: int = 0
 
 
 class TickReader:
     """Reads ``DCCD_TICKS`` for one archiver. Made by :meth:`open`; one at a time a *name*."""
 
-    def __init__(self, bus: Bus, stream: str, name: str, capacity: int) -> None:
-        self.name = name
+    def __init__(self, bus: Bus, stream: str, host: str, capacity: int) -> None:
+        self.name = f"{subjects.CONSUMER_ARCHIVER}-{host}"
         self.stream = stream
         self.epoch = ""
         """The stream's epoch: sequence numbers compare within one only."""
         self._bus = bus
+        self._bucket = Bucket(bus, subjects.BUCKET_ARCHIVERS)
+        self._host = host
         self._capacity = capacity
-        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=name)
+        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=self.name)
         self._on_lost: Callable[[LostRange], None] | None = None
         self._buffer: deque[TickMessage] = deque()
         self._last = 0  # highest sequence put into the buffer
@@ -103,6 +119,8 @@ class TickReader:
         self._acked = 0
         # What acknowledges which message, for those delivered since the last reset.
         self._tokens: deque[tuple[int, str]] = deque()
+        self._id = secrets.token_urlsafe(9)
+        self._revision = 0
         self._inbox = ""
         self._subscription: NatsSubscription | None = None
         self._pulled_at = 0.0
@@ -137,22 +155,31 @@ class TickReader:
         renewed, and what is left is read again. *capacity* bounds the messages held here. Raises BusUnavailable,
         JetStreamError.
         """
-        reader = cls(bus, stream, f"{subjects.CONSUMER_ARCHIVER}-{host}", capacity)
+        reader = cls(bus, stream, host, capacity)
         reader._on_lost = on_lost
         state = await stream_state(bus, stream)
         reader.epoch = state.epoch
-        info, known = await reader._ensure_consumer()
-        reader._acked = reader._last = info.ack_floor.stream_seq
+        noted = await reader._noted()
+        info = await reader._ensure_consumer()
+        reader._acked = reader._last = info.ack_floor.stream_seq if noted is None else noted
         if state.last < max(stored, reader._acked):
             from dccd.bus.streams import renew_epoch  # it imports this module
 
             reader._log.error("the stream has lost its end", ends_at=state.last, known=max(stored, reader._acked))
             reader.epoch = await renew_epoch(bus, stream)
-            reader._acked = reader._last = max(0, state.first - 1)
+            reader._acked = reader._last = state.first - 1
+        # From here on we are the one reader of this name.
+        position = msgspec.json.encode(_Position(reader.epoch, reader._acked, reader._id))
+        reader._revision = await reader._bucket.put(host, position)
+        if info.num_waiting:
+            # Of a process that is dead the server knows. So another one lives, and would go on to be served.
+            reader._log.warning("another reader of this name is connected: taking over")
+            await reader._replace_consumer(reader._acked + 1)
         await reader._reset()
-        if reader._last + 1 < state.first and known:
+        if noted is None:
+            reader._last = max(reader._last, state.first - 1)  # what fell off before its time wasn't for it
+        elif reader._last + 1 < state.first:
             await reader._look_up_jump()
-        reader._last = max(reader._last, state.first - 1)
         reader._unregister = bus.on_change(reader._connection_changed)
         reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {reader.name}")
         return reader
@@ -226,6 +253,7 @@ class TickReader:
             try:
                 with translated("acknowledging"):
                     await self._bus.client.request(token, timeout=min(left, 2.0))
+                await self._note(seq)
             except BusUnavailable:
                 # The server was killed, or the consumer is gone: a reset finds out which.
                 self._want_reset()
@@ -263,13 +291,39 @@ class TickReader:
 
     # ---------------------------------------------------------------- the consumer
 
-    async def _ensure_consumer(self) -> tuple[_ConsumerInfo, bool]:
+    async def _noted(self) -> int | None:
+        """Where the last reader was, if it was in this epoch."""
+        found = await self._bucket.get(self._host)
+        if found is None:
+            return None
+        position = msgspec.json.decode(found[0], type=_Position)
+        return position.acked if position.epoch == self.epoch else None
+
+    async def _note(self, acked: int) -> None:
+        """Note that all up to *acked* is stored. Raises StreamReplaced when another reader has taken over."""
+        position = msgspec.json.encode(_Position(self.epoch, acked, self._id))
         try:
-            return await api(self._bus, f"CONSUMER.INFO.{self.stream}.{self.name}", None, _ConsumerInfo), True
+            self._revision = await self._bucket.update(self._host, position, self._revision)
+        except Conflict:
+            await self._check_owner()
+            self._revision = await self._bucket.update(self._host, position, self._revision)
+
+    async def _check_owner(self) -> None:
+        found = await self._bucket.get(self._host)
+        if found is None or msgspec.json.decode(found[0], type=_Position).reader != self._id:
+            raise StreamReplaced(f"another reader has taken over consumer {self.name}")
+        self._revision = found[1]  # that of an update whose answer we never got
+
+    async def _ensure_consumer(self) -> _ConsumerInfo:
+        return await self._consumer() or await self._create_consumer(None)
+
+    async def _consumer(self) -> _ConsumerInfo | None:
+        try:
+            return await api(self._bus, f"CONSUMER.INFO.{self.stream}.{self.name}", None, _ConsumerInfo)
         except JetStreamError as exc:
-            if exc.code != 404:
-                raise
-        return await self._create_consumer(None), False
+            if exc.code == 404:
+                return None
+            raise
 
     async def _create_consumer(self, start: int | None) -> _ConsumerInfo:
         config: dict[str, Any] = {
@@ -318,7 +372,6 @@ class TickReader:
         self._resets += 1
 
     async def _replace_consumer(self, start: int) -> None:
-        # If the process ends between the two, the next starts at the first message, and the store drops what it has.
         with contextlib.suppress(JetStreamError):
             await api(self._bus, f"CONSUMER.DELETE.{self.stream}.{self.name}", None, dict[str, Any])
         await self._create_consumer(start)
@@ -405,6 +458,9 @@ class TickReader:
             raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
         if state.last < self._acked:
             raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self._acked} that was stored")
+        await self._check_owner()
+        if await self._consumer() is None:
+            await self._create_consumer(self._acked + 1)
         await self._reset()
         if self._jumped:
             await self._look_up_jump()
@@ -417,7 +473,11 @@ class TickReader:
         self._pull += 1
         self._wanted = room
         self._pulled_at = time.monotonic()
-        body = b'{"batch":%d,"expires":%d,"max_bytes":%d}' % (room, int(_EXPIRES * _NS), 32 << 20)
+        body = b'{"batch":%d,"expires":%d,"max_bytes":%d}' % (
+            room,
+            _EXPIRES * _NS,
+            max(_MAX_BYTES, self._bus.max_payload),
+        )
         await self._bus.client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.name}", body, reply=f"{self._inbox}.{self._pull}"
         )
@@ -453,8 +513,8 @@ class TickReader:
         status = headers.get("Status")
         if status is None or status == "100" or not message.subject.endswith(f".{self._pull}"):
             return
-        if status in ("404", "408") or (status == "409" and "MaxBytes" in headers.get("Description", "")):
-            self._wanted = 0  # nothing more came in time: ask again
+        if status in ("404", "408") or headers.get("Description", "").endswith(("MaxBytes", "Batch Completed")):
+            self._wanted = 0  # all that was asked for, or all that fits, or nothing more in time: ask again
         else:
             self._want_reset()  # consumer or stream deleted, JetStream not there: find out
         self._wake.set()

@@ -40,7 +40,7 @@ __all__ = [
     "stream_state",
 ]
 
-BUCKETS = (subjects.BUCKET_RUNS, subjects.BUCKET_JOBS, subjects.BUCKET_DATASETS)
+BUCKETS = (subjects.BUCKET_RUNS, subjects.BUCKET_JOBS, subjects.BUCKET_DATASETS, subjects.BUCKET_ARCHIVERS)
 
 _NS = 1_000_000_000
 _NO_SPACE, _NAME_IN_USE = 10047, 10058  # error codes of the JetStream API
@@ -66,7 +66,7 @@ class _Info(msgspec.Struct):
 
 
 async def ensure_streams(bus: Bus, limits: TickLimits | None = None) -> None:
-    """Make the streams of ticks and events and the buckets of runs, jobs and datasets, or change them to *limits*.
+    """Make the streams of ticks and events and the buckets, or change them to *limits*.
 
     May run at each start and on several hosts at once. What somebody else has set of a stream (placement, compression)
     stays. Raises BusUnavailable, BusRefused, and BusError when the server has no room for the limits.

@@ -1,0 +1,288 @@
+"""Requests, replies and errors on the bus, also as the `nats` command sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dccd.bus.connection import Bus
+from dccd.bus.service import Service
+from dccd.bus.transfer import CHUNK, receive
+from dccd.errors import BusUnavailable, RequestError
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = {"type": "object"}
+
+
+@pytest.fixture
+async def service(bus: Bus) -> AsyncIterator[Service]:
+    """A service with an operation of each kind."""
+    service = Service(bus, "alpha", "4.0.0.dev0", limit=4, patience=2)
+
+    async def echo(body: bytes) -> bytes:
+        return body
+
+    async def refuse(body: bytes) -> bytes:
+        raise RequestError(422, "no_capability", "kraken has no\r\nfunding", "data_type")
+
+    async def crash(body: bytes) -> bytes:
+        raise {"system": SystemExit, "cancel": asyncio.CancelledError}.get(body.decode(), ZeroDivisionError)("oops")
+
+    async def rows(body: bytes) -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
+            for number in range(int(body)):
+                yield b"%d," % number * 100
+                if number == 66:
+                    raise RequestError(404, "gone", "the file went away")
+
+        return chunks()
+
+    async def big(body: bytes) -> bytes:
+        return bytes(int(body))
+
+    await service.start()
+    for name, handler in {"echo": echo, "refuse": refuse, "crash": crash, "rows.read": rows, "big": big}.items():
+        await service.add(name, handler, SCHEMA, SCHEMA, f"does {name}")
+    yield service
+    await service.stop()
+
+
+async def nats_command(url: str, *arguments: str) -> str:
+    """Run the real `nats` command; skips where there is none, but not in CI."""
+    binary = shutil.which("nats") or next(
+        (
+            str(path)
+            for path in (Path(os.environ.get("GOPATH", "~/go"), "bin/nats").expanduser(), Path.home() / "go/bin/nats")
+            if path.is_file()
+        ),
+        None,
+    )
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs the `nats` command: go install github.com/nats-io/natscli/nats@latest")
+        pytest.skip("no `nats` command (go install github.com/nats-io/natscli/nats@latest)")
+    process = await asyncio.create_subprocess_exec(
+        binary,
+        "-s",
+        url,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(20):
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out
+    return out.decode()
+
+
+async def test_any_host_and_one_host(bus: Bus, service: Service) -> None:
+    """An operation answers on its own subject and on its host's."""
+    assert await bus.request("dccd.echo", b'{"a":1}') == b'{"a":1}'
+    assert await bus.request("dccd.host.alpha.echo", b'{"a":2}') == b'{"a":2}'
+    assert await bus.request("dccd.echo") == b"{}"
+
+
+async def test_error_has_code_reason_field(bus: Bus, service: Service) -> None:
+    """A refusal is the same RequestError at the caller, and in headers and body for others."""
+    with pytest.raises(RequestError, match="kraken has no") as caught:
+        await bus.request("dccd.refuse")
+    assert (caught.value.code, caught.value.reason, caught.value.field) == (422, "no_capability", "data_type")
+    message = await bus.exchange("dccd.refuse")
+    assert message.headers is not None
+    assert message.headers["Nats-Service-Error-Code"] == "422"
+    assert message.headers["Nats-Service-Error"] == "kraken has no funding"
+    assert json.loads(message.data) == {
+        "error": {
+            "code": 422,
+            "reason": "no_capability",
+            "message": "kraken has no\r\nfunding",
+            "field": "data_type",
+        }
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"system", b"cancel"])
+async def test_crash_is_an_internal_error(bus: Bus, service: Service, body: bytes) -> None:
+    """Whatever a handler raises, the caller gets code 500 and the service lives on."""
+    with pytest.raises(RequestError) as caught:
+        await bus.request("dccd.crash", body)
+    assert (caught.value.code, caught.value.reason) == (500, "internal")
+    assert await bus.request("dccd.echo", b"1") == b"1"
+
+
+async def test_unknown_operation_of_a_host(bus: Bus, service: Service) -> None:
+    """A host tells what it doesn't know; a subject that nobody serves is BusUnavailable."""
+    with pytest.raises(RequestError) as caught:
+        await bus.request("dccd.host.alpha.frobnicate")
+    assert caught.value.code == 404
+    with pytest.raises(BusUnavailable):
+        await bus.request("dccd.frobnicate")
+    with pytest.raises(BusUnavailable):
+        await bus.request("dccd.host.beta.echo")
+
+
+async def test_slow_request_holds_up_nobody_and_too_many_are_busy(bus: Bus, service: Service) -> None:
+    """Requests run side by side up to the limit; one more is refused with 503."""
+    release = asyncio.Event()
+    running = asyncio.Semaphore(0)
+
+    async def slow(body: bytes) -> bytes:
+        running.release()
+        await release.wait()
+        return b"done"
+
+    await service.add("slow", slow, SCHEMA, SCHEMA, "waits")
+    waiting = [asyncio.create_task(bus.request("dccd.slow")) for _ in range(3)]
+    for _ in waiting:
+        await running.acquire()
+    assert await bus.request("dccd.echo", b"1") == b"1"
+    waiting.append(asyncio.create_task(bus.request("dccd.slow")))
+    await running.acquire()
+    with pytest.raises(RequestError) as caught:
+        await bus.request("dccd.echo", b"1")
+    assert (caught.value.code, caught.value.reason) == (503, "busy")
+    release.set()
+    assert await asyncio.gather(*waiting) == [b"done"] * 4
+
+
+async def test_stop_answers_what_still_runs(bus: Bus) -> None:
+    """Stopping answers requests that don't finish in time with 503, and leaves nothing running."""
+    service = Service(bus, "alpha", "1.2.3")
+    started = asyncio.Event()
+
+    async def stuck(body: bytes) -> bytes:
+        started.set()
+        await asyncio.Event().wait()
+        return b""
+
+    await service.start()
+    await service.add("stuck", stuck, SCHEMA, SCHEMA, "never ends")
+    request = asyncio.create_task(bus.request("dccd.stuck"))
+    await started.wait()
+    await service.stop(timeout=0)
+    with pytest.raises(RequestError) as caught:
+        await request
+    assert (caught.value.code, caught.value.reason) == (503, "stopping")
+    assert service.statistics()["running"] == 0
+
+
+async def test_reply_that_is_too_large(bus: Bus, service: Service) -> None:
+    """A reply that no message can hold is an error, not a closed connection."""
+    with pytest.raises(RequestError) as caught:
+        await bus.request("dccd.big", b"5000000")
+    assert caught.value.reason == "too_large"
+    assert len(await bus.request("dccd.big", b"4000000")) == 4_000_000
+
+
+async def test_chunks_arrive_in_order(bus: Bus, service: Service) -> None:
+    """A streamed reply has every chunk once, in order, and an end."""
+    chunks = [chunk async for chunk in receive(bus, "dccd.rows.read", b"50")]
+    assert chunks == [b"%d," % number * 100 for number in range(50)]
+
+
+async def test_chunks_wait_for_a_slow_reader(bus: Bus) -> None:
+    """No more chunks are made than the window holds beyond what the reader has taken."""
+    made = 0
+
+    async def endless(body: bytes) -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal made
+            while True:
+                made += 1
+                yield b"x" * 1000
+
+        return chunks()
+
+    async with Service(bus, "alpha", "1.0.0") as service:
+        await service.add("endless", endless, SCHEMA, SCHEMA, "")
+        stream = receive(bus, "dccd.endless")
+        for taken in range(1, 30):
+            await anext(stream)
+            await bus.barrier()
+            assert made <= taken + 9
+        await stream.aclose()
+        async with asyncio.timeout(5):
+            while service.statistics()["running"]:
+                await bus.barrier()
+
+
+async def test_error_after_some_chunks(bus: Bus, service: Service) -> None:
+    """An error in the middle of a streamed reply reaches the reader as itself."""
+    got = 0
+    with pytest.raises(RequestError, match="went away"):
+        async for _ in receive(bus, "dccd.rows.read", b"100"):
+            got += 1
+    assert got == 67
+
+
+async def test_reader_that_never_acknowledges(bus: Bus) -> None:
+    """A reader that promised to acknowledge and doesn't is given up, and told."""
+    async with Service(bus, "alpha", "1.0.0", patience=0.05) as service:
+
+        async def rows(body: bytes) -> AsyncIterator[bytes]:
+            async def chunks() -> AsyncIterator[bytes]:
+                for _ in range(100):
+                    yield b"x"
+
+            return chunks()
+
+        await service.add("rows", rows, SCHEMA, SCHEMA, "")
+        replies = []
+        done = asyncio.Event()
+
+        async def collect(message) -> None:
+            replies.append(message)
+            if not message.data:
+                done.set()
+
+        await bus.subscribe("inbox", collect)
+        await bus.client.publish("dccd.rows", b"", "inbox", headers={"Dccd-Flow": "ack"})
+        async with asyncio.timeout(5):
+            await done.wait()
+        assert [reply.headers[CHUNK] for reply in replies[:8]] == [str(number) for number in range(1, 9)]
+        assert json.loads(replies[8].data)["error"]["reason"] == "slow_reader"
+
+
+async def test_service_comes_back_after_a_kill(server, bus: Bus, service: Service) -> None:
+    """Requests work again after the server was killed and started, without doing anything."""
+    await server.kill()
+    await server.start()
+    assert await bus.request("dccd.echo", b"1", timeout=10) == b"1"
+    assert b"".join([chunk async for chunk in receive(bus, "dccd.rows.read", b"3")]).startswith(b"0,0,")
+
+
+async def test_nats_command_lists_and_asks(server, bus: Bus, service: Service) -> None:
+    """`nats micro ls`, `info`, `stats` and `nats req` see what there is, with schemas and right counts."""
+    for _ in range(3):
+        await bus.request("dccd.echo")
+    with pytest.raises(RequestError):
+        await bus.request("dccd.refuse")
+    listing = json.loads(await nats_command(server.url, "micro", "ls", "dccd", "--json"))
+    assert [instance["metadata"]["host"] for instance in listing] == ["alpha"]
+    info = json.loads(await nats_command(server.url, "micro", "info", "dccd", service.id, "--json"))
+    info = info.get("info", info)
+    endpoints = {endpoint["name"]: endpoint for endpoint in info["endpoints"]}
+    assert endpoints["rows-read"]["subject"] == "dccd.rows.read"
+    assert json.loads(endpoints["echo"]["metadata"]["request"]) == SCHEMA
+    assert info["version"] == "4.0.0-dev0"
+    stats = json.loads(await nats_command(server.url, "micro", "stats", "dccd", "--json"))
+    instance = stats[0] if isinstance(stats, list) else stats
+    counts = {endpoint["name"]: endpoint for endpoint in instance["endpoints"]}
+    assert (counts["echo"]["num_requests"], counts["echo"]["num_errors"]) == (3, 0)
+    assert (counts["refuse"]["num_requests"], counts["refuse"]["num_errors"]) == (1, 1)
+    assert "kraken has no" in counts["refuse"]["last_error"]
+    assert (await nats_command(server.url, "req", "dccd.echo", '{"a": 1}', "--raw")).strip() == '{"a": 1}'
+    body = await nats_command(server.url, "req", "dccd.refuse", "", "--raw")
+    assert msgspec.json.decode(body)["error"]["code"] == 422
+    chunks = await nats_command(server.url, "req", "dccd.rows.read", "3", "--raw", "--wait-for-empty")
+    # The command shows the empty message at the end as "nil body".
+    assert chunks.replace("\n", "").removesuffix("nil body") == "0," * 100 + "1," * 100 + "2," * 100
