@@ -30,8 +30,11 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """For the exchange to confirm a subscription."""
     ping_after: float = 20.0
     """Without a byte, before a ping is sent; as long again without a byte, and the connection is dead."""
-    silence: float = 300.0
-    """Without a record, before the subscription counts as silent (reported, and REST asked); doubles each time."""
+    silence: tuple[float, float] = (15.0, 300.0)
+    """Without a record, before the subscription counts as silent (reported, and REST asked): twenty times the usual
+    pause between records, within these bounds; twice as long each further time."""
+    first_silence: float = 30.0
+    """The same before any record has come: some exchanges accept a symbol that they don't list, and stay silent."""
     unparsed_every: float = 30.0
     """Between two Unparsed items."""
     max_breaks: int = 5
@@ -53,10 +56,14 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Ask REST whether there are records of ``[since, until)`` ns, and tell :meth:`Machine.probed`."""
+    """Ask REST for records of ``[since, until)`` ns, and tell :meth:`Machine.probed` whether there are any.
+
+    Not ``decisive``: only an error counts, as that the exchange doesn't list the symbol.
+    """
 
     since: int
     until: int
+    decisive: bool
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -101,7 +108,8 @@ class Machine:
         self._confirm_by: float | None = None
         self._last_frame = self._last_data = self._last_timer = 0.0
         self._pinged = False
-        self._silence = settings.silence
+        self._pace: float | None = None  # seconds between batches, smoothed
+        self._patience = 1.0
         self._bad: tuple[str, bytes] | None = None
         self._bad_count = 0
         self._bad_told = float("-inf")
@@ -119,7 +127,7 @@ class Machine:
         self.live = False
         self._last_frame = self._last_data = self._last_timer = now
         self._pinged = False
-        self._silence = self._settings.silence
+        self._patience = 1.0
         self._confirm_by = now + self._settings.confirm_timeout
         self.counts["connects"] += 1
         return [Connected(wall), Send(protocol.subscribe())]
@@ -217,12 +225,14 @@ class Machine:
         else:
             done += made
             self._signal(signal, now, wall, done)
-        if self.live and now - self._last_data > self._silence:
-            self._silence *= 2
+        if self.live and now - self._last_data > self._patience * self._silence():
+            self._patience *= 2
             since = self._known_until(wall)
             done.append(Silent(wall, since))
-            if self._dataset.data_type is DataType.TRADES and since + 1 < wall - _PROBE_MARGIN:
-                done.append(Probe(since + 1, wall - _PROBE_MARGIN))
+            # Only trades are proof: bars and books have their time-outs, and REST always has some of them.
+            decisive = self._dataset.data_type is DataType.TRADES
+            if (decisive or self.last_ts is None) and since + 1 < wall - _PROBE_MARGIN:
+                done.append(Probe(since + 1, wall - _PROBE_MARGIN, decisive))
         return done
 
     def lost(self, reason: str, now: float, wall: int, retry_after: float | None = None) -> tuple[list[Item], float]:
@@ -249,8 +259,11 @@ class Machine:
         if not out:
             return
         self.counts["records"] += len(out)
+        pause = now - self._last_data
+        # Over some ten batches: a burst must not make the next second look like silence.
+        self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
         self._last_data = now
-        self._silence = self._settings.silence
+        self._patience = 1.0
         # Data, not the connection, shows that all is well; unless it is data that keeps breaking.
         if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
             self.attempt = 0
@@ -322,6 +335,13 @@ class Machine:
     def _known_until(self, wall: int) -> int:
         """All before this time (ns) has come: the newest record's, or when we began to listen."""
         return self.last_ts or self._live_at or wall
+
+    def _silence(self) -> float:
+        """Seconds without a record that are suspicious in this market."""
+        if self._pace is None:
+            return self._settings.first_silence
+        least, most = self._settings.silence
+        return min(max(20 * self._pace, least), most)
 
     def _unparsed(self, error: str, frame: bytes) -> None:
         self.counts["unparsed"] += 1

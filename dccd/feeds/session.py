@@ -202,6 +202,7 @@ class Session:
             self._probe.add_done_callback(self._done)
 
     async def _has_records(self, probe: Probe) -> bool:
+        """Raises BadSymbol and the like: a symbol that isn't listed is accepted by some exchanges all the same."""
         try:
             market = await self._rest.market_id(self.dataset.symbol)
             pager: HistoryPager = self._exchange.history(self.dataset, probe.since, probe.until, market)
@@ -209,7 +210,7 @@ class Session:
                 for request in pager.requests(1):
                     body = await self._rest.get(request)
                     if pager.receive(request, body, self._clock.wall_ns()).records:
-                        return True
+                        return probe.decisive
                 if pager.done:
                     break
         except (ExchangeDown, RateLimited, ParseError):

@@ -105,7 +105,7 @@ def test_a_refusal_for_good_is_raised_in_the_exchange_s_words() -> None:
 
 def test_a_socket_that_sends_no_frame_is_dropped_though_it_answers_pings() -> None:
     """The watchdog counts frames, not bytes."""
-    driver = Driver(silence=1e9)
+    driver = Driver(first_silence=1e9)
     driver.live()
     assert driver.seconds(30) == []
     assert driver.seconds(1) == [Drop("no frame for 30 s")]
@@ -121,7 +121,7 @@ def test_a_connection_without_a_byte_is_pinged_once_and_then_dropped() -> None:
 
 def test_a_pong_keeps_a_quiet_connection() -> None:
     """Any byte after the ping shows that the peer is there."""
-    driver = Driver(ping_after=10.0, silence=1e9)
+    driver = Driver(ping_after=10.0, first_silence=1e9)
     driver.live()
     assert driver.seconds(12, last_read=0.0) == [Ping()]
     assert driver.seconds(8, last_read=12.0) == []
@@ -246,7 +246,7 @@ def test_an_exchange_that_names_a_time_is_given_it() -> None:
 
 def test_frames_that_are_none_are_counted_and_told_of_once_in_a_while() -> None:
     """The first bad frame is told of at once, later ones summed up; the good ones around them arrive."""
-    driver = Driver(unparsed_every=30.0)
+    driver = Driver(unparsed_every=30.0, silence=(1e9, 1e9))
     driver.live()
     batch, told = driver.frames(FakeFrame(trades=[START]), b"{bad", FakeFrame(trades=[START + 1]))
     assert isinstance(batch, Batch)
@@ -342,29 +342,59 @@ def test_a_feed_that_keeps_breaking_is_given_up_and_waits_ever_longer() -> None:
         assert driver.lost().retry_in == expected
 
 
-def test_silence_is_reported_ever_less_often_and_rest_is_asked() -> None:
-    """A living connection without records says so, and asks whether the exchange has some; data ends it."""
-    driver = Driver(silence=60.0)
-    driver.live()
-    driver.frames(FakeFrame(trades=[START]))
+def silences(driver: Driver, seconds: int) -> list[Any]:
+    """What is said of silence in so many seconds, while the exchange's heartbeat goes on."""
     said = []
-    for _ in range(130):
+    for _ in range(seconds):
         driver.time += 1
         driver.frames(FakeFrame())
         said += driver.timer()
+    return said
+
+
+def test_silence_is_reported_ever_less_often_and_rest_is_asked() -> None:
+    """A living connection without records says so, and asks whether the exchange has some."""
+    driver = Driver(silence=(60.0, 60.0))
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
     first, second = START + 61 * NS, START + 121 * NS
-    assert said == [
+    assert silences(driver, 130) == [
         Silent(first, START),
-        Probe(START + 1, first - 10 * NS),
+        Probe(START + 1, first - 10 * NS, True),
         Silent(second, START),
-        Probe(START + 1, second - 10 * NS),
+        Probe(START + 1, second - 10 * NS, True),
     ]
     assert driver.machine.probed(False) == []
     assert driver.machine.probed(True) == [Drop("the subscription is silent, but the exchange has new records")]
 
 
-def test_a_silent_book_is_reported_only() -> None:
-    """There is no history of books to ask for."""
-    driver = Driver(BOOK, silence=20.0)
+@pytest.mark.parametrize(("every", "seconds"), [(0.1, 15), (2.0, 40), (30.0, 300)])
+def test_what_counts_as_silence_is_learned_from_the_market(every: float, seconds: int) -> None:
+    """Twenty times the usual pause between records, within bounds: a busy market is suspicious sooner."""
+    driver = Driver(silence=(15.0, 300.0))
     driver.live()
-    assert [type(said) for said in driver.seconds(25)] == [Silent]
+    for _ in range(100):
+        for _ in range(max(1, int(every))):
+            driver.time += min(every, 1.0)
+            driver.frames(FakeFrame())
+            driver.timer()
+        driver.frames(FakeFrame(trades=[driver.wall]))
+    assert [type(said) for said in silences(driver, seconds)] == []
+    assert [type(said) for said in silences(driver, 2)] == [Silent, Probe]
+
+
+def test_a_stream_that_never_had_a_record_is_checked_soon() -> None:
+    """Of a book or of bars too: an error tells that the symbol isn't listed, a record tells nothing."""
+    driver = Driver(BOOK)
+    driver.live()
+    silent, probe = silences(driver, 32)
+    assert silent == Silent(START + 31 * NS, START)
+    assert probe == Probe(START + 1, START + 21 * NS, False)
+
+
+def test_a_silent_book_is_reported_only() -> None:
+    """There is no history of books that could tell."""
+    driver = Driver(BOOK, silence=(20.0, 20.0))
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    assert [type(said) for said in silences(driver, 25)] == [Silent]

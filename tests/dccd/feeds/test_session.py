@@ -268,7 +268,7 @@ async def test_a_silent_subscription_is_checked_against_rest_and_replaced(servin
 
     clock = FakeClock()
     rest = FakeRest(answer=lambda request: str(request.cursor).encode())
-    stream = session(await serving(handler), rest=rest, clock=clock, exchange=Chatty(), silence=30.0, ping_after=1e9)
+    stream = session(await serving(handler), rest=rest, clock=clock, exchange=Chatty(), ping_after=1e9)
     async with aclosing(stream.run()) as items:
         said = [*await take(items, 2), *await take_as_time_goes_by(items, clock, 2)]
     assert kinds(said) == [Connected, Live, Silent, Lost]
