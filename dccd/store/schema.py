@@ -11,6 +11,7 @@ msgspec at once, since it is faster for nested lists. ``ops/bench/store.py`` has
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,12 +98,17 @@ def table_from_payloads(data_type: DataType, payloads: Sequence[bytes]) -> pa.Ta
             return table
     decode = _DECODE[data_type]
     records: list[Any] = []
+    ends: list[int] = []  # how many records there are up to each message's last
     for index, payload in enumerate(payloads):
         try:
             records += decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise BadRecord(index, f"no array of {data_type} records: {exc}") from exc
-    return table_from_records(data_type, records)
+        ends.append(len(records))
+    try:
+        return table_from_records(data_type, records)
+    except BadRecord as exc:
+        raise BadRecord(bisect_right(ends, exc.index), f"no array of {data_type} records: {exc}") from exc
 
 
 def _fast(data_type: DataType, payloads: Sequence[bytes]) -> pa.Table | None:
@@ -131,26 +137,32 @@ def _fast(data_type: DataType, payloads: Sequence[bytes]) -> pa.Table | None:
 def table_from_records(data_type: DataType, records: Sequence[Record]) -> pa.Table:
     """Return the rows of *records*. Open bars are left out; a book becomes a row a level, bids first.
 
-    Raises BadRecord when one isn't of *data_type*.
+    Raises BadRecord, whose ``index`` is the record at fault, when one isn't of *data_type*, or holds an integer beyond
+    64 bits.
     """
-    rows: Any = records
-    if data_type is DataType.ORDERBOOK:
-        return _book(rows)
-    if data_type is DataType.OHLC:
-        rows = [row for row in rows if row.closed]
-    schema = SCHEMAS[data_type]
     try:
-        # A comprehension an attribute: a tenth faster than one pass that makes tuples (ops/bench/store.py).
-        columns = {
-            "TS": [row.ts for row in rows],
-            **{name: [getattr(row, name) for row in rows] for name in schema.names[1:]},
-        }
-        return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
-    except (AttributeError, pa.ArrowException) as exc:
-        raise _culprit(data_type, rows, exc) from exc
+        return _table(data_type, records)
+    except _NO_RECORD as exc:
+        raise _culprit(data_type, records, exc) from exc
 
 
-def _book(books: Sequence[BookSnapshot | BookDelta]) -> pa.Table:
+_NO_RECORD = (AttributeError, TypeError, ValueError, OverflowError, pa.ArrowException)
+
+
+def _table(data_type: DataType, records: Sequence[Any]) -> pa.Table:
+    schema = SCHEMAS[data_type]
+    if data_type is DataType.ORDERBOOK:
+        columns = _levels(records)
+    else:
+        rows = [row for row in records if row.closed] if data_type is DataType.OHLC else records
+        # A comprehension a column: a tenth faster than one pass that makes tuples (ops/bench/store.py).
+        columns = [[row.ts for row in rows], *([getattr(row, name) for row in rows] for name in schema.names[1:])]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _levels(books: Sequence[BookSnapshot | BookDelta]) -> list[list[Any]]:
+    """The columns of an order book, in the schema's order."""
     times: list[int] = []
     sides: list[str] = []
     prices: list[float] = []
@@ -158,24 +170,18 @@ def _book(books: Sequence[BookSnapshot | BookDelta]) -> pa.Table:
     snapshot: list[bool] = []
     seqs: list[int] = []
     received: list[int | None] = []
-    try:
-        for book in books:
-            levels = [*book.bids, *book.asks]
-            size, bids = len(levels), len(book.bids)
-            times += [book.ts] * size
-            sides += ["bid"] * bids + ["ask"] * (size - bids)
-            for price, amount in levels:
-                prices.append(price)
-                amounts.append(amount)
-            snapshot += [isinstance(book, BookSnapshot)] * size
-            seqs += [book.seq] * size
-            received += [book.recv_ts] * size
-        schema = SCHEMAS[DataType.ORDERBOOK]
-        columns = (times, sides, prices, amounts, [None] * len(times), snapshot, seqs, received)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        return pa.table(arrays, schema=schema)
-    except (AttributeError, TypeError, ValueError, pa.ArrowException) as exc:
-        raise _culprit(DataType.ORDERBOOK, books, exc) from exc
+    for book in books:
+        levels = [*book.bids, *book.asks]
+        size, bids = len(levels), len(book.bids)
+        times += [book.ts] * size
+        sides += ["bid"] * bids + ["ask"] * (size - bids)
+        for price, amount in levels:
+            prices.append(price)
+            amounts.append(amount)
+        snapshot += [isinstance(book, BookSnapshot)] * size
+        seqs += [book.seq] * size
+        received += [book.recv_ts] * size
+    return [times, sides, prices, amounts, [None] * len(times), snapshot, seqs, received]
 
 
 def _culprit(data_type: DataType, records: Sequence[Any], exc: Exception) -> BadRecord:
@@ -183,6 +189,7 @@ def _culprit(data_type: DataType, records: Sequence[Any], exc: Exception) -> Bad
     for index, record in enumerate(records):
         try:
             _DECODE[data_type](msgspec.json.encode([record]))
-        except (msgspec.MsgspecError, TypeError, OverflowError) as fault:
+            _table(data_type, [record])
+        except (msgspec.MsgspecError, *_NO_RECORD) as fault:
             return BadRecord(index, f"no {data_type} record: {fault}")
     return BadRecord(0, str(exc))
