@@ -1,0 +1,217 @@
+"""Entries by key, the newest of many, and changes as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from dccd import subjects
+from dccd.bus.connection import Bus
+from dccd.bus.direct import api
+from dccd.bus.kv import Bucket, Entry
+from dccd.bus.streams import ensure_bucket
+from dccd.errors import BusError, Conflict, StreamReplaced
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def bucket(bus: Bus) -> Bucket:
+    """An empty bucket."""
+    await ensure_bucket(bus, subjects.BUCKET_RUNS)
+    return Bucket(bus, subjects.BUCKET_RUNS)
+
+
+async def fill(bucket: Bucket, keys: list[str]) -> None:
+    """Put each of *keys*, in order, with its own name as value: pipelined, one answer for all."""
+    client = bucket._bus.client
+    for number, key in enumerate(keys):
+        await client.publish(f"$KV.{bucket.name}.{key}", key.encode())
+        if number % 500 == 499:
+            await bucket.put("last", b"")
+    await bucket.delete("last")
+
+
+async def test_get_put_update_delete(bucket: Bucket) -> None:
+    """A value is read as it was written, with the revision that an update needs."""
+    assert await bucket.get("a.b") is None
+    first = await bucket.put("a.b", b"1")
+    assert await bucket.get("a.b") == (b"1", first)
+    second = await bucket.update("a.b", b"2", first)
+    assert await bucket.get("a.b") == (b"2", second)
+    await bucket.delete("a.b")
+    assert await bucket.get("a.b") is None
+    await bucket.delete("never.there")
+
+
+async def test_conflicts(bucket: Bucket) -> None:
+    """An update of an old revision, and a create of what exists, raise Conflict and change nothing."""
+    first = await bucket.create("a", b"1")
+    await bucket.put("a", b"2")
+    with pytest.raises(Conflict):
+        await bucket.update("a", b"3", first)
+    with pytest.raises(Conflict):
+        await bucket.create("a", b"3")
+    with pytest.raises(Conflict):
+        await bucket.delete("a", first)
+    found = await bucket.get("a")
+    assert found is not None and found[0] == b"2"
+    await bucket.delete("a", found[1])
+    await bucket.create("a", b"4")
+    assert await bucket.get("a") is not None
+
+
+async def test_only_one_of_many_creates_wins(bucket: Bucket) -> None:
+    """Of creates of one key at the same time exactly one succeeds."""
+    results = await asyncio.gather(
+        *(bucket.create("a", b"%d" % number) for number in range(50)), return_exceptions=True
+    )
+    assert sum(isinstance(result, int) for result in results) == 1
+    assert sum(isinstance(result, Conflict) for result in results) == 49
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a..b", ".a", "a.", "a:b", "a*", ">", "é"])
+async def test_what_is_no_key(bucket: Bucket, key: str) -> None:
+    """A key that NATS wouldn't take is refused before it is sent."""
+    with pytest.raises(BusError, match="no key"):
+        await bucket.put(key, b"")
+
+
+async def test_find_by_prefix(bucket: Bucket) -> None:
+    """A run is found by its id alone, and not another whose id begins alike."""
+    await fill(bucket, [f"r{number}.backfill.binance.ohlc.X.1m" for number in range(3000)])
+    before = bucket.entries_read
+    (entry,) = await bucket.find("r12")
+    assert entry.key == "r12.backfill.binance.ohlc.X.1m" and entry.value == entry.key.encode()
+    assert bucket.entries_read - before == 1
+    assert await bucket.find("r99999") == []
+    assert len(await bucket.all()) == 3000
+
+
+async def test_newest_of_many(bucket: Bucket) -> None:
+    """The newest 50 of 20,000 come in order, also with a filter, paged, and read about as many as they return."""
+    kinds = ["stream.binance.trades.BTC-USDT", "backfill.binance.ohlc.BTC-USDT.1m", "backfill.kraken.trades.BTC-USD"]
+    keys = [f"{number:06}.{kinds[number % 3]}" for number in range(20_000)]
+    await fill(bucket, keys)
+
+    before = bucket.entries_read
+    page = await bucket.newest(50)
+    assert [entry.key for entry in page] == keys[:-51:-1]
+    assert bucket.entries_read - before < 250
+    older = await bucket.newest(50, before=page[-1].revision)
+    assert [entry.key for entry in older] == keys[-51:-101:-1]
+
+    before = bucket.entries_read
+    wanted = [key for key in reversed(keys) if key.endswith(kinds[2])]
+    assert [entry.key for entry in await bucket.newest(40, f"*.{kinds[2]}")] == wanted[:40]
+    assert [entry.key for entry in await bucket.newest(10, "*.backfill.kraken.>")] == wanted[:10]
+    assert bucket.entries_read - before < 250
+
+
+async def test_newest_where_matches_are_far_back_and_dense(bucket: Bucket) -> None:
+    """Matches that are all at the beginning are found without reading all of them."""
+    keys = [f"{number:06}.old.x" for number in range(6000)] + [f"{number:06}.new.x" for number in range(6000, 12_000)]
+    await fill(bucket, keys)
+    before = bucket.entries_read
+    assert [entry.key for entry in await bucket.newest(20, "*.old.>")] == keys[5999:5979:-1]
+    assert bucket.entries_read - before < 150
+    assert await bucket.newest(5, "*.never.>") == []
+    assert len(await bucket.newest(20_000, "*.old.>")) == 6000
+
+
+async def test_newest_after_updates_and_deletions(bucket: Bucket) -> None:
+    """An entry appears once, where it was written last; a deleted one not at all."""
+    for number in range(30):
+        await bucket.put(f"k{number}", b"")
+    for number in range(0, 30, 3):
+        await bucket.put(f"k{number}", b"again")
+    for number in range(1, 30, 3):
+        await bucket.delete(f"k{number}")
+    expected = [f"k{number}" for number in range(27, -1, -3)] + [f"k{number}" for number in range(29, 1, -3)]
+    assert [entry.key for entry in await bucket.newest(100)] == expected
+    assert [entry.key for entry in await bucket.newest(12)] == expected[:12]
+
+
+async def test_newest_while_entries_change(bucket: Bucket) -> None:
+    """A list that is read while its entries are written again has each of them once."""
+    for number in range(100):
+        await bucket.put(f"k{number}", b"0")
+
+    async def change() -> None:
+        for _ in range(20):
+            for number in range(0, 100, 7):
+                await bucket.put(f"k{number}", b"1")
+
+    changing = asyncio.create_task(change())
+    while not changing.done():
+        keys = [entry.key for entry in await bucket.newest(1000)]
+        assert len(keys) == len(set(keys)) and len(keys) > 80
+    await changing
+    assert len(await bucket.newest(1000)) == 100
+
+
+async def test_watch(bucket: Bucket) -> None:
+    """A watch gives what exists, a mark, and then each change."""
+    await bucket.put("a.1", b"1")
+    await bucket.put("b.1", b"2")
+    watch = bucket.watch("a.>")
+    async with asyncio.timeout(10):
+        assert (await anext(watch)).key == "a.1"
+        assert await anext(watch) is None
+        await bucket.put("b.1", b"3")
+        await bucket.put("a.2", b"4")
+        await bucket.delete("a.1")
+        second, third = await anext(watch), await anext(watch)
+        assert (second.key, second.value, second.deleted) == ("a.2", b"4", False)
+        assert (third.key, third.deleted) == ("a.1", True)
+        await watch.aclose()
+
+
+async def test_watch_of_nothing_begins_with_the_mark(bucket: Bucket) -> None:
+    """An empty bucket has its mark at once."""
+    watch = bucket.watch()
+    async with asyncio.timeout(1):
+        assert await anext(watch) is None
+    await watch.aclose()
+
+
+async def test_watch_comes_back_after_a_kill(server, bus: Bus, bucket: Bucket) -> None:
+    """A watch misses nothing through a kill of the server, and is back within a few seconds."""
+    watch = bucket.watch()
+    assert await anext(watch) is None
+    for number in range(3):
+        await bucket.put("k", b"%d" % number)
+        entry = await anext(watch)
+        assert isinstance(entry, Entry) and entry.value == b"%d" % number
+        await server.kill()
+        await server.start()
+    await bus.wait_connected(10)
+    await bucket.put("k", b"last")
+    async with asyncio.timeout(3):
+        entry = await anext(watch)
+    assert entry.value == b"last"
+    await watch.aclose()
+
+
+async def test_watch_of_a_deleted_bucket(bus: Bus, bucket: Bucket) -> None:
+    """A watch ends with an error when its bucket is deleted."""
+    watch = bucket.watch()
+    assert await anext(watch) is None
+    await api(bus, "STREAM.DELETE.KV_dccd_runs", None, dict)
+    with pytest.raises(StreamReplaced):
+        async with asyncio.timeout(10):
+            await anext(watch)
+
+
+async def test_it_is_a_bucket_for_the_nats_command(server, bucket: Bucket) -> None:
+    """nats-py's own KV, which is what any NATS tool does, reads and writes the same entries."""
+    revision = await bucket.put("run1.backfill", json.dumps({"state": "running"}).encode())
+    theirs = await bucket._bus.jetstream.key_value(bucket.name)
+    entry = await theirs.get("run1.backfill")
+    assert (entry.value, entry.revision) == (b'{"state": "running"}', revision)
+    await theirs.put("run2.backfill", b"{}")
+    assert [entry.key for entry in await bucket.newest(1)] == ["run2.backfill"]
+    await theirs.delete("run2.backfill")
+    assert await bucket.get("run2.backfill") is None
