@@ -66,7 +66,7 @@ def main() -> None:
     options = arguments(
         __doc__,
         ("--bars", {"type": int, "default": 500_000, "help": "1m bars (500,000)"}),
-        ("--trades", {"type": int, "default": 500_000, "help": "trades, about (500,000)"}),
+        ("--trades", {"type": int, "default": 500_000, "help": "trades, about (500,000; at most an hour of them)"}),
     )
     report, missing = Report("Backfill, from a simulated exchange, rate limits off"), []
     with simulator() as exchange:

@@ -1,7 +1,8 @@
 """dccd 3.8.1's own backfill against a local exchange: runs in the environment of that release.
 
-Pages of a Binance REST API at ``--url`` flow in, through its ``backfill`` operation into its Parquet store; one line
-of JSON flows out: rows, time and CPU time. Its rate limit is set out of reach.
+Pages of a Binance REST API at ``--url`` flow in, through its ``backfill`` operation into its Parquet store, with its
+run and coverage records as its own command line makes them; one line of JSON flows out: rows, time and CPU time. Its rate
+limit is set out of reach.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import time
 import dccd.sources.binance as binance
 from dccd.application.jobs import JobParams, JobSpec, JobTarget, Trigger
 from dccd.application.operations import backfill
+from dccd.application.service_factory import build_coverage_store, build_runs_store, build_store
 from dccd.domain.dataset import DatasetId
 from dccd.domain.symbol import Symbol
 from dccd.domain.types import DataType
 from dccd.sources.registry import SourceRegistry
-from dccd.storage.parquet import ParquetStore
 from dccd.transport.ratelimit import shared_limiter
 
 parser = argparse.ArgumentParser()
@@ -42,7 +43,7 @@ async def main(folder: str) -> None:
     kind = DataType(options.type)
     span = 60 if kind is DataType.OHLC else None
     symbol = Symbol(base="BTC", quote="USDT")
-    store = ParquetStore(folder)
+    store, runs, coverage = build_store(folder), build_runs_store(folder), build_coverage_store(folder)
     registry = SourceRegistry()
     registry.register("binance", binance.BinanceSource())
     spec = JobSpec(
@@ -54,7 +55,7 @@ async def main(folder: str) -> None:
     )
     print(json.dumps({"ready": True}), flush=True)
     began, used = time.perf_counter(), cpu()
-    result = await backfill(spec, registry=registry, store=store)
+    result = await backfill(spec, registry=registry, store=store, runs_store=runs, coverage_store=coverage)
     wall, used = time.perf_counter() - began, cpu() - used
     if "error" in result:
         raise SystemExit(result["error"])
