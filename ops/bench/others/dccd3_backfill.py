@@ -1,8 +1,8 @@
 """dccd 3.8.1's own backfill against a local exchange: runs in the environment of that release.
 
 Pages of a Binance REST API at ``--url`` flow in, through its ``backfill`` operation into its Parquet store, with its
-run and coverage records as its own command line makes them; one line of JSON flows out: rows, time and CPU time. Its rate
-limit is set out of reach.
+run and coverage records as its own command line makes them; one line of JSON flows out: rows, time and CPU time. Its
+rate limit is set out of reach.
 """
 
 from __future__ import annotations
