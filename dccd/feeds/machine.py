@@ -1,8 +1,7 @@
 """What a live session makes of what happens to it, without I/O and without a clock.
 
 Frames, bodies of REST snapshots, the time and losses flow in; items for the consumer and actions for
-:mod:`dccd.feeds.session` flow out, in the order in which they are to be done. One machine outlives its connections:
-it holds the open hole and the number of attempts.
+:mod:`dccd.feeds.session` flow out, in the order in which they are to be done. One machine outlives its connections.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import msgspec
 
 from dccd.errors import ParseError, SubscriptionRefused
 from dccd.exchanges.base import Broken, PageRequest, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
+from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.timing import Backoff
 from dccd.records import Record
@@ -87,23 +87,17 @@ _PROBE_MARGIN = 10_000_000_000
 class Machine:
     """The decisions of one session. ``now`` is monotonic seconds, ``wall`` ns UTC, everywhere.
 
-    *chance* gives random numbers in [0, 1). *since*: a hole is open from there, as after a restart.
+    *chance* gives random numbers in [0, 1). *holes* keeps account of what is missing.
     """
 
-    def __init__(
-        self, dataset: Dataset, settings: SessionSettings, chance: Callable[[], float], since: int | None = None
-    ) -> None:
+    def __init__(self, dataset: Dataset, settings: SessionSettings, chance: Callable[[], float], holes: Holes) -> None:
         self._dataset = dataset
         self._settings = settings
         self._chance = chance
-        self._is_book = dataset.data_type is DataType.ORDERBOOK
+        self._holes = holes
         self._protocol: StreamProtocol | None = None
         self.live = False
         self.attempt = 0
-        self.last_ts: int | None = None
-        self._ahead = 0  # by how much the exchange's clock is ahead of ours, at least (ns)
-        self._live_at: int | None = None  # when it first became live, for want of a record
-        self._hole: tuple[int, str] | None = None if since is None else (since, "the collector was not running")
         self._breaks: deque[float] = deque(maxlen=settings.max_breaks + 1)
         self._confirm_by: float | None = None
         self._last_frame = self._last_data = self._last_timer = 0.0
@@ -113,11 +107,13 @@ class Machine:
         self._bad: tuple[str, bytes] | None = None
         self._bad_count = 0
         self._bad_told = float("-inf")
-        self.counts = dict.fromkeys(("connects", "losses", "frames", "records", "unparsed", "breaks", "holes"), 0)
+        self.counts = dict.fromkeys(("connects", "losses", "frames", "records", "unparsed", "breaks"), 0)
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the start, and the state."""
-        return {**self.counts, "live": self.live, "attempt": self.attempt, "last_ts": self.last_ts}
+        holes = self._holes
+        state = {"live": self.live, "attempt": self.attempt, "last_ts": holes.last_ts}
+        return {**self.counts, "holes": holes.count, **state}
 
     # ------------------------------------------------------------ what happens
 
@@ -215,23 +211,21 @@ class Machine:
             done.append(Ping())
         out: list[Record] = []
         signal = self._protocol.tick(wall, out)
-        made = [Batch(out, wall)] if out else []
-        self.counts["records"] += len(out)
-        if signal is None:
-            done += made
-        elif isinstance(signal, Broken) and signal.resync == "none":
+        if isinstance(signal, Broken) and signal.resync == "none":
             self._broken(signal, now, wall, done)
-            done += made
-        else:
-            done += made
+            signal = None
+        self._hand_on(out, wall, wall, done)
+        if signal is not None:
             self._signal(signal, now, wall, done)
+        if (hole := self._holes.quiet(wall)) is not None:
+            done.append(hole)
         if self.live and now - self._last_data > self._patience * self._silence():
             self._patience *= 2
-            since = self._known_until(wall)
+            since = self._holes.known_until(wall)
             done.append(Silent(wall, since))
             # Only trades are proof: bars and books have their time-outs, and REST always has some of them.
             decisive = self._dataset.data_type is DataType.TRADES
-            if (decisive or self.last_ts is None) and since + 1 < wall - _PROBE_MARGIN:
+            if (decisive or self._holes.last_ts is None) and since + 1 < wall - _PROBE_MARGIN:
                 done.append(Probe(since + 1, wall - _PROBE_MARGIN, decisive))
         return done
 
@@ -245,8 +239,7 @@ class Machine:
         delay = self._settings.backoff.delay(self.attempt, self._chance())
         self.attempt += 1
         self.counts["losses"] += 1
-        if self._hole is None and self._live_at is not None:
-            self._hole = (self._known_until(wall), reason)
+        self._holes.begin(reason, wall)
         self.live = False
         self._protocol = None
         wait = max(delay, retry_after or 0.0)
@@ -258,7 +251,6 @@ class Machine:
         """Records came from the exchange."""
         if not out:
             return
-        self.counts["records"] += len(out)
         pause = now - self._last_data
         # Over some ten batches: a burst must not make the next second look like silence.
         self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
@@ -267,17 +259,15 @@ class Machine:
         # Data, not the connection, shows that all is well; unless it is data that keeps breaking.
         if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
             self.attempt = 0
-        if self._hole is not None:
-            # Told before what follows it. A book is whole again with its first record, and this says when, by the
-            # exchange's own clock; other data that comes before the confirmation confirms it just as well.
-            if self._is_book:
-                self._close_hole(out[0].ts, done)
-            elif not self.live:
-                self._close_hole(max(wall + self._ahead, out[0].ts), done)
-        newest = out[-1].ts
-        self._ahead = max(self._ahead, newest - recv_ts)
-        self.last_ts = newest if self.last_ts is None else max(self.last_ts, newest)
-        done.append(Batch(out, recv_ts))
+        self._hand_on(out, recv_ts, wall, done)
+
+    def _hand_on(self, out: list[Record], recv_ts: int, wall: int, done: list[Action]) -> None:
+        """The hole before these records, if there is one, then the records."""
+        if out:
+            self.counts["records"] += len(out)
+            if (hole := self._holes.records(out, recv_ts, wall)) is not None:
+                done.append(hole)
+            done.append(Batch(out, recv_ts))
 
     def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
         if isinstance(signal, Subscribed):
@@ -285,11 +275,8 @@ class Machine:
             if not self.live:
                 self.live = True
                 self._last_data = now
-                self._live_at = self._live_at or wall
                 done.append(Live(wall))
-            if not self._is_book and self._hole is not None:
-                # Our clock says when; the exchange's may be ahead of it.
-                self._close_hole(wall + self._ahead, done)
+            self._holes.confirmed(wall)
         elif isinstance(signal, Refused):
             if signal.permanent:
                 raise SubscriptionRefused(
@@ -304,13 +291,11 @@ class Machine:
 
     def _broken(self, broken: Broken, now: float, wall: int, done: list[Action]) -> None:
         self.counts["breaks"] += 1
-        since = self._known_until(wall) if broken.since is None else broken.since
+        since = self._holes.known_until(wall) if broken.since is None else broken.since
         if broken.resync == "none":
-            self.counts["holes"] += 1
-            done.append(Hole(since, max(since + 1, broken.until or wall), broken.reason))
+            done.append(self._holes.told(since, broken.until or wall, broken.reason))
             return
-        if self._hole is None:
-            self._hole = (since, broken.reason)
+        self._holes.begin(broken.reason, wall, since)
         done.append(Broke(wall, since, broken.reason, broken.resync))
         self._breaks.append(now)
         often = len(self._breaks) > self._settings.max_breaks
@@ -324,17 +309,6 @@ class Machine:
             done.append(Send(self._protocol.resubscribe()))
         else:
             done.append(Drop(broken.reason))
-
-    def _close_hole(self, until: int, done: list[Action]) -> None:
-        assert self._hole is not None
-        since, reason = self._hole
-        self._hole = None
-        self.counts["holes"] += 1
-        done.append(Hole(since, max(since + 1, until), reason))
-
-    def _known_until(self, wall: int) -> int:
-        """All before this time (ns) has come: the newest record's, or when we began to listen."""
-        return self.last_ts or self._live_at or wall
 
     def _silence(self) -> float:
         """Seconds without a record that are suspicious in this market."""

@@ -17,6 +17,7 @@ import anyio
 
 from dccd.errors import ExchangeDown, ParseError, RateLimited, SocketClosed
 from dccd.exchanges.base import Exchange, HistoryPager, PageRequest, StreamOptions
+from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.socket import Socket, connect
@@ -58,7 +59,7 @@ class Session:
     """The live session of one dataset.
 
     *ws_url* is the base (scheme, host, port) that the stream's path is put after. *since* (ns): there is a hole from
-    there on already, as when the collector was not running; it is reported as soon as the stream is live.
+    there on already, as when the collector was not running; it is reported with the first record, or when none comes.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Session:
         self._rest = rest
         self._ws_url = (ws_url or exchange.ws_url).rstrip("/")
         self._clock: Clock = clock or SystemClock()
-        self._machine = Machine(dataset, settings or SessionSettings(), chance, since)
+        holes = Holes(dataset, exchange.consecutive_trade_ids, since)
+        self._machine = Machine(dataset, settings or SessionSettings(), chance, holes)
         self._changed = asyncio.Event()
         self._socket: Socket | None = None
         self._fetch: asyncio.Task[bytes] | None = None

@@ -7,6 +7,7 @@ import pytest
 from dccd.errors import SubscriptionRefused
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.fake import START, FakeExchange, FakeFrame
+from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.timing import Backoff
@@ -23,7 +24,7 @@ class Driver:
         self.exchange = FakeExchange()
         self.dataset = dataset
         given = {"backoff": Backoff(initial=1.0, jitter=0.0), **settings}
-        self.machine = Machine(dataset, SessionSettings(**given), lambda: 0.0, since)
+        self.machine = Machine(dataset, SessionSettings(**given), lambda: 0.0, Holes(dataset, False, since))
         self.time = 0.0
 
     @property
@@ -136,8 +137,8 @@ def test_time_in_which_we_stood_still_is_not_held_against_the_exchange() -> None
     assert driver.seconds(5, last_read=0.0) == []
 
 
-def test_a_loss_is_a_hole_from_the_last_record_to_the_next_confirmation() -> None:
-    """The hole begins at the newest record, which others may share the time of, and ends when live again."""
+def test_a_loss_is_a_hole_that_is_told_before_what_follows_it() -> None:
+    """Whoever has a record knows of the hole before it, also when the record comes before the confirmation."""
     driver = Driver()
     driver.live()
     driver.time = 5
@@ -145,34 +146,21 @@ def test_a_loss_is_a_hole_from_the_last_record_to_the_next_confirmation() -> Non
     driver.time = 7
     assert driver.lost("closed (1001)") == Lost(START + 7 * NS, "closed (1001)", 1.0)
     driver.time = 9
-    assert driver.live()[-2:] == [
-        Live(START + 9 * NS),
-        Hole(START + 4 * NS, START + 9 * NS, "closed (1001)"),
-    ]
+    assert [type(said) for said in driver.connect()] == [Connected, Send]
+    hole, batch = driver.frames(FakeFrame(trades=[START + 8 * NS]))
+    assert hole == Hole(START + 4 * NS, START + 8 * NS + 1, "closed (1001)")
+    assert isinstance(batch, Batch)
+    assert driver.frames(FakeFrame(ok=True)) == [Live(START + 9 * NS)]
+    assert driver.machine.statistics()["holes"] == 1
 
 
-def test_a_hole_ends_later_when_the_exchange_s_clock_is_ahead_of_ours() -> None:
-    """Records from our future show by how much; the hole must not end before the exchange's now."""
+def test_a_loss_in_a_quiet_market_is_told_after_a_while() -> None:
+    """No record ends the hole: the timer does."""
     driver = Driver()
     driver.live()
-    driver.frames(FakeFrame(trades=[START + 3 * NS]))
     driver.lost()
-    driver.time = 2
-    assert driver.live()[-1] == Hole(START + 3 * NS, START + 5 * NS, "gone")
-
-
-def test_a_hole_spans_failed_attempts_and_keeps_its_first_reason() -> None:
-    """Attempts that don't become live don't end the hole, nor begin another."""
-    driver = Driver()
     driver.live()
-    driver.frames(FakeFrame(trades=[START]))
-    driver.lost("abrupt")
-    driver.connect()
-    driver.lost("no confirmation")
-    driver.lost("refused")
-    driver.time = 60
-    holes = [said for said in driver.live() if isinstance(said, Hole)]
-    assert holes == [Hole(START, START + 60 * NS, "abrupt")]
+    assert driver.seconds(10) == [Hole(START, START + 1, "gone")]
 
 
 def test_a_jump_that_was_held_open_is_a_hole_when_the_connection_ends() -> None:
@@ -182,21 +170,8 @@ def test_a_jump_that_was_held_open_is_a_hole_when_the_connection_ends() -> None:
     driver.frames(FakeFrame(trades=[START + 9], doubt=(START + 2, START + 5)))
     said, _ = driver.machine.lost("gone", 0.0, START + 10)
     assert said == [Hole(START + 2, START + 5, "ids jumped"), Lost(START + 10, "gone", 1.0)]
-    assert driver.live()[-1] == Hole(START + 9, START + 10, "gone")
-
-
-def test_no_record_overtakes_the_hole_before_it() -> None:
-    """Trades that come before the confirmation end the hole too: whoever has them knows of it."""
-    driver = Driver()
     driver.live()
-    driver.frames(FakeFrame(trades=[START]))
-    driver.lost()
-    driver.time = 4
-    driver.connect()
-    hole, batch = driver.frames(FakeFrame(trades=[START + 3 * NS]))
-    assert hole == Hole(START, START + 4 * NS, "gone")
-    assert isinstance(batch, Batch)
-    assert driver.frames(FakeFrame(ok=True)) == [Live(START + 4 * NS)]
+    assert driver.frames(FakeFrame(trades=[START + 11]))[0] == Hole(START + 9, START + 12, "gone")
 
 
 def test_losses_before_the_first_confirmation_are_no_hole() -> None:
@@ -205,12 +180,6 @@ def test_losses_before_the_first_confirmation_are_no_hole() -> None:
     driver.connect()
     driver.lost()
     assert [type(said) for said in driver.live()] == [Connected, Send, Live]
-
-
-def test_the_time_before_the_start_is_a_hole_when_told_so() -> None:
-    """``since`` opens a hole that the first confirmation ends."""
-    driver = Driver(since=START - 9 * NS)
-    assert driver.live()[-1] == Hole(START - 9 * NS, START, "the collector was not running")
 
 
 def test_a_book_s_hole_ends_with_its_first_record() -> None:

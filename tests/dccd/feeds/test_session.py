@@ -112,7 +112,7 @@ async def test_a_stream_s_life(serving: Serve) -> None:
         assert again[:3] == [
             Connected(START + NS),
             Live(START + NS),
-            Hole(START - 9, START + NS, "maintenance (1001)"),
+            Hole(START - 9, START - 7, "maintenance (1001)"),
         ]
         assert isinstance(again[3], Batch)
         assert stream.statistics()["connects"] == 2

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from dccd.feeds.fake import START
+from dccd.feeds.holes import Holes
+from dccd.feeds.items import Hole
+from dccd.records import Bar, BookDelta, BookSnapshot, Trade
+from dccd.symbols import NS, Dataset
+
+TRADES = Dataset.make("fake", "trades", "BTC/USD")
+BARS = Dataset.make("fake", "ohlc", "BTC/USD", 60)
+BOOK = Dataset.make("fake", "orderbook", "BTC/USD")
+MINUTE = 60 * NS
+
+
+def at(seconds: float) -> int:
+    return START + round(seconds * NS)
+
+
+def trade(seconds: float, number: int | None = None) -> Trade:
+    return Trade(at(seconds), 1.0, 1.0, "buy", None if number is None else str(number))
+
+
+def bar(minute: int, closed: bool) -> Bar:
+    return Bar(START + minute * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0, closed=closed)
+
+
+def listening(dataset: Dataset, consecutive_ids: bool = False, since: int | None = None) -> Holes:
+    holes = Holes(dataset, consecutive_ids, since)
+    holes.confirmed(START)
+    return holes
+
+
+def take(holes: Holes, *records: Trade | Bar | BookDelta | BookSnapshot, now: float = 0.0) -> Hole | None:
+    return holes.records(records, at(now), at(now))
+
+
+def test_a_hole_lies_between_the_records_around_it() -> None:
+    """From the last record before the loss to the first one after it, both inside: others may share their times."""
+    holes = listening(TRADES)
+    assert take(holes, trade(1), trade(2)) is None
+    holes.begin("gone", at(7))
+    holes.confirmed(at(9))
+    assert take(holes, trade(9.5), trade(10)) == Hole(at(2), at(9.5) + 1, "gone")
+    assert take(holes, trade(11)) is None
+    assert holes.count == 1
+
+
+def test_consecutive_ids_prove_that_nothing_is_missing() -> None:
+    """The next id after the loss is the last one's successor, or was there before: no hole."""
+    for number in (8, 7, 3):
+        holes = listening(TRADES, consecutive_ids=True)
+        take(holes, trade(2, 7))
+        holes.begin("gone", at(3))
+        holes.confirmed(at(4))
+        assert take(holes, trade(5, number)) is None
+        assert holes.count == 0
+
+
+def test_a_jump_of_ids_is_a_hole() -> None:
+    """One id too many after a loss."""
+    holes = listening(TRADES, consecutive_ids=True)
+    take(holes, trade(2, 7))
+    holes.begin("gone", at(3))
+    holes.confirmed(at(4))
+    assert take(holes, trade(5, 9)) == Hole(at(2), at(5) + 1, "gone")
+
+
+def test_ids_prove_nothing_of_a_hole_that_began_elsewhere() -> None:
+    """A break in the data, or a start, says itself from where on records are missing."""
+    holes = listening(TRADES, consecutive_ids=True)
+    take(holes, trade(2, 7))
+    holes.begin("a gap", at(3), since=at(1))
+    assert take(holes, trade(5, 8)) == Hole(at(1), at(5) + 1, "a gap")
+
+
+def test_older_trades_at_first_don_t_end_a_hole_before_the_present() -> None:
+    """Without ids, a snapshot of past trades tells nothing of where the new ones begin: the confirmation does."""
+    holes = listening(TRADES)
+    take(holes, trade(5), now=3)  # the exchange's clock is two seconds ahead
+    holes.begin("gone", at(6))
+    holes.confirmed(at(9))
+    assert take(holes, trade(1), trade(2)) == Hole(at(5), at(11), "gone")
+
+
+def test_a_quiet_market_ends_a_hole_too() -> None:
+    """Ten seconds after the confirmation nothing has come: the hole ended with the confirmation."""
+    holes = listening(TRADES)
+    take(holes, trade(2), now=2)
+    holes.begin("gone", at(3))
+    assert holes.quiet(at(60)) is None
+    holes.confirmed(at(61))
+    assert holes.quiet(at(70)) is None
+    assert holes.quiet(at(71)) == Hole(at(2), at(61), "gone")
+    assert holes.quiet(at(90)) is None
+
+
+def test_a_hole_keeps_its_beginning_over_further_losses() -> None:
+    """It begins with the first loss and has its reason."""
+    holes = listening(TRADES)
+    take(holes, trade(2))
+    holes.begin("first", at(3))
+    holes.confirmed(at(4))
+    holes.begin("second", at(5))
+    holes.confirmed(at(6))
+    assert take(holes, trade(7)) == Hole(at(2), at(7) + 1, "first")
+
+
+def test_nothing_is_missing_before_it_was_ever_confirmed() -> None:
+    """Attempts that fail before the first confirmation promise nothing."""
+    holes = Holes(TRADES, False)
+    holes.begin("refused", at(0))
+    holes.confirmed(at(3))
+    assert take(holes, trade(4)) is None
+
+
+def test_without_a_record_a_hole_begins_when_we_began_to_listen() -> None:
+    """A market that was quiet all the while."""
+    holes = listening(TRADES)
+    holes.begin("gone", at(30))
+    holes.confirmed(at(33))
+    assert take(holes, trade(34)) == Hole(at(0), at(34) + 1, "gone")
+
+
+def test_the_time_before_the_start_is_a_hole_when_told_so() -> None:
+    """``since`` opens one."""
+    holes = listening(TRADES, consecutive_ids=True, since=at(-9))
+    assert take(holes, trade(1, 5)) == Hole(at(-9), at(1) + 1, "the collector was not running")
+
+
+def test_bars_that_follow_each_other_prove_that_none_is_missing() -> None:
+    """The bar in progress at the loss, or the one after a closed one, is told whole by what comes later."""
+    for last, first in ((bar(3, closed=False), bar(3, closed=False)), (bar(3, closed=True), bar(4, closed=False))):
+        holes = listening(BARS)
+        take(holes, bar(2, closed=True), last)
+        holes.begin("gone", at(200))
+        holes.confirmed(at(210))
+        assert take(holes, first) is None
+
+
+def test_bars_between_are_a_hole_of_whole_bars() -> None:
+    """From the first bar that isn't known to be final to the one that is in progress again."""
+    holes = listening(BARS)
+    take(holes, bar(2, closed=True), bar(3, closed=False))
+    assert holes.known_until(at(0)) == START + 3 * MINUTE
+    holes.begin("gone", at(200))
+    holes.confirmed(at(400))
+    assert take(holes, bar(6, closed=False)) == Hole(START + 3 * MINUTE, START + 6 * MINUTE, "gone")
+
+
+def test_a_book_is_whole_again_with_its_next_record_only() -> None:
+    """A quiet market ends no hole of a book: there is none until it has been built anew."""
+    holes = listening(BOOK)
+    take(holes, BookDelta(at(1), 1, [], []))
+    holes.begin("a gap", at(2), since=at(1))
+    holes.confirmed(at(3))
+    assert holes.quiet(at(60)) is None
+    assert take(holes, BookSnapshot(at(61), 9, [], [])) == Hole(at(1), at(61), "a gap")
+
+
+def test_a_hole_is_never_empty() -> None:
+    """A record's own time is inside, since others may share it."""
+    assert listening(TRADES).told(at(5), at(5), "a gap") == Hole(at(5), at(5) + 1, "a gap")
