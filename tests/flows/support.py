@@ -1,0 +1,63 @@
+"""Small helpers of the flows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+
+from dccd.client import Client
+from dccd.config import Config, Job
+from dccd.messages import Event
+
+Expect = Callable[[Callable[[Any], bool]], Awaitable[Any]]
+
+
+def with_jobs(config: Config, *jobs: Job) -> Config:
+    """The same configuration with these jobs."""
+    return msgspec.structs.replace(config, jobs=list(jobs))
+
+
+@asynccontextmanager
+async def watching(client: Client, subject: str = "dccd.events.>", seconds: float = 30.0) -> AsyncIterator[Expect]:
+    """Yield a function that returns the next event for which a predicate holds; fails after *seconds*."""
+    send, receive = anyio.create_memory_object_stream[Any](10_000)
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Event)
+
+    async def keep(message: Any) -> None:
+        send.send_nowait(decoder.decode(message.data))
+
+    async def expect(good: Callable[[Any], bool]) -> Any:
+        seen = []
+        try:
+            with anyio.fail_after(seconds):
+                async for event in receive:
+                    if good(event):
+                        return event
+                    seen.append(event)
+        except TimeoutError:
+            raise AssertionError(f"no such event within {seconds:g} s; there were {seen[-20:]}") from None
+        raise AssertionError("the stream of events has ended")
+
+    subscription = await client.bus.subscribe(subject, keep)
+    await client.bus.barrier()
+    try:
+        yield expect
+    finally:
+        await subscription.unsubscribe()
+        send.close()
+        receive.close()
+
+
+async def take(ticks: Any, count: int, seconds: float = 30.0) -> list[Any]:
+    """The next *count* records of *ticks*."""
+    records: list[Any] = []
+    with anyio.fail_after(seconds):
+        async for record in ticks:
+            records.append(record)
+            if len(records) >= count:
+                break
+    return records
