@@ -1,6 +1,7 @@
 """Exchanges on loopback that speak Binance's and Kraken's real formats, from a seeded market whose truth is known.
 
-``Simulator(SimConfig(...))`` for Python, ``python -m dccd.simulator`` for other processes, ``faults`` for what can go wrong.
+``Simulator(SimConfig(...))`` for Python, ``python -m dccd.simulator`` for other processes; ``faults`` says what can go
+wrong.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The book moves in steps (each 100 ms, say). Whether there is a level at a price, and what amount, depends on that
 price and the step alone, so that the book at any moment costs its depth and no history, and the change from one
-step to the next only the levels that can have changed. It always surrounds the last trade's price, and is never crossed.
+step to the next only the levels that can have changed. It always surrounds the last trade's price, and is never
+crossed.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ class Book:
         self._slot = max(1, market.instrument.price // 100_000)
         draw = random.Random(f"{seed}:{market.instrument.symbol.token}:book")
         lots = market.instrument.lots
-        self._lots = [
-            0 if draw.random() < 0.1 else max(1, round(lots * draw.lognormvariate(1, 1))) for _ in range(_TABLE)
-        ]
+        self._sizes = [max(1, round(lots * draw.lognormvariate(1, 1))) for _ in range(_TABLE)]
+        self._lots = [0 if draw.random() < 0.1 else size for size in self._sizes]
         self._shift = [draw.randrange(self._slot) for _ in range(_TABLE)]
         self._middles: dict[int, int] = {}
 
@@ -137,7 +137,7 @@ class Book:
         """Lots at *slot*, 0 for no level."""
         if abs(slot - middle) == 1:
             # The best level changes with every step: no step goes without a change.
-            return 2 * (self._lots[(slot * 31 + step * 7) % _TABLE] or 1) + step % 2
+            return 2 * self._sizes[(slot * 31 + step * 7) % _TABLE] + step % 2
         if slot == middle:
             return 0
         epoch = (step + slot * _STRIDE) // _HOLD

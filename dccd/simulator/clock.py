@@ -33,7 +33,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real time, or one that starts at *start* (ns) and goes *speed* times as fast. Pumps each *interval* seconds."""
+    """The real time, or one that starts at *start* (ns), *speed* times as fast. Pumps each *interval* seconds."""
 
     def __init__(self, start: int | None = None, speed: float = 1.0, interval: float = 0.02) -> None:
         if speed <= 0:

@@ -1,4 +1,4 @@
-"""The simulator's own HTTP requests, under ``/_sim``: faults and questions about the truth flow in from other processes.
+"""The simulator's own HTTP requests, under ``/_sim``: faults and questions flow in, truth flows out.
 
 * ``GET /_sim/status``
 * ``GET|POST|DELETE /_sim/faults``, ``DELETE /_sim/faults/<id>``: a POST has one fault or a list (see ``faults``).

@@ -1,4 +1,4 @@
-"""What a simulated exchange lists: symbols and a seed flow in, prices' and amounts' decimals and a level flow out. Pure."""
+"""What a simulated exchange lists: symbols flow in, decimals of prices and amounts and a price flow out. Pure."""
 
 from __future__ import annotations
 
@@ -64,4 +64,4 @@ def instrument(symbol: Symbol, digits: int, amount_decimals: int | None = None) 
 def _usd(asset: str) -> float:
     known = _USD_PRICES.get(asset)
     # Seeded by the name alone: the same asset costs the same wherever it is listed.
-    return known if known is not None else 10 ** random.Random(asset).uniform(-1, 2)
+    return math.exp(random.Random(asset).uniform(-2, 4)) if known is None else known

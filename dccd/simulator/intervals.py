@@ -40,5 +40,7 @@ class Interval:
         return int(datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC).timestamp()) * NS
 
 
-INTERVALS = {name: Interval(name) for name in "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()}
+_NAMES = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
+
+INTERVALS = {name: Interval(name) for name in _NAMES}
 """Binance's, by name."""

@@ -3,10 +3,10 @@
 Nothing is remembered, so that history is as deep as asked at no cost, and any number of processes agree on it.
 
 The trades are the leaves of a tree. A leaf holds a fixed number of trades within a fixed time (a minute, say), drawn
-once from the seed as a *template*: time offsets, price steps, sizes. Upper nodes (hour, day) are templates too: which
-child comes where, and at which price it starts. As each template knows its open, high, low, close and sums, a bar of any
-span is put together from a few of them, and is still *exactly* what its trades give: all sums are of integers
-(ticks and lots). Days follow one another around a slow wave.
+once from the seed as a *template*: time offsets, price steps, sizes. Upper nodes (hour, day) are templates too:
+which child comes where, and at which price it starts. As each template knows its open, high, low, close and sums, a
+bar of any span is put together from a few of them, and is still *exactly* what its trades give: all sums are of
+integers (ticks and lots). Days follow one another around a slow wave.
 
 Trades are numbered from 0 without gaps; their times (ns) increase strictly, and those of one taker's order share the
 microsecond, as on the real exchanges.
@@ -43,7 +43,7 @@ class Tick(NamedTuple):
 class Run(NamedTuple):
     """Consecutive trades that share a leaf: absolute time is ``start + tick.offset``, price ``price + tick.step``."""
 
-    index: int
+    first: int
     start: int
     price: int
     ticks: tuple[Tick, ...]
@@ -58,22 +58,23 @@ class Aggregate(NamedTuple):
     close: int
     volume: int
     quote: int
-    count: int
+    trades: int
     buy_volume: int
     buy_quote: int
 
     def lifted(self, price: int) -> Aggregate:
         """The same trades, all *price* ticks higher."""
+        opened, high, low, close, volume, quote, trades, buys, buy_quote = self
         return Aggregate(
-            self.open + price,
-            self.high + price,
-            self.low + price,
-            self.close + price,
-            self.volume,
-            self.quote + price * self.volume,
-            self.count,
-            self.buy_volume,
-            self.buy_quote + price * self.buy_volume,
+            opened + price,
+            high + price,
+            low + price,
+            close + price,
+            volume,
+            quote + price * volume,
+            trades,
+            buys,
+            buy_quote + price * buys,
         )
 
 
@@ -138,7 +139,7 @@ class Pin(NamedTuple):
     """Trades ``[first, first + count)`` moved together: the n-th of them at ``at + n`` ns."""
 
     first: int
-    count: int
+    size: int
     at: int
 
 
@@ -168,7 +169,8 @@ class Market:
         self._nodes: list[list[_Node]] = []
         for level in range(len(self._fanouts)):
             self._nodes.append([self._draw_node(draw, level) for _ in range(12)])
-        self._leaf_at = lru_cache(maxsize=4096)(self._find_leaf)
+        self._leaf_at = lru_cache(maxsize=8192)(self._find_leaf)
+        self._day_at = lru_cache(maxsize=1024)(self._find_day)
 
     def __repr__(self) -> str:
         return f"<Market {self.instrument.symbol} {self.rate:g}/s>"
@@ -207,24 +209,22 @@ class Market:
         children = tuple(zip(starts, picks, strict=True))
         return _Node(children, _join([below[pick].lifted(start) for start, pick in children]))
 
-    def _day_price(self, day: int) -> int:
-        """Where a day starts: slow waves around the instrument's price."""
+    def _find_day(self, day: int) -> tuple[int, int]:
+        """(template, starting price in ticks) of a day: slow waves around the instrument's price."""
         wave = 0.0
         for length, height in ((61, 0.22), (17, 0.1), (5, 0.03), (1, 0.005)):
             n, part = divmod(day, length)
             left = self._noise[(n * 7 + length) % 1024]
             right = self._noise[((n + 1) * 7 + length) % 1024]
             wave += height * (left + (right - left) * part / length)
-        return round(self.instrument.price * (1 + wave))
-
-    def _day_node(self, day: int) -> int:
-        return random.Random(f"{self._seed}:day:{day}").randrange(len(self._nodes[-1]))
+        pick = random.Random(f"{self._seed}:day:{day}").randrange(len(self._nodes[-1]))
+        return pick, round(self.instrument.price * (1 + wave))
 
     def _find_leaf(self, leaf: int) -> tuple[int, int]:
         """(template, starting price in ticks) of the *leaf*-th leaf."""
         per_day = self._counts[-1] // self.leaf_trades
         day, rest = divmod(leaf, per_day)
-        price, pick = self._day_price(day), self._day_node(day)
+        pick, price = self._day_at(day)
         for level in range(len(self._fanouts) - 1, -1, -1):
             per_day //= self._fanouts[level]
             n, rest = divmod(rest, per_day)
@@ -237,7 +237,7 @@ class Market:
     def time(self, index: int) -> int:
         """When the *index*-th trade happens (ns)."""
         for pin in self._pins:
-            if pin.first <= index < pin.first + pin.count:
+            if pin.first <= index < pin.first + pin.size:
                 return pin.at + index - pin.first
         leaf, n = divmod(index, self.leaf_trades)
         pick, _ = self._leaf_at(leaf)
@@ -253,14 +253,14 @@ class Market:
         for pin in self._pins:
             if time <= pin.at:
                 index = min(index, pin.first)
-            else:
-                index = max(index, pin.first + min(pin.count, time - pin.at))
+                continue
+            index = max(index, pin.first + min(pin.size, time - pin.at))
         return index
 
     def price(self, index: int) -> int:
         """Price of the *index*-th trade in ticks; before the first one, where the market opens."""
         if index < 0:
-            return self._day_price(0)
+            return self._day_at(0)[1]
         leaf, n = divmod(index, self.leaf_trades)
         pick, price = self._leaf_at(leaf)
         return price + self._leaves[pick][n].step
@@ -276,7 +276,7 @@ class Market:
                 ticks = ticks[n:stop]
             start = self.opened + leaf * self.leaf_ns
             for pin in self._pins:
-                if pin.first < first + len(ticks) and first < pin.first + pin.count:
+                if pin.first < first + len(ticks) and first < pin.first + pin.size:
                     ticks = tuple(tick._replace(offset=self.time(first + k) - start) for k, tick in enumerate(ticks))
                     break
             yield Run(first, start, price, ticks)
@@ -291,8 +291,8 @@ class Market:
         if count < 2 or count > _MS:
             raise ValueError(f"{count} trades in one millisecond; 2 to 1,000,000 can be")
         for pin in self._pins:
-            if pin.first < first + count and first < pin.first + pin.count:
-                raise ValueError(f"trades {pin.first} to {pin.first + pin.count - 1} share a millisecond already")
+            if pin.first < first + count and first < pin.first + pin.size:
+                raise ValueError(f"trades {pin.first} to {pin.first + pin.size - 1} share a millisecond already")
         at = self.time(first)
         # Late in its millisecond, the first one moves forward; never before the trade before it.
         at = min(at, at - at % _MS + _MS - count)
@@ -311,7 +311,7 @@ class Market:
         price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
         found = []
         for run in self.runs(first, last):
-            for n, (offset, step, lots, sell) in enumerate(run.ticks, run.index):
+            for n, (offset, step, lots, sell) in enumerate(run.ticks, run.first):
                 at = run.start + offset
                 found.append(
                     Trade(
@@ -326,17 +326,24 @@ class Market:
 
     # ------------------------------------------------------------ bars
 
-    def aggregate(self, first: int, last: int) -> Aggregate | None:
-        """What trades ``[first, last)`` come to; ``None`` for none."""
+    def aggregate(self, first: int, last: int) -> Aggregate:
+        """What trades ``[first, last)`` come to; of none, flat at the price before them and without volume."""
+        if last - first == self.leaf_trades and first % self.leaf_trades == 0:
+            # The common case, a minute at a moderate rate, without a walk down the tree.
+            pick, price = self._leaf_at(first // self.leaf_trades)
+            return self._leaf_totals[pick].lifted(price)
+        if first >= last:
+            price = self.price(first - 1)
+            return Aggregate(price, price, price, price, 0, 0, 0, 0, 0)
         parts: list[Aggregate] = []
         self._gather(first, last, parts)
-        return _join(parts) if parts else None
+        return _join(parts)
 
     def _gather(self, first: int, last: int, parts: list[Aggregate]) -> None:
         while first < last:
             day, rest = divmod(first, self._counts[-1])
             stop = min(self._counts[-1], rest + last - first)
-            self._descend(len(self._fanouts), self._day_node(day), self._day_price(day), rest, stop, parts)
+            self._descend(len(self._fanouts), *self._day_at(day), rest, stop, parts)
             first += stop - rest
 
     def _descend(self, level: int, pick: int, price: int, first: int, last: int, parts: list[Aggregate]) -> None:
@@ -356,20 +363,16 @@ class Market:
             self._descend(level - 1, child, price + start, max(0, first - n * size), min(size, last - n * size), parts)
 
     def bar(self, start: int, end: int) -> Aggregate:
-        """Trades of ``[start, end)`` ns; a bar without trades stands flat at the price before it, with no volume."""
-        first, last = self.index(start), self.index(end)
-        found = self.aggregate(first, last)
-        if found is not None:
-            return found
-        price = self.price(first - 1)
-        return Aggregate(price, price, price, price, 0, 0, 0, 0, 0)
+        """What the trades of ``[start, end)`` ns come to."""
+        return self.aggregate(self.index(start), self.index(end))
 
     def bars(self, span: int, start: int, end: int) -> list[Bar]:
-        """Ground truth: the bars of *span* seconds that begin within ``[start, end)`` ns, quiet ones too."""
+        """Ground truth: the bars of *span* seconds that begin in ``[start, end)`` ns, from the first trade's on."""
         price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
         span *= NS
         found = []
-        for at in range(max(start, self.opened) + -max(start, self.opened) % span, end, span):
+        oldest = self.time(0) - self.time(0) % span
+        for at in range(max(start + -start % span, oldest), end, span):
             bar = self.bar(at, at + span)
             found.append(
                 Bar(
@@ -380,7 +383,7 @@ class Market:
                     bar.close / price_unit,
                     bar.volume / lot_unit,
                     bar.quote / (price_unit * lot_unit),
-                    bar.count,
+                    bar.trades,
                 )
             )
         return found

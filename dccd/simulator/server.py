@@ -12,13 +12,11 @@ import asyncio
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from dccd.simulator.binance import Binance
 from dccd.simulator.clock import Clock, SystemClock
 from dccd.simulator.config import EXCHANGES, SimConfig
 from dccd.simulator.control import Control
-from dccd.simulator.faults import FaultPlan, Injected, SharedMillisecond
+from dccd.simulator.faults import Disconnect, FaultPlan, Injected, SharedMillisecond
 from dccd.simulator.http import RestServer
 from dccd.simulator.kraken import Kraken
 from dccd.simulator.truth import Truth
@@ -26,7 +24,7 @@ from dccd.simulator.venue import Venue
 from dccd.simulator.websocket import Hub
 from dccd.symbols import Symbol
 
-__all__ = ["Simulator", "SimulatedExchange"]
+__all__ = ["SimulatedExchange", "Simulator"]
 
 _VENUES: dict[str, type[Venue]] = {"binance": Binance, "kraken": Kraken}
 
@@ -51,6 +49,11 @@ class SimulatedExchange:
     def statistics(self) -> dict[str, Any]:
         """Clients, frames, requests."""
         return {"exchange": self.id, **self.hub.statistics(), **self.rest.statistics()}
+
+    async def subscribed(self, symbol: str, data_type: str, clients: int = 1) -> None:
+        """Wait until that many clients are subscribed to *data_type* (``trades``, ``ohlc``, ``orderbook``)."""
+        pair = (Symbol.parse(symbol).human, data_type)
+        await self.hub.until(lambda: sum(pair in peer.pairs() for peer in self.hub.peers) >= clients)
 
     async def start(self, host: str, ports: tuple[int, int]) -> None:
         """Listen on *ports* (REST, WebSocket; 0 takes free ones). Raises OSError."""
@@ -83,6 +86,7 @@ class Simulator:
         for id in self.config.exchanges:
             venue = _VENUES[id](self.config, self.faults, self.started)
             self.exchanges[id] = SimulatedExchange(venue, self.clock, self.faults)
+        self.faults.performers.append(_settle)
 
     def __repr__(self) -> str:
         return f"<Simulator {', '.join(self.exchanges)} seed={self.config.seed}>"
@@ -145,11 +149,12 @@ class Simulator:
         if first < 0:
             raise ValueError(f"there is no trade with id {fault.first}")
         market.pin(first, fault.trades)
-        injected.hits += 1
         injected.strike()
         injected.lift()
 
 
-def config_json(config: SimConfig) -> bytes:
-    """The options as JSON, to hand them to another process."""
-    return msgspec.json.encode(config)
+def _settle(injected: Injected) -> None:
+    """After all hubs: a Disconnect that strikes at once has struck whom it was meant for."""
+    fault = injected.fault
+    if isinstance(fault, Disconnect) and not fault.skip:
+        injected.lift()

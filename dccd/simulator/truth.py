@@ -1,4 +1,4 @@
-"""What really happened on a simulated exchange: questions flow in, records as an exact client would have them flow out."""
+"""What really happened on a simulated exchange: questions flow in, records as an exact client has them flow out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["Truth"]
 class Truth:
     """The truth about one exchange. Symbols as ``BTC/USDT``, times in ns; unknown symbols raise KeyError.
 
-    Trades have the ids and times of the wire: Binance's aggregate trades in ms, Kraken's trades in µs. The market has no
-    end: what lies after the present will be so.
+    Trades have the ids and times of the wire: Binance's aggregate trades in ms, Kraken's trades in µs. The market has
+    no end: what lies after the present will be so.
     """
 
     def __init__(self, venue: Venue) -> None:

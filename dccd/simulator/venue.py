@@ -18,7 +18,7 @@ from dccd.simulator.instruments import Instrument
 from dccd.simulator.market import DAY, Market
 from dccd.symbols import Symbol
 
-__all__ = ["Answer", "Listing", "Session", "Stream", "Venue", "fixed"]
+__all__ = ["Answer", "Listing", "Session", "Stream", "Venue", "fixed", "picture"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -97,6 +97,8 @@ class Venue(ABC):
     """Id of the market's first trade; each further one's is one more."""
     ping_interval: float | None = None
     """Seconds between the ping frames that the exchange sends, if it does."""
+    message_limit: int | None = None
+    """Messages of a client a second, at which the exchange ends the connection (when limits are on)."""
 
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
         self.config = config
@@ -128,6 +130,18 @@ class Venue(ABC):
         """An HTTP error in this exchange's format, for faults."""
 
 
+def picture(decimals: int, shown: int | None = None) -> str:
+    """The ``%`` format of a whole number of ``10**-decimals`` given as ``divmod(number, 10**decimals)``.
+
+    *shown*: how many decimals are written (at least *decimals*).
+    """
+    padding = "0" * ((decimals if shown is None else shown) - decimals)
+    if decimals:
+        return f"%d.%0{decimals}d{padding}"
+    # %.0s takes the remainder, which is 0, and writes nothing.
+    return f"%d.{padding}%.0s" if padding else "%d%.0s"
+
+
 class Encoder(Protocol):
     """Text of a price or amount."""
 
@@ -135,12 +149,11 @@ class Encoder(Protocol):
 
 
 def fixed(decimals: int, shown: int | None = None) -> Encoder:
-    """A function from a whole number of ``10**-decimals`` to text with *shown* decimals (at least as many).
+    """A function from a whole number of ``10**-decimals`` to text with *shown* decimals.
 
-    Prices come again and again, hence it remembers some.
+    It remembers what it has written: prices and amounts of trades come again and again.
     """
-    unit = 10**decimals
-    padding = "0" * ((decimals if shown is None else shown) - decimals)
+    unit, form = 10**decimals, picture(decimals, shown)
     known: dict[int, str] = {}
 
     def encode(value: int) -> str:
@@ -148,9 +161,7 @@ def fixed(decimals: int, shown: int | None = None) -> Encoder:
         if text is None:
             if len(known) > 100_000:
                 known.clear()
-            whole, part = divmod(value, unit)
-            digits = f"{part:0{decimals}d}" if decimals else ""
-            text = known[value] = f"{whole}.{digits}{padding}" if digits or padding else str(whole)
+            text = known[value] = form % divmod(value, unit)
         return text
 
     return encode

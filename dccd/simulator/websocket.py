@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
+import struct
+from collections.abc import Callable
 from typing import Any
 
 from websockets.frames import Frame, Opcode
@@ -33,6 +36,7 @@ from dccd.simulator.faults import (
 )
 from dccd.simulator.venue import Session, Stream, Venue
 from dccd.simulator.wire import break_frame, encode_frames, spoil_checksum
+from dccd.symbols import NS
 
 __all__ = ["Hub"]
 
@@ -40,6 +44,7 @@ _CHUNK = 500  # frames encoded at once in benchmark mode
 _HIGH_WATER = 256 * 1024
 _SLOW_CLIENT = 64 * 1024 * 1024  # bytes not taken, at which a client counts as too slow and is dropped
 _PONG_TIMEOUT = 60.0
+_CLOSE_TIMEOUT = 5.0
 _LIFETIME = 86_400.0  # both exchanges end connections after a day
 
 
@@ -55,17 +60,24 @@ class Peer(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=1 << 20)
         self._loop = asyncio.get_running_loop()
         self._writable = True
+        self._flood_soon: asyncio.Handle | None = None
         self._held: dict[str, str] = {}  # frames that a Reorder holds back, by stream
         self._opened = self._pinged = self._ponged = self._loop.time()
         self._fragments: list[bytes] = []
+        self._messages: tuple[int, int] = (0, 0)  # (second, messages of the client in it)
 
     def __repr__(self) -> str:
         return f"<Peer {self.address} {self._protocol.state.name.lower()} sent={self.sent}>"
 
-    @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether frames can be sent."""
         return self.session is not None and self._protocol.state is State.OPEN
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(symbol, data type) of each subscription."""
+        if self.session is None:
+            return []
+        return [(stream.symbol, stream.data_type) for stream in self.session.streams.values()]
 
     # ------------------------------------------------------------ from the event loop
 
@@ -91,6 +103,8 @@ class Peer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self.session = None
+        if self._flood_soon is not None:
+            self._flood_soon.cancel()
         self.hub.forget(self)
 
     def pause_writing(self) -> None:
@@ -100,8 +114,7 @@ class Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client takes more again."""
         self._writable = True
-        if self.hub.flooding:
-            self.flood()
+        self._schedule_flood()
 
     # ------------------------------------------------------------ frames in
 
@@ -123,30 +136,46 @@ class Peer(asyncio.Protocol):
         elif session is None:
             response = self._protocol.reject(404, "not found\n")
         else:
+            # What is no WebSocket handshake is answered with an error here too.
             response = self._protocol.accept(request)
         self._protocol.send_response(response)
-        if response.status_code == 101 and session is not None:
+        if session is not None and self._protocol.state is State.OPEN:
             self.session = session
             self._flush()
-            self.write(session.opening())
-            if self.hub.flooding:
-                self._loop.call_soon(self.flood)
+            if not self.hub.silent(self):
+                self.write(session.opening())
+            self.hub.note()
+            self._schedule_flood()
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
             self._ponged = self._loop.time()
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._fragments.append(bytes(frame.data))
-            if frame.fin and self.session is not None:
-                message, self._fragments = b"".join(self._fragments), []
-                now = self.hub.clock.now()
-                if self.hub.silent(self):
-                    # A stalled connection takes requests too, and answers none of them.
-                    self.session.receive(message.decode(errors="replace"), now)
-                    return
-                self.write(self.session.receive(message.decode(errors="replace"), now))
-                if self.hub.flooding:
-                    self._loop.call_soon(self.flood)
+        if self._too_many():
+            self.close(1008, "Too many requests")
+            return
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) or self.session is None:
+            return
+        self._fragments.append(bytes(frame.data))
+        if not frame.fin:
+            return
+        text, self._fragments = b"".join(self._fragments).decode(errors="replace"), []
+        answers = self.session.receive(text, self.hub.clock.now())
+        # A stalled connection takes requests too, and answers none of them.
+        if not self.hub.silent(self):
+            self.write(answers)
+        self.hub.note()
+        self._schedule_flood()
+
+    def _too_many(self) -> bool:
+        """Whether the client sends more messages a second than the exchange takes."""
+        limit = self.hub.venue.message_limit
+        if limit is None or not self.hub.venue.config.limits:
+            return False
+        second, count = self.hub.clock.now() // NS, 1
+        if second == self._messages[0]:
+            count += self._messages[1]
+        self._messages = (second, count)
+        return count > limit
 
     # ------------------------------------------------------------ frames out
 
@@ -158,14 +187,13 @@ class Peer(asyncio.Protocol):
 
     def deliver(self, stream: Stream, frames: list[str]) -> None:
         """Send frames of *stream*, with whatever faults are at work."""
-        assert self.session is not None
         if frames and self.hub.faults.has(FRAME_FAULTS):
             frames = self._spoiled(stream, frames)
         if frames and self.session is not None:
             self.write(self.session.wrap(stream, frames))
 
     def _spoiled(self, stream: Stream, frames: list[str]) -> list[str]:
-        faults, out = self.hub.faults, []
+        faults, out = self.hub.faults, list[str]()
         for frame in frames:
             kinds = FRAME_FAULTS if "checksum" in frame else tuple(k for k in FRAME_FAULTS if k is not BadChecksum)
             fault = faults.take(kinds, self.hub.venue.id, symbol=stream.symbol, data_type=stream.data_type)
@@ -192,30 +220,29 @@ class Peer(asyncio.Protocol):
                 out.append(held)
         return out
 
-    def flood(self) -> None:
-        """Benchmark mode: send numbered trades until the client takes no more for now."""
-        while self._writable and self.open:
-            assert self.session is not None
-            sent = False
-            if self.hub.silent(self):
+    def _schedule_flood(self) -> None:
+        if self.hub.flooding and self._flood_soon is None:
+            self._flood_soon = self._loop.call_soon(self._flood)
+
+    def _flood(self) -> None:
+        """Benchmark mode: send each stream's next chunk, and go on as long as the client takes them."""
+        self._flood_soon = None
+        if self.session is None or self.hub.silent(self):
+            return
+        more = False
+        for stream in list(self.session.streams.values()):
+            if not self._writable or not self.is_open():
                 return
-            for stream in list(self.session.streams.values()):
-                if frames := stream.take(_CHUNK):
-                    sent = True
-                    self.deliver(stream, frames)
-                if not self._writable or not self.open:
-                    return
-            if not sent:
-                return
-            if self.transport is not None and not self.transport.get_write_buffer_size():
-                # The kernel takes it all: let the loop run, or nobody else on it would.
-                self._loop.call_soon(self.flood)
-                return
+            if frames := stream.take(_CHUNK):
+                more = True
+                self.deliver(stream, frames)
+        if more and self._writable:
+            # Through the loop, or nobody else on it would have a turn.
+            self._schedule_flood()
 
     def pump(self, now: int) -> None:
         """Send what is due at *now*."""
-        if self.session is None or not self.open:
-            self._check_closing()
+        if self.session is None or self._protocol.state is not State.OPEN:
             return
         self._keep_alive()
         silent = self.hub.silent(self)
@@ -225,26 +252,28 @@ class Peer(asyncio.Protocol):
             if frames and not silent:
                 sent = True
                 self.deliver(stream, frames)
-                if not self.open:
+                if not self.is_open():
                     return
         if not silent:
             self.write(self.session.idle(now, sent))
+            # A silence that has ended lets the rest of a benchmark's trades through.
+            self._schedule_flood()
         if self.transport is not None and self.transport.get_write_buffer_size() > _SLOW_CLIENT:
             self.hub.slow_clients += 1
             self.transport.abort()
 
     def _keep_alive(self) -> None:
-        interval = self.hub.venue.ping_interval
-        now = self._loop.time()
+        """Pings, by the real time: a test's clock that jumps an hour must not end connections."""
+        interval, now = self.hub.venue.ping_interval, self._loop.time()
         if now - self._opened > _LIFETIME:
             self.close(1001, "connection lifetime exceeded")
-        elif interval is not None:
-            if self._ponged < self._pinged and now - self._pinged > _PONG_TIMEOUT:
-                self.close(1008, "Pong timeout")
-            elif now - self._pinged >= interval and self._ponged >= self._pinged - interval:
+        elif interval is not None and now - self._pinged >= interval:
+            if self._ponged >= self._pinged:
                 self._pinged = now
                 self._protocol.send_ping(str(int(now * 1000)).encode())
                 self._flush()
+            elif now - self._pinged > _PONG_TIMEOUT:
+                self.close(1008, "Pong timeout")
 
     # ------------------------------------------------------------ ends
 
@@ -254,18 +283,17 @@ class Peer(asyncio.Protocol):
             self.close(fault.code, fault.reason)
         elif self.transport is not None:
             self.session = None
+            # Without lingering, closing resets the connection.
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake."""
-        if self._protocol.state is State.OPEN:
+        """Start the closing handshake; a client that doesn't answer is dropped after some seconds."""
+        if self._protocol.state is State.OPEN and self.transport is not None:
             self._protocol.send_close(code, reason)
             self._flush()
-
-    def _check_closing(self) -> None:
-        if self.transport is not None and self._protocol.close_expected() and not self.transport.is_closing():
-            # A client that doesn't answer the close frame in time is dropped by its TCP connection.
-            self._loop.call_later(5.0, self.transport.abort)
+            self._loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
 
     def _flush(self) -> None:
         if self.transport is None or self.transport.is_closing():
@@ -290,8 +318,7 @@ class Hub:
         self._sent_before = 0
         self._server: asyncio.Server | None = None
         self._pumping: asyncio.Task[None] | None = None
-        self.changed = asyncio.Event()
-        """Set when a client connects, subscribes or goes."""
+        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         faults.performers.append(self._perform)
 
     def __repr__(self) -> str:
@@ -300,7 +327,7 @@ class Hub:
     def statistics(self) -> dict[str, Any]:
         """Clients, subscriptions, frames sent."""
         return {
-            "clients": sum(peer.open for peer in self.peers),
+            "clients": sum(peer.is_open() for peer in self.peers),
             "subscriptions": sorted(name for peer in self.peers if peer.session for name in peer.session.streams),
             "frames_sent": self._sent_before + sum(peer.sent for peer in self.peers),
             "slow_clients_dropped": self.slow_clients,
@@ -332,33 +359,44 @@ class Hub:
 
     def forget(self, peer: Peer) -> None:
         """A connection is gone."""
-        self.peers.discard(peer)
-        self._sent_before += peer.sent
+        if peer in self.peers:
+            self.peers.discard(peer)
+            self._sent_before += peer.sent
+        self.note()
+
+    def note(self) -> None:
+        """A client has connected, asked for something, or gone: see who waited for that."""
+        for met, waiting in self._waiting:
+            if not waiting.done() and met():
+                waiting.set_result(None)
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        """Wait until *met*, which is looked at whenever a client connects, asks for something or goes."""
+        if met():
+            return
+        entry = (met, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        try:
+            await entry[1]
+        finally:
+            self._waiting.remove(entry)
 
     def pump(self, now: int) -> None:
         """Send all clients what is due."""
-        if not self.flooding:
-            for peer in list(self.peers):
-                peer.pump(now)
+        for peer in list(self.peers):
+            peer.pump(now)
 
     def silent(self, peer: Peer) -> bool:
         """Whether a fault keeps this connection silent."""
         if peer.session is None or not self.faults.has(Silence):
             return False
-        pairs = [(stream.symbol, stream.data_type) for stream in peer.session.streams.values()]
-        return self.faults.silent(self.venue.id, pairs, peer.session.opened_at)
+        return self.faults.silent(self.venue.id, peer.pairs(), peer.session.opened_at)
 
     def _perform(self, injected: Injected) -> None:
         fault = injected.fault
-        if not isinstance(fault, Disconnect) or fault.skip:
+        if not isinstance(fault, Disconnect) or fault.skip or fault.exchange not in ("", self.venue.id):
             return
         for peer in list(self.peers):
-            if peer.session is None:
-                continue
-            pairs = [(stream.symbol, stream.data_type) for stream in peer.session.streams.values()] or [("", "")]
-            if any(matches(fault, self.venue.id, *pair) for pair in pairs):
+            if peer.is_open() and any(matches(fault, self.venue.id, *pair) for pair in peer.pairs() or [("", "")]):
                 injected.hits += 1
                 peer.disconnect(fault)
-        if fault.exchange in ("", self.venue.id):
-            injected.strike()
-            injected.lift()

@@ -1,4 +1,4 @@
-"""Binance spot, simulated: its REST API (``rest``), its market streams (``streams``) and their formats (``formats``)."""
+"""Binance spot, simulated: its REST API (``rest``), its market streams (``streams``) and their ``formats``."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dccd.simulator.book import Levels
 from dccd.simulator.intervals import Interval
 from dccd.simulator.market import Aggregate, Run
-from dccd.simulator.venue import Listing, fixed
+from dccd.simulator.venue import Listing, fixed, picture
 
 __all__ = ["MS", "TRADE_ID", "Formats"]
 
@@ -35,6 +35,13 @@ class Formats:
         self.price = fixed(pair.price_decimals, 8)
         self.amount = fixed(pair.amount_decimals, 8)
         self.quote = fixed(pair.price_decimals + pair.amount_decimals, 8)
+        self._units = 10**pair.price_decimals, 10**pair.amount_decimals
+        price, amount = picture(pair.price_decimals, 8), picture(pair.amount_decimals, 8)
+        quote = picture(pair.price_decimals + pair.amount_decimals, 8)
+        # One format a row: at hundreds of thousands of bars a second a call a field shows.
+        self._kline = (
+            f'[%d,"{price}","{price}","{price}","{price}","{amount}",%d,"{quote}",%d,"{amount}","{quote}","0"]'
+        )
 
     # ------------------------------------------------------------ trades
 
@@ -42,8 +49,8 @@ class Formats:
         """``aggTrade`` stream payloads."""
         out: list[str] = []
         symbol, price_of, amount_of = self.id, self.price, self.amount
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + self.first_id):
                 at = (start + offset) // MS
                 out.append(
                     f'{{"e":"aggTrade","E":{at + 1},"s":"{symbol}","a":{id},"p":"{price_of(price + step)}",'
@@ -55,8 +62,8 @@ class Formats:
     def trade_frames(self, runs: Iterable[Run]) -> list[str]:
         """``trade`` stream payloads."""
         out: list[str] = []
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id + TRADE_ID):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + self.first_id + TRADE_ID):
                 at = (start + offset) // MS
                 out.append(
                     f'{{"e":"trade","E":{at + 1},"s":"{self.id}","t":{id},"p":"{self.price(price + step)}",'
@@ -68,8 +75,8 @@ class Formats:
         """Elements of ``/api/v3/aggTrades``."""
         out: list[str] = []
         price_of, amount_of = self.price, self.amount
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + self.first_id):
                 out.append(
                     f'{{"a":{id},"p":"{price_of(price + step)}","q":"{amount_of(lots)}","f":{id + TRADE_ID},'
                     f'"l":{id + TRADE_ID},"T":{(start + offset) // MS},"m":{"true" if sell else "false"},"M":true}}'
@@ -79,8 +86,8 @@ class Formats:
     def trade_rows(self, runs: Iterable[Run]) -> list[str]:
         """Elements of ``/api/v3/trades`` and ``historicalTrades``."""
         out: list[str] = []
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id + TRADE_ID):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + self.first_id + TRADE_ID):
                 out.append(
                     f'{{"id":{id},"price":"{self.price(price + step)}","qty":"{self.amount(lots)}",'
                     f'"quoteQty":"{self.quote((price + step) * lots)}","time":{(start + offset) // MS},'
@@ -92,10 +99,20 @@ class Formats:
 
     def kline_row(self, start: int, end: int, bar: Aggregate) -> str:
         """An element of ``/api/v3/klines``."""
-        return (
-            f'[{start // MS},"{self.price(bar.open)}","{self.price(bar.high)}","{self.price(bar.low)}",'
-            f'"{self.price(bar.close)}","{self.amount(bar.volume)}",{end // MS - 1},"{self.quote(bar.quote)}",'
-            f'{bar.count},"{self.amount(bar.buy_volume)}","{self.quote(bar.buy_quote)}","0"]'
+        opened, high, low, close, volume, quote, trades, buys, buy_quote = bar
+        price, lot = self._units
+        return self._kline % (
+            start // MS,
+            *divmod(opened, price),
+            *divmod(high, price),
+            *divmod(low, price),
+            *divmod(close, price),
+            *divmod(volume, lot),
+            end // MS - 1,
+            *divmod(quote, price * lot),
+            trades,
+            *divmod(buys, lot),
+            *divmod(buy_quote, price * lot),
         )
 
     def kline_frame(self, interval: Interval, start: int, end: int, now: int, closed: bool) -> str:
@@ -103,12 +120,12 @@ class Formats:
         until = end if closed else now + 1
         first, last = self._market.index(start), self._market.index(until)
         bar = self._market.bar(start, until)
-        ids = (first + self.first_id + TRADE_ID, last - 1 + self.first_id + TRADE_ID) if bar.count else (-1, -1)
+        ids = (first + self.first_id + TRADE_ID, last - 1 + self.first_id + TRADE_ID) if bar.trades else (-1, -1)
         return (
             f'{{"e":"kline","E":{now // MS},"s":"{self.id}","k":{{"t":{start // MS},"T":{end // MS - 1},'
             f'"s":"{self.id}","i":"{interval.name}","f":{ids[0]},"L":{ids[1]},"o":"{self.price(bar.open)}",'
             f'"c":"{self.price(bar.close)}","h":"{self.price(bar.high)}","l":"{self.price(bar.low)}",'
-            f'"v":"{self.amount(bar.volume)}","n":{bar.count},"x":{"true" if closed else "false"},'
+            f'"v":"{self.amount(bar.volume)}","n":{bar.trades},"x":{"true" if closed else "false"},'
             f'"q":"{self.quote(bar.quote)}","V":"{self.amount(bar.buy_volume)}","Q":"{self.quote(bar.buy_quote)}",'
             f'"B":"0"}}}}'
         )

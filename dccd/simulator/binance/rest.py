@@ -1,7 +1,7 @@
 """Binance's public REST API: paths and queries flow in, answers flow out, without I/O.
 
-https://developers.binance.com/docs/binance-spot-api-docs/rest-api: limits, error codes and which parameters go together are
-as documented there. Futures' exchangeInfo is there too, empty, since ccxt asks for it.
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api: limits, error codes and which parameters go
+together are as documented there. Futures' exchangeInfo is there too, empty, since ccxt asks for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from dccd.simulator.binance.formats import MS, TRADE_ID, Formats
-from dccd.simulator.binance.streams import open_session
+from dccd.simulator.binance.streams import make_stream, open_session
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
@@ -43,6 +43,7 @@ class Binance(Venue):
     resolution = MS
     first_id = 1
     ping_interval = 20.0
+    message_limit = 5
 
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
         super().__init__(config, faults, started)
@@ -83,7 +84,7 @@ class Binance(Venue):
 
     def open(self, path: str, now: int) -> Session | None:
         """``/ws…`` or ``/stream…``."""
-        return open_session(self, path, now)
+        return open_session(self.faults, path, now, lambda name, at: make_stream(self, name, at))
 
     # ------------------------------------------------------------ requests
 
@@ -277,10 +278,12 @@ class Binance(Venue):
         else:
             first = max(oldest, interval.shift(interval.start(start * MS - 1), 1))
         rows: list[str] = []
+        begin = market.index(first)
         while first <= newest and len(rows) < limit:
             after = interval.shift(first, 1)
-            rows.append(formats.kline_row(first, after, market.bar(first, min(after, now + 1))))
-            first = after
+            end = market.index(min(after, now + 1))
+            rows.append(formats.kline_row(first, after, market.aggregate(begin, end)))
+            first, begin = after, end
         return _list(rows)
 
     def _avg_price(self, query: Query, now: int) -> str:
@@ -290,12 +293,11 @@ class Binance(Venue):
         return f'{{"mins":5,"price":"{formats.price(average)}","closeTime":{now // MS}}}'
 
     def _ticker_price(self, query: Query, now: int) -> str:
-        return self._each(
-            query,
-            lambda listing, formats: (
-                f'{{"symbol":"{formats.id}","price":"{formats.price(listing.market.price(listing.market.index(now + 1) - 1))}"}}'
-            ),
-        )
+        def one(listing: Listing, formats: Formats) -> str:
+            last = listing.market.price(listing.market.index(now + 1) - 1)
+            return f'{{"symbol":"{formats.id}","price":"{formats.price(last)}"}}'
+
+        return self._each(query, one)
 
     def _book_ticker(self, query: Query, now: int) -> str:
         def one(listing: Listing, formats: Formats) -> str:
@@ -337,7 +339,7 @@ class Binance(Venue):
                     "closeTime": now // MS,
                     "firstId": first + self.first_id + TRADE_ID,
                     "lastId": last - 1 + self.first_id + TRADE_ID,
-                    "count": bar.count,
+                    "count": bar.trades,
                 },
                 separators=(",", ":"),
             )

@@ -1,19 +1,20 @@
 """Binance's market streams: frames of a client flow in, answers and payloads flow out, without I/O.
 
-https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: raw streams at ``/ws/<name>``, combined ones at
-``/stream?streams=<name>/<name>``, live SUBSCRIBE and UNSUBSCRIBE on both.
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: raw streams at ``/ws/<name>``, combined
+ones at ``/stream?streams=<name>/<name>``, live SUBSCRIBE and UNSUBSCRIBE on both.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dccd.simulator.binance.formats import MS, Formats
 from dccd.simulator.book import Changes, Levels
-from dccd.simulator.faults import RefuseSubscription
+from dccd.simulator.faults import FaultPlan, RefuseSubscription
 from dccd.simulator.intervals import INTERVALS, Interval
 from dccd.simulator.venue import Listing, Session, Stream
 from dccd.symbols import NS
@@ -50,12 +51,14 @@ class TradeStream(_Stream):
     ) -> None:
         super().__init__(name, listing, formats, "trades")
         self._encode = formats.trade_frames if single else formats.agg_frames
-        first = listing.market.index(started if total is not None else now + 1)
-        self._next = first
-        self._end = first + (total or 0)
+        self._total = total
+        self._next = listing.market.index(now + 1 if total is None else started)
+        self._end = self._next + (total or 0)
 
     def due(self, now: int) -> list[str]:
         """Trades until *now*."""
+        if self._total is not None:
+            return []
         last = self.listing.market.index(now + 1)
         first, self._next = self._next, max(self._next, last)
         return self._encode(self.listing.market.runs(first, last))
@@ -172,7 +175,8 @@ class MiniTickerStream(_Stream):
             average = bar.quote // bar.volume if bar.volume else bar.close
             last = market.time(max(0, market.index(now + 1) - 1))
             return [
-                f'{{"e":"avgPrice","E":{now // MS},"s":"{text.id}","i":"5m","w":"{text.price(average)}","T":{last // MS}}}'
+                f'{{"e":"avgPrice","E":{now // MS},"s":"{text.id}","i":"5m","w":"{text.price(average)}",'
+                f'"T":{last // MS}}}'
             ]
         bar = market.bar(now - 86_400 * NS, now + 1)
         return [
@@ -219,12 +223,17 @@ def make_stream(venue: Binance, name: str, now: int) -> Stream | None:
     return DepthStream(name, listing, formats, now, every)
 
 
-class BinanceSession(Session):
-    """One connection."""
+Maker = Callable[[str, int], Stream | None]
+"""(name, now) → the stream called so."""
 
-    def __init__(self, venue: Binance, opened_at: int, combined: bool) -> None:
+
+class BinanceSession(Session):
+    """One connection. *make* gives the streams."""
+
+    def __init__(self, opened_at: int, faults: FaultPlan, make: Maker, *, combined: bool) -> None:
         super().__init__(opened_at)
-        self._venue = venue
+        self._faults = faults
+        self._make = make
         self._combined = combined
         self._named: list[str] = []  # subscriptions in order, those to streams that don't exist too
 
@@ -244,7 +253,7 @@ class BinanceSession(Session):
         for name in names:
             if name not in self._named:
                 self._named.append(name)
-                if stream := make_stream(self._venue, name, now):
+                if stream := self._make(name, now):
                     self.streams[name] = stream
 
     def receive(self, text: str, now: int) -> list[str]:
@@ -283,9 +292,9 @@ class BinanceSession(Session):
                 self.streams.pop(name, None)
             return _result(None, id)
         for name in params:
-            stream = make_stream(self._venue, name, now)
+            stream = self._make(name, now)
             pair = (stream.symbol, stream.data_type) if stream else ("", "")
-            refusal = self._venue.faults.take(RefuseSubscription, self._venue.id, symbol=pair[0], data_type=pair[1])
+            refusal = self._faults.take(RefuseSubscription, "binance", symbol=pair[0], data_type=pair[1])
             if refusal is not None:
                 return _error(2, refusal.message or f"Invalid request: invalid stream {name}", id)
         if len({*self._named, *params}) > _MAX_STREAMS:
@@ -306,13 +315,13 @@ class BinanceSession(Session):
         return _result(None, id)
 
 
-def open_session(venue: Binance, path: str, now: int) -> BinanceSession | None:
+def open_session(faults: FaultPlan, path: str, now: int, make: Maker) -> BinanceSession | None:
     """A connection to *path*; ``None`` when Binance has no such path."""
     url = urlsplit(path)
     parts = [unquote(part) for part in url.path.split("/") if part]
     if not parts or parts[0] not in ("ws", "stream"):
         return None
-    session = BinanceSession(venue, now, combined=parts[0] == "stream")
+    session = BinanceSession(now, faults, make, combined=parts[0] == "stream")
     if parts[0] == "ws":
         session.subscribe(parts[1:], now)
     for names in parse_qs(url.query).get("streams", []):

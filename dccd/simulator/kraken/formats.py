@@ -76,8 +76,8 @@ class Formats:
         """Elements of ``data`` of the ``trade`` channel."""
         out: list[str] = []
         symbol, price_of, amount_of, first_id = self.symbol, self.price, self.amount, self.first_id
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + first_id):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + first_id):
                 seconds, rest = divmod(start + offset, NS)
                 out.append(
                     f'{{"symbol":"{symbol}","side":"{"sell" if sell else "buy"}","price":{price_of(price + step)},'
@@ -95,7 +95,7 @@ class Formats:
         price = self.price
         return (
             f'{{"symbol":"{self.symbol}","open":{price(bar.open)},"high":{price(bar.high)},"low":{price(bar.low)},'
-            f'"close":{price(bar.close)},"trades":{bar.count},"volume":{self.amount(bar.volume)},'
+            f'"close":{price(bar.close)},"trades":{bar.trades},"volume":{self.amount(bar.volume)},'
             f'"vwap":{price(_vwap(bar))},"interval_begin":"{iso_ns(start)}","interval":{minutes},'
             f'"timestamp":"{iso(start + minutes * 60 * NS)}"}}'
         )
@@ -119,8 +119,8 @@ class Formats:
     def trade_rows(self, runs: Iterable[Run]) -> list[str]:
         """Rows of ``Trades``: price, volume, time, side, order type, misc, id."""
         out: list[str] = []
-        for index, start, price, ticks in runs:
-            for id, (offset, step, lots, sell) in enumerate(ticks, index + self.first_id):
+        for first, start, price, ticks in runs:
+            for id, (offset, step, lots, sell) in enumerate(ticks, first + self.first_id):
                 seconds, rest = divmod(start + offset, NS)
                 out.append(
                     f'["{self.price_long(price + step)}","{self.amount(lots)}",{seconds}.{rest // US:06d},'
@@ -134,7 +134,7 @@ class Formats:
         vwap = price(_vwap(bar)) if bar.volume else "0.0"
         return (
             f'[{start // NS},"{price(bar.open)}","{price(bar.high)}","{price(bar.low)}","{price(bar.close)}",'
-            f'"{vwap}","{self.amount(bar.volume)}",{bar.count}]'
+            f'"{vwap}","{self.amount(bar.volume)}",{bar.trades}]'
         )
 
     def depth_rows(self, levels: Levels, at: int) -> str:

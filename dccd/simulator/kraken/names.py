@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dccd.symbols import Symbol
 
-__all__ = ["alt_asset", "asset_id", "pair_alt", "pair_aliases", "pair_id", "ws_name"]
+__all__ = ["alt_asset", "asset_id", "pair_aliases", "pair_alt", "pair_id", "ws_name"]
 
 _ALT = {"BTC": "XBT", "DOGE": "XDG"}
 _CRYPTO = {"XBT", "XDG", "ETH", "ETC", "LTC", "MLN", "REP", "XLM", "XMR", "XRP", "ZEC"}

@@ -1,7 +1,7 @@
 """Kraken's public REST API: paths and queries flow in, answers flow out, without I/O.
 
-https://docs.kraken.com/exchange/api-reference/spot-rest: errors come with status 200 in ``error``, OHLC reaches back 720
-bars whatever ``since`` says, Trades goes forward from ``since`` (exclusive), its ``last`` being the next ``since``.
+https://docs.kraken.com/exchange/api-reference/spot-rest: errors come with status 200 in ``error``, OHLC reaches back
+720 bars whatever ``since`` says, Trades goes forward from ``since`` (exclusive), its ``last`` being the next ``since``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
 from dccd.simulator.kraken.formats import US, Formats
-from dccd.simulator.kraken.names import alt_asset, asset_id, pair_alt, pair_aliases, ws_name
-from dccd.simulator.kraken.streams import MINUTES, KrakenSession
+from dccd.simulator.kraken.names import alt_asset, asset_id, pair_aliases, pair_alt, ws_name
+from dccd.simulator.kraken.streams import MINUTES, KrakenSession, make_stream
 from dccd.simulator.venue import Answer, Listing, Session, Venue
 from dccd.symbols import NS, Symbol
 
@@ -66,7 +66,9 @@ class Kraken(Venue):
 
     def open(self, path: str, now: int) -> Session | None:
         """``/v2``."""
-        return KrakenSession(self, now) if urlsplit(path).path.rstrip("/") == "/v2" else None
+        if urlsplit(path).path.rstrip("/") != "/v2":
+            return None
+        return KrakenSession(now, self.faults, lambda params, symbol, at: make_stream(self, params, symbol, at))
 
     # ------------------------------------------------------------ requests
 
@@ -150,7 +152,7 @@ class Kraken(Venue):
                         "c": [price(last_day.close), amount(lots)],
                         "v": [amount(bar.volume) for bar in both],
                         "p": [price(round(bar.quote / bar.volume) if bar.volume else bar.close) for bar in both],
-                        "t": [bar.count for bar in both],
+                        "t": [bar.trades for bar in both],
                         "l": [price(bar.low) for bar in both],
                         "h": [price(bar.high) for bar in both],
                         "o": price(day.open),
@@ -170,7 +172,8 @@ class Kraken(Venue):
         since = _since(query)
         market = listing.market
         newest = now - now % span
-        oldest = max(market.opened - market.opened % span, newest - (_MOST_BARS - 1) * span)
+        first = market.time(0)
+        oldest = max(first - first % span, newest - (_MOST_BARS - 1) * span)
         if since is not None:
             oldest = max(oldest, since - since % span + span)
         rows = [

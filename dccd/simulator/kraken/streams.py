@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dccd.simulator.book import Levels
-from dccd.simulator.faults import RefuseSubscription
+from dccd.simulator.faults import FaultPlan, RefuseSubscription
 from dccd.simulator.kraken.formats import Formats, checksum, iso
 from dccd.simulator.kraken.names import asset_id
 from dccd.simulator.venue import Listing, Session, Stream
@@ -20,7 +21,7 @@ from dccd.symbols import NS
 if TYPE_CHECKING:
     from dccd.simulator.kraken.rest import Kraken
 
-__all__ = ["DEPTHS", "MINUTES", "KrakenSession"]
+__all__ = ["DEPTHS", "MINUTES", "KrakenSession", "KrakenStream", "Refused", "make_stream", "stream_name"]
 
 DEPTHS = (10, 25, 100, 500, 1000)
 MINUTES = (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
@@ -30,10 +31,21 @@ _SNAPSHOT_CANDLES = 720
 _PER_FRAME = 20  # trades a frame in benchmark mode: about what one matching event brings on a busy market
 
 
-class _Stream(Stream):
+class KrakenStream(Stream):
     """A subscription; ``first`` gives its snapshot."""
 
+    def __init__(self) -> None:
+        self.result: dict[str, Any] = {}
+        """What the acknowledgement says beside channel and symbol."""
+
+    def first(self, now: int) -> list[str]:
+        """The snapshot."""
+        return []
+
+
+class _Stream(KrakenStream):
     def __init__(self, name: str, listing: Listing, formats: Formats, data_type: str) -> None:
+        super().__init__()
         self.name = name
         self.symbol = listing.symbol.human
         self.data_type = data_type
@@ -43,20 +55,15 @@ class _Stream(Stream):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
-    def first(self, now: int) -> list[str]:
-        """The snapshot."""
-        return []
-
 
 class TradeStream(_Stream):
     """``trade``: the last 50 as a snapshot if asked, then all trades of a moment in a frame."""
 
-    def __init__(self, venue: Kraken, name: str, listing: Listing, formats: Formats, now: int, single: bool) -> None:
+    def __init__(self, venue: Kraken, name: str, listing: Listing, formats: Formats, now: int) -> None:
         super().__init__(name, listing, formats, "trades")
-        total = venue.config.total
-        self._next = listing.market.index(venue.started if total is not None else now + 1)
-        self._end = self._next + (total or 0)
-        self._per_frame = 1 if single else _PER_FRAME
+        self._total = venue.config.total
+        self._next = listing.market.index(now + 1 if self._total is None else venue.started)
+        self._end = self._next + (self._total or 0)
 
     def first(self, now: int) -> list[str]:
         """The trades before those that come."""
@@ -65,6 +72,8 @@ class TradeStream(_Stream):
 
     def due(self, now: int) -> list[str]:
         """Trades until *now*, a frame for each order that took several levels."""
+        if self._total is not None:
+            return []
         market = self.listing.market
         first, self._next = self._next, max(self._next, market.index(now + 1))
         out: list[str] = []
@@ -81,8 +90,7 @@ class TradeStream(_Stream):
         """The next *count* numbered trades."""
         first, self._next = self._next, min(self._next + count, self._end)
         items = self.formats.trade_items(self.listing.market.runs(first, self._next))
-        size = self._per_frame
-        return [self.formats.trade_frame(items[n : n + size]) for n in range(0, len(items), size)]
+        return [self.formats.trade_frame(items[n : n + _PER_FRAME]) for n in range(0, len(items), _PER_FRAME)]
 
 
 class CandleStream(_Stream):
@@ -90,6 +98,7 @@ class CandleStream(_Stream):
 
     def __init__(self, name: str, listing: Listing, formats: Formats, now: int, minutes: int) -> None:
         super().__init__(name, listing, formats, "ohlc")
+        self.result = {"interval": minutes, "warnings": ["timestamp is deprecated, use interval_begin"]}
         self._minutes = minutes
         self._span = minutes * 60 * NS
         self._next = listing.market.index(now + 1)
@@ -97,8 +106,8 @@ class CandleStream(_Stream):
 
     def first(self, now: int) -> list[str]:
         """The newest candles, the last one open."""
-        market, newest = self.listing.market, now - now % self._span
-        oldest = max(market.opened - market.opened % self._span, newest - (_SNAPSHOT_CANDLES - 1) * self._span)
+        newest, opened = now - now % self._span, self.listing.market.time(0)
+        oldest = max(opened - opened % self._span, newest - (_SNAPSHOT_CANDLES - 1) * self._span)
         items = [self._item(start, now) for start in range(oldest, newest + 1, self._span)]
         return [f'{{"channel":"ohlc","type":"snapshot","timestamp":"{iso(now)}","data":[{",".join(items)}]}}']
 
@@ -127,6 +136,7 @@ class BookStream(_Stream):
 
     def __init__(self, name: str, listing: Listing, formats: Formats, now: int, depth: int) -> None:
         super().__init__(name, listing, formats, "orderbook")
+        self.result = {"depth": depth}
         self._depth = depth
         self._step = listing.book.step(now)
         self._seen = listing.book.levels(self._step, depth)
@@ -196,7 +206,7 @@ class TickerStream(_Stream):
         )
 
 
-class InstrumentStream(Stream):
+class InstrumentStream(KrakenStream):
     """``instrument``: all assets and pairs once; nothing changes."""
 
     name = "instrument"
@@ -204,6 +214,7 @@ class InstrumentStream(Stream):
     data_type = ""
 
     def __init__(self, venue: Kraken) -> None:
+        super().__init__()
         self._venue = venue
 
     def first(self, now: int) -> list[str]:
@@ -245,16 +256,51 @@ class InstrumentStream(Stream):
         return []
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A request is refused, in Kraken's words."""
 
 
-class KrakenSession(Session):
-    """One connection."""
+Maker = Callable[[dict[str, Any], str, int], KrakenStream]
+"""(params, symbol, now) → the stream subscribed to; raises Refused."""
 
-    def __init__(self, venue: Kraken, opened_at: int) -> None:
+
+def make_stream(venue: Kraken, params: dict[str, Any], symbol: str, now: int) -> KrakenStream:
+    """The stream that ``params`` ask for of *symbol*. Raises Refused."""
+    channel, name = params["channel"], stream_name(params, symbol)
+    if channel == "instrument":
+        return InstrumentStream(venue)
+    listing = venue.listings.get(symbol)
+    if listing is None:
+        raise Refused(f"Currency pair not supported {symbol}")
+    formats = venue.formats[symbol]
+    if channel == "trade":
+        return TradeStream(venue, name, listing, formats, now)
+    if channel == "ohlc":
+        return CandleStream(name, listing, formats, now, _minutes(params))
+    if channel == "book":
+        return BookStream(name, listing, formats, now, _choice(params, "depth", 10, DEPTHS, "Subscription depth"))
+    return TickerStream(name, listing, formats, now)
+
+
+def stream_name(params: dict[str, Any], symbol: str) -> str:
+    """``trade:BTC/USD``, ``ohlc:BTC/USD:5``: one subscription of each a connection. Raises Refused."""
+    channel = str(params["channel"])
+    if channel == "instrument":
+        return channel
+    return f"{channel}:{symbol}:{_minutes(params)}" if channel == "ohlc" else f"{channel}:{symbol}"
+
+
+def _minutes(params: dict[str, Any]) -> int:
+    return _choice(params, "interval", 1, MINUTES, "Subscription ohlc interval")
+
+
+class KrakenSession(Session):
+    """One connection. *make* gives the streams."""
+
+    def __init__(self, opened_at: int, faults: FaultPlan, make: Maker) -> None:
         super().__init__(opened_at)
-        self._venue = venue
+        self._faults = faults
+        self._make = make
         self._last_sent = opened_at
         self._id = random.Random(opened_at).getrandbits(63)
 
@@ -294,7 +340,7 @@ class KrakenSession(Session):
             return [_answer(method, req_id, now, error="Field 'params' must be an object")]
         try:
             symbols = self._symbols(params)
-        except _Refused as exc:
+        except Refused as exc:
             return [_answer(method, req_id, now, error=str(exc))]
         answers, snapshots = [], []
         for symbol in symbols:
@@ -304,7 +350,7 @@ class KrakenSession(Session):
                 )
                 answers.append(_answer(method, req_id, now, result=result))
                 snapshots += frames
-            except _Refused as exc:
+            except Refused as exc:
                 answers.append(_answer(method, req_id, now, error=str(exc), symbol=symbol))
         return answers + snapshots
 
@@ -313,73 +359,46 @@ class KrakenSession(Session):
         if channel == "heartbeat":
             return [""]
         if channel not in _CHANNELS:
-            raise _Refused(f"Subscription name invalid: '{channel}'" if channel else "Missing field: 'channel'")
+            raise Refused(f"Subscription name invalid: '{channel}'" if channel else "Missing field: 'channel'")
         if channel == "instrument":
             return [""]
         symbols = params.get("symbol")
         if not isinstance(symbols, list) or not symbols or not all(isinstance(one, str) for one in symbols):
-            raise _Refused("Field 'symbol' must be an array of strings")
+            raise Refused("Field 'symbol' must be an array of strings")
         return symbols
 
     def _subscribe(self, params: dict[str, Any], symbol: str, now: int) -> tuple[dict[str, Any], list[str]]:
-        channel, venue = params["channel"], self._venue
+        channel = params["channel"]
         if channel == "heartbeat":
             return {"channel": channel}, []
-        snapshot = params.get("snapshot", channel != "trade")
+        # A client may send null for "as you like".
+        snapshot = params.get("snapshot")
+        snapshot = channel != "trade" if snapshot is None else snapshot
         if not isinstance(snapshot, bool):
-            raise _Refused("Field 'snapshot' must be a boolean")
-        if channel == "instrument":
-            instruments = InstrumentStream(venue)
-            self.streams[channel] = instruments
-            return {"channel": channel, "snapshot": snapshot}, instruments.first(now) if snapshot else []
-        listing = venue.listings.get(symbol)
+            raise Refused("Field 'snapshot' must be a boolean")
         data_type = {"trade": "trades", "ohlc": "ohlc", "book": "orderbook"}.get(channel, "")
-        refusal = venue.faults.take(RefuseSubscription, venue.id, symbol=symbol, data_type=data_type)
+        refusal = self._faults.take(RefuseSubscription, "kraken", symbol=symbol, data_type=data_type)
         if refusal is not None:
-            raise _Refused(refusal.message or f"Currency pair not supported {symbol}")
-        if listing is None:
-            raise _Refused(f"Currency pair not supported {symbol}")
-        formats = venue.formats[symbol]
-        name = f"{channel}:{symbol}"
-        result: dict[str, Any] = {"channel": channel, "symbol": symbol, "snapshot": snapshot}
-        stream: _Stream
-        if channel == "trade":
-            stream = TradeStream(venue, name, listing, formats, now, single=False)
-        elif channel == "ohlc":
-            minutes = _choice(params, "interval", 1, MINUTES, "Subscription ohlc interval not supported")
-            name = f"{name}:{minutes}"
-            result["interval"] = minutes
-            result["warnings"] = ["timestamp is deprecated, use interval_begin"]
-            stream = CandleStream(name, listing, formats, now, minutes)
-        elif channel == "book":
-            depth = _choice(params, "depth", 10, DEPTHS, "Subscription depth not supported")
-            result["depth"] = depth
-            stream = BookStream(name, listing, formats, now, depth)
-        else:
-            stream = TickerStream(name, listing, formats, now)
-        if name in self.streams:
-            raise _Refused("Already subscribed")
-        self.streams[name] = stream
+            raise Refused(refusal.message or f"Currency pair not supported {symbol}")
+        stream = self._make(params, symbol, now)
+        if stream.name in self.streams:
+            raise Refused("Already subscribed")
+        self.streams[stream.name] = stream
+        result = {"channel": channel, "snapshot": snapshot} | ({"symbol": symbol} if symbol else {}) | stream.result
         return result, stream.first(now) if snapshot else []
 
     def _unsubscribe(self, params: dict[str, Any], symbol: str) -> tuple[dict[str, Any], list[str]]:
         channel = params["channel"]
-        if channel == "heartbeat":
-            return {"channel": channel}, []
-        name = channel if channel == "instrument" else f"{channel}:{symbol}"
-        if channel == "ohlc":
-            name = f"{name}:{params.get('interval', 1)}"
-        if self.streams.pop(name, None) is None:
-            raise _Refused("Subscription Not Found")
-        return {"channel": channel} if channel == "instrument" else {"channel": channel, "symbol": symbol}, []
+        if channel != "heartbeat" and self.streams.pop(stream_name(params, symbol), None) is None:
+            raise Refused("Subscription Not Found")
+        return {"channel": channel} | ({"symbol": symbol} if symbol else {}), []
 
 
-def _choice(params: dict[str, Any], name: str, default: int, allowed: tuple[int, ...], refusal: str) -> int:
-    # A client may send null for "as you like".
+def _choice(params: dict[str, Any], name: str, default: int, allowed: tuple[int, ...], what: str) -> int:
     value = params.get(name)
     value = default if value is None else value
     if isinstance(value, bool) or value not in allowed:
-        raise _Refused(refusal)
+        raise Refused(f"{what} not supported")
     return int(value)
 
 
