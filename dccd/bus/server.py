@@ -153,7 +153,10 @@ class EmbeddedServer:
         """Wait until the process has ended; return its exit code, negative for a signal."""
         if self._process is None:
             raise BusError("the server was not started")
-        return await self._process.wait()
+        code = await self._process.wait()
+        if self._reader is not None:
+            await asyncio.wait({self._reader})  # the last lines of its log, and the folder is free
+        return code
 
     async def stop(self, timeout: float | None = None) -> None:
         """End the server: SIGTERM, and SIGKILL when it still runs after *timeout* seconds. Safe to repeat."""

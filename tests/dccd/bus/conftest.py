@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,42 @@ async def bus(server: Server) -> AsyncIterator[Bus]:
         bus = await Bus.open(server.url, "test")
     yield bus
     await bus.aclose()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Waits until a condition holds that the event loop's other tasks bring about; fails after 20 s."""
+
+    async def until(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110 - what it looks at has no event
+                await asyncio.sleep(0.001)
+
+    return until
+
+
+@pytest.fixture
+def nats_command(server: Server) -> Callable[..., Awaitable[str]]:
+    """Runs the real `nats` command and returns its output; skips where there is none, but not in CI."""
+    go = Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin" / "nats"
+    binary = shutil.which("nats") or (str(go) if go.is_file() else None)
+    if binary is None:
+        missing = "no `nats` command: go install github.com/nats-io/natscli/nats@latest"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+
+    async def run(*arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            binary,
+            "-s",
+            server.url,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(20):
+            out, _ = await process.communicate()
+        assert process.returncode == 0, out
+        return out.decode()
+
+    return run

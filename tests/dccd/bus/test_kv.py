@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
@@ -205,13 +204,20 @@ async def test_watch_of_a_deleted_bucket(bus: Bus, bucket: Bucket) -> None:
             await anext(watch)
 
 
-async def test_it_is_a_bucket_for_the_nats_command(server, bucket: Bucket) -> None:
-    """nats-py's own KV, which is what any NATS tool does, reads and writes the same entries."""
-    revision = await bucket.put("run1.backfill", json.dumps({"state": "running"}).encode())
+async def test_other_clients_see_a_bucket(bucket: Bucket) -> None:
+    """nats-py's own KV reads and writes the same entries."""
+    revision = await bucket.put("run1.backfill", b"{}")
     theirs = await bucket._bus.jetstream.key_value(bucket.name)
     entry = await theirs.get("run1.backfill")
-    assert (entry.value, entry.revision) == (b'{"state": "running"}', revision)
+    assert (entry.value, entry.revision) == (b"{}", revision)
     await theirs.put("run2.backfill", b"{}")
     assert [entry.key for entry in await bucket.newest(1)] == ["run2.backfill"]
     await theirs.delete("run2.backfill")
     assert await bucket.get("run2.backfill") is None
+
+
+async def test_nats_command_sees_a_bucket(nats_command, bucket: Bucket) -> None:
+    """`nats kv get` and `nats kv ls` work on it."""
+    await bucket.put("run1.backfill", b'{"state": "running"}')
+    assert (await nats_command("kv", "get", bucket.name, "run1.backfill", "--raw")).strip() == '{"state": "running"}'
+    assert "run1.backfill" in await nats_command("kv", "ls", bucket.name)

@@ -9,9 +9,9 @@ import pytest
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import get_batch
+from dccd.bus.direct import api, get_batch
 from dccd.bus.publisher import Publisher
-from dccd.bus.streams import TickLimits, ensure_streams, stream_state
+from dccd.bus.streams import TickLimits, ensure_streams
 from dccd.errors import BusUnavailable, PayloadTooLarge
 
 pytestmark = pytest.mark.anyio
@@ -31,14 +31,7 @@ async def stored(bus: Bus) -> list[bytes]:
         seq = batch.messages[-1].seq + 1
 
 
-async def until(condition, timeout: float = 20.0) -> None:
-    """Wait until *condition* holds, by yielding to the loop that makes it so."""
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-async def test_kills_lose_and_repeat_nothing(server, bus) -> None:
+async def test_kills_lose_and_repeat_nothing(server, bus, until) -> None:
     """20,000 messages through three kills of the server are in the stream once each, in the order of the offers."""
     await ensure_streams(bus)
     publisher = Publisher(bus, deadline=1.0)
@@ -54,7 +47,7 @@ async def test_kills_lose_and_repeat_nothing(server, bus) -> None:
         if number in (4_000, 9_000, 15_000):
             if kill is not None:
                 await kill
-                await until(lambda: publisher.statistics()["acked"] >= number - 100)
+                await until(lambda sent=number: publisher.statistics()["acked"] >= sent - 100)
             kill = asyncio.create_task(kill_and_start())
     assert kill is not None
     await kill
@@ -63,3 +56,171 @@ async def test_kills_lose_and_repeat_nothing(server, bus) -> None:
     assert await stored(bus) == [b"%d" % number for number in range(20_000)]
     assert publisher.statistics()["acked"] == 20_000
     assert bus.statistics()["reconnects"] >= 3
+
+
+async def test_duplicates_are_stored_once(server, bus, until) -> None:
+    """A message whose acknowledgement was lost is published again under its id, and stored once."""
+    await ensure_streams(bus)
+    publisher = Publisher(bus, deadline=0.05)
+    # A server that is frozen takes what we send when it goes on: by then the deadline has passed, several times.
+    server.signal(signal.SIGSTOP)
+    for number in range(20):
+        publisher.offer(SUBJECT, b"%d" % number)
+    await until(lambda: publisher.statistics()["published_again"] >= 40)
+    server.signal(signal.SIGCONT)
+    assert await publisher.drain() == 0
+    await publisher.aclose()
+    assert await stored(bus) == [b"%d" % number for number in range(20)]
+
+
+async def test_room_is_backpressure(server, bus, until) -> None:
+    """room() waits while a window of messages is on its way, and not while the server doesn't answer at all."""
+    await ensure_streams(bus)
+    publisher = Publisher(bus, window=4, deadline=0.3)
+    server.signal(signal.SIGSTOP)
+    for number in range(4):
+        await publisher.room()
+        publisher.offer(SUBJECT, b"%d" % number)
+    waiting = asyncio.create_task(publisher.room())
+    await until(lambda: publisher.statistics()["on_way"] == 4)
+    assert not waiting.done()
+    async with asyncio.timeout(5):
+        await waiting  # nothing was acknowledged for a deadline: the market doesn't wait
+    publisher.offer(SUBJECT, b"4")
+    async with asyncio.timeout(0.2):
+        await publisher.room()
+    server.signal(signal.SIGCONT)
+    assert await publisher.drain() == 0
+    assert publisher.statistics()["on_way"] == 0
+    await publisher.aclose()
+    assert await stored(bus) == [b"%d" % number for number in range(5)]
+
+
+async def test_room_returns_while_the_bus_is_away(server, bus, until) -> None:
+    """A waiting collector goes on at once when the bus goes away, and what it offers is kept and delivered."""
+    await ensure_streams(bus)
+    publisher = Publisher(bus, window=2, deadline=30)
+    server.signal(signal.SIGSTOP)
+    publisher.offer(SUBJECT, b"0")
+    publisher.offer(SUBJECT, b"1")
+    waiting = asyncio.create_task(publisher.room())
+    await until(lambda: publisher.statistics()["on_way"] == 2)
+    await server.kill()
+    async with asyncio.timeout(5):
+        await waiting
+    for number in range(2, 1000):
+        await publisher.room()
+        publisher.offer(SUBJECT, b"%d" % number)
+    assert publisher.statistics()["waiting"] >= 998
+    await server.start()
+    assert await publisher.drain(20) == 0
+    await publisher.aclose()
+    assert await stored(bus) == [b"%d" % number for number in range(1000)]
+
+
+async def test_overflow_is_reported_once_a_subject(server, bus, until) -> None:
+    """What doesn't fit is dropped from one point on and reported with its records and its times; the rest arrives."""
+    await ensure_streams(bus)
+    overflows: list[tuple[str, int, int, int]] = []
+    other = "dccd.ticks.kraken.trades.BTC-USD"
+    publisher = Publisher(bus, buffer_bytes=100_000, on_overflow=lambda *overflow: overflows.append(overflow))
+    await server.kill()
+    await until(lambda: not bus.connected)
+    accepted = 0
+    for number in range(200):
+        subject = other if number % 4 == 3 else SUBJECT
+        publisher.offer(subject, b"%04d" % number * 250, count=3, first_ts=number * 10, last_ts=number * 10 + 9)
+        accepted += not publisher.statistics()["overflowing"]
+    assert 60 < accepted < 100
+    assert not overflows
+    await server.start()
+    assert await publisher.drain(20) == 0
+    assert [message[:4] for message in await stored(bus)] == [b"%04d" % number for number in range(accepted)]
+    dropped = range(accepted, 200)
+    theirs = [number for number in dropped if number % 4 == 3]
+    ours = [number for number in dropped if number % 4 != 3]
+    assert sorted(overflows) == [
+        (SUBJECT, 3 * len(ours), ours[0] * 10, ours[-1] * 10 + 9),
+        (other, 3 * len(theirs), theirs[0] * 10, theirs[-1] * 10 + 9),
+    ]
+    publisher.offer(SUBJECT, b"after")
+    assert await publisher.drain() == 0
+    await publisher.aclose()
+    assert (await stored(bus))[-1] == b"after"
+    assert len(overflows) == 2
+    assert publisher.statistics()["dropped_messages"] == len(dropped)
+
+
+async def test_what_is_left_at_the_end_is_reported(server, bus, until) -> None:
+    """Closing while the bus is away reports what could not be delivered, and is quick."""
+    await ensure_streams(bus)
+    overflows: list[tuple[str, int, int, int]] = []
+    publisher = Publisher(bus, on_overflow=lambda *overflow: overflows.append(overflow))
+    await server.kill()
+    await until(lambda: not bus.connected)
+    publisher.offer(SUBJECT, b"[]", count=2, first_ts=5, last_ts=6)
+    publisher.offer(SUBJECT, b"[]", count=2, first_ts=7, last_ts=8)
+    async with asyncio.timeout(3):
+        assert await publisher.aclose(timeout=0.05) == 2
+    assert overflows == [(SUBJECT, 4, 5, 8)]
+    assert await publisher.aclose() == 0
+    with pytest.raises(BusUnavailable):
+        publisher.offer(SUBJECT, b"[]")
+
+
+async def test_a_stream_that_comes_late(bus, until) -> None:
+    """While no stream takes the messages they are published again, and arrive in order once it is there."""
+    publisher = Publisher(bus)
+    for number in range(200):
+        publisher.offer(SUBJECT, b"%d" % number)
+    await until(lambda: publisher.statistics()["refused"] >= 64)
+    await ensure_streams(bus)
+    assert await publisher.drain(20) == 0
+    await publisher.aclose()
+    assert sorted(await stored(bus), key=int) == [b"%d" % number for number in range(200)]
+
+
+async def test_a_message_that_the_stream_never_takes(bus) -> None:
+    """A message over the stream's own maximum is reported, and doesn't hold up the others."""
+    await ensure_streams(bus)
+    there = (await api(bus, f"STREAM.INFO.{subjects.STREAM_TICKS}", None, dict))["config"]
+    await api(bus, f"STREAM.UPDATE.{subjects.STREAM_TICKS}", {**there, "max_msg_size": 500}, dict)
+    overflows: list[tuple[str, int, int, int]] = []
+    async with Publisher(bus, on_overflow=lambda *overflow: overflows.append(overflow)) as publisher:
+        publisher.offer(SUBJECT, b"1")
+        publisher.offer(SUBJECT, bytes(2000), count=7, first_ts=1, last_ts=2)
+        publisher.offer(SUBJECT, b"2")
+        assert await publisher.drain() == 0
+    assert overflows == [(SUBJECT, 7, 1, 2)]
+    assert await stored(bus) == [b"1", b"2"]
+
+
+async def test_too_large_for_the_bus(bus) -> None:
+    """An offer that no message can hold is refused at once with the sizes, and is a ValueError."""
+    publisher = Publisher(bus)
+    with pytest.raises(PayloadTooLarge, match="split") as caught:
+        publisher.offer(SUBJECT, bytes(publisher.max_payload + 1))
+    assert isinstance(caught.value, ValueError)
+    await ensure_streams(bus)
+    publisher.offer(SUBJECT, bytes(publisher.max_payload))
+    assert await publisher.drain() == 0
+    await publisher.aclose()
+    assert bus.connected
+
+
+async def test_ids_that_the_server_has_forgotten(bus) -> None:
+    """A message that was stored long before it is published again is found in the stream, not stored twice."""
+    await ensure_streams(bus, TickLimits(duplicate_window=0.1))
+    publisher = Publisher(bus, deadline=0.2, duplicate_window=0.1)
+
+    async def lost(message: object) -> None:
+        """No acknowledgement reaches us, as when the connection breaks in between."""
+
+    publisher._answered = lost
+    for number in range(10):
+        publisher.offer(SUBJECT, b"%d" % number)
+    assert await publisher.drain() == 0
+    statistics = publisher.statistics()
+    assert (statistics["acked"], statistics["published_again"]) == (10, 0)
+    await publisher.aclose()
+    assert await stored(bus) == [b"%d" % number for number in range(10)]

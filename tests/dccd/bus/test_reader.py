@@ -197,7 +197,7 @@ async def test_what_falls_off_while_reading(bus: Bus) -> None:
 
 
 async def test_a_stream_made_anew(bus: Bus) -> None:
-    """When the stream was deleted and made again the reader says so, after what it had read; a new one has a new epoch."""
+    """A reader whose stream was deleted and made again says so, after what it had read; the next has a new epoch."""
     await publish(bus, 1, 2)
     reader = await TickReader.open(bus, "alpha")
     epoch = reader.epoch

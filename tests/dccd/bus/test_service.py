@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -53,35 +50,6 @@ async def service(bus: Bus) -> AsyncIterator[Service]:
         await service.add(name, handler, SCHEMA, SCHEMA, f"does {name}")
     yield service
     await service.stop()
-
-
-async def nats_command(url: str, *arguments: str) -> str:
-    """Run the real `nats` command; skips where there is none, but not in CI."""
-    binary = shutil.which("nats") or next(
-        (
-            str(path)
-            for path in (Path(os.environ.get("GOPATH", "~/go"), "bin/nats").expanduser(), Path.home() / "go/bin/nats")
-            if path.is_file()
-        ),
-        None,
-    )
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs the `nats` command: go install github.com/nats-io/natscli/nats@latest")
-        pytest.skip("no `nats` command (go install github.com/nats-io/natscli/nats@latest)")
-    process = await asyncio.create_subprocess_exec(
-        binary,
-        "-s",
-        url,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(20):
-        out, _ = await process.communicate()
-    assert process.returncode == 0, out
-    return out.decode()
 
 
 async def test_any_host_and_one_host(bus: Bus, service: Service) -> None:
@@ -260,29 +228,29 @@ async def test_service_comes_back_after_a_kill(server, bus: Bus, service: Servic
     assert b"".join([chunk async for chunk in receive(bus, "dccd.rows.read", b"3")]).startswith(b"0,0,")
 
 
-async def test_nats_command_lists_and_asks(server, bus: Bus, service: Service) -> None:
+async def test_nats_command_lists_and_asks(nats_command, bus: Bus, service: Service) -> None:
     """`nats micro ls`, `info`, `stats` and `nats req` see what there is, with schemas and right counts."""
     for _ in range(3):
         await bus.request("dccd.echo")
     with pytest.raises(RequestError):
         await bus.request("dccd.refuse")
-    listing = json.loads(await nats_command(server.url, "micro", "ls", "dccd", "--json"))
+    listing = json.loads(await nats_command("micro", "ls", "dccd", "--json"))
     assert [instance["metadata"]["host"] for instance in listing] == ["alpha"]
-    info = json.loads(await nats_command(server.url, "micro", "info", "dccd", service.id, "--json"))
+    info = json.loads(await nats_command("micro", "info", "dccd", service.id, "--json"))
     info = info.get("info", info)
     endpoints = {endpoint["name"]: endpoint for endpoint in info["endpoints"]}
     assert endpoints["rows-read"]["subject"] == "dccd.rows.read"
     assert json.loads(endpoints["echo"]["metadata"]["request"]) == SCHEMA
     assert info["version"] == "4.0.0-dev0"
-    stats = json.loads(await nats_command(server.url, "micro", "stats", "dccd", "--json"))
+    stats = json.loads(await nats_command("micro", "stats", "dccd", "--json"))
     instance = stats[0] if isinstance(stats, list) else stats
     counts = {endpoint["name"]: endpoint for endpoint in instance["endpoints"]}
     assert (counts["echo"]["num_requests"], counts["echo"]["num_errors"]) == (3, 0)
     assert (counts["refuse"]["num_requests"], counts["refuse"]["num_errors"]) == (1, 1)
     assert "kraken has no" in counts["refuse"]["last_error"]
-    assert (await nats_command(server.url, "req", "dccd.echo", '{"a": 1}', "--raw")).strip() == '{"a": 1}'
-    body = await nats_command(server.url, "req", "dccd.refuse", "", "--raw")
+    assert (await nats_command("req", "dccd.echo", '{"a": 1}', "--raw")).strip() == '{"a": 1}'
+    body = await nats_command("req", "dccd.refuse", "", "--raw")
     assert msgspec.json.decode(body)["error"]["code"] == 422
-    chunks = await nats_command(server.url, "req", "dccd.rows.read", "3", "--raw", "--wait-for-empty")
+    chunks = await nats_command("req", "dccd.rows.read", "3", "--raw", "--wait-for-empty")
     # The command shows the empty message at the end as "nil body".
     assert chunks.replace("\n", "").removesuffix("nil body") == "0," * 100 + "1," * 100 + "2," * 100

@@ -1,0 +1,101 @@
+"""Streams and buckets as configured."""
+
+from __future__ import annotations
+
+import pytest
+
+from dccd import subjects
+from dccd.bus.connection import Bus
+from dccd.bus.direct import JetStreamError, api, get_batch, rfc3339_ns
+from dccd.bus.streams import TickLimits, ensure_streams, last_message, stream_epoch, stream_state
+from dccd.errors import BusError
+
+pytestmark = pytest.mark.anyio
+
+
+async def config(bus: Bus, name: str) -> dict:
+    """A stream's configuration as the server has it."""
+    return (await api(bus, f"STREAM.INFO.{name}", None, dict))["config"]
+
+
+async def test_made_and_left_alone(bus: Bus) -> None:
+    """The streams are made once; a second time changes nothing, and what they hold stays."""
+    await ensure_streams(bus)
+    epoch = await stream_epoch(bus, subjects.STREAM_TICKS)
+    await bus.jetstream.publish("dccd.ticks.binance.trades.BTC-USDT", b"[]")
+    before = [await config(bus, name) for name in (subjects.STREAM_TICKS, subjects.STREAM_EVENTS, "KV_dccd_runs")]
+    await ensure_streams(bus)
+    after = [await config(bus, name) for name in (subjects.STREAM_TICKS, subjects.STREAM_EVENTS, "KV_dccd_runs")]
+    assert before == after
+    state = await stream_state(bus, subjects.STREAM_TICKS)
+    assert (state.epoch, state.messages, state.first, state.last) == (epoch, 1, 1, 1)
+    assert 0 < state.first_at == state.last_at
+    ticks, events, runs = after
+    assert ticks["subjects"] == ["dccd.ticks.>"] and ticks["storage"] == "file" and ticks["allow_direct"]
+    assert events["subjects"] == ["dccd.events.>"]
+    assert runs["allow_direct"] and runs["max_msgs_per_subject"] == 1
+
+
+async def test_limits_change_in_place(bus: Bus) -> None:
+    """Other limits change the stream that is there, and keep what somebody else has set of it."""
+    await ensure_streams(bus)
+    epoch = await stream_epoch(bus, subjects.STREAM_TICKS)
+    there = await config(bus, subjects.STREAM_TICKS)
+    await api(bus, f"STREAM.UPDATE.{subjects.STREAM_TICKS}", {**there, "compression": "s2"}, dict)
+    await ensure_streams(bus, TickLimits(max_age=3600, max_bytes=1 << 30, events_max_age=60, duplicate_window=300))
+    ticks, events = await config(bus, subjects.STREAM_TICKS), await config(bus, subjects.STREAM_EVENTS)
+    assert (ticks["max_age"], ticks["max_bytes"]) == (3600 * 10**9, 1 << 30)
+    assert (ticks["duplicate_window"], events["duplicate_window"]) == (300 * 10**9, 60 * 10**9)
+    assert events["max_age"] == 60 * 10**9
+    assert ticks["compression"] == "s2"
+    assert await stream_epoch(bus, subjects.STREAM_TICKS) == epoch
+
+
+async def test_no_room(bus: Bus) -> None:
+    """Limits that the disk can't hold are an error that says which setting it is."""
+    with pytest.raises(BusError, match="ticks_max_bytes"):
+        await ensure_streams(bus, TickLimits(max_bytes=1 << 60))
+
+
+async def test_last_message(bus: Bus) -> None:
+    """The newest message of a subject comes with its sequence number; none is None."""
+    await ensure_streams(bus)
+    assert await last_message(bus, "dccd.ticks.a.trades.B-C") is None
+    for number in range(3):
+        await bus.jetstream.publish("dccd.ticks.a.trades.B-C", b"%d" % number)
+    await bus.jetstream.publish("dccd.ticks.a.trades.D-E", b"x")
+    await bus.jetstream.publish("dccd.events.run.1.status", b"{}")
+    assert await last_message(bus, "dccd.ticks.a.trades.B-C") == (3, b"2")
+    assert await last_message(bus, "dccd.events.run.1.status") == (1, b"{}")
+
+
+async def test_batch_of_a_subject(bus: Bus) -> None:
+    """A batch has the messages of a subject from a number on, and says how many follow."""
+    await ensure_streams(bus)
+    for number in range(10):
+        await bus.jetstream.publish(f"dccd.events.host.{number % 2}.up", b"%d" % number)
+    batch = await get_batch(bus, subjects.STREAM_EVENTS, 4, 2, "dccd.events.host.1.>")
+    assert [(message.seq, message.data) for message in batch.messages] == [(4, b"3"), (6, b"5")]
+    assert batch.pending == 2
+    nothing = await get_batch(bus, subjects.STREAM_EVENTS, 11, 2)
+    assert (nothing.messages, nothing.pending) == ([], 0)
+
+
+async def test_a_stream_that_is_not_there(bus: Bus) -> None:
+    """Asking for the state of no stream is an error with JetStream's code."""
+    with pytest.raises(JetStreamError) as caught:
+        await stream_state(bus, "NOPE")
+    assert caught.value.code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("2026-11-23T23:22:35.191730917Z", 1795476155_191730917),
+        ("2026-11-23T23:22:35.19Z", 1795476155_190000000),
+        ("1970-01-01T00:00:01Z", 1_000_000_000),
+    ],
+)
+def test_time_stamps(text: str, ns: int) -> None:
+    """A server's time stamp keeps its nanoseconds."""
+    assert rfc3339_ns(text) == ns
