@@ -33,6 +33,7 @@ __all__ = [
     "App",
     "Session",
     "entry_point",
+    "local_options",
     "note",
     "options",
     "report",
@@ -106,7 +107,6 @@ class App:
 
         config = self.config()
         config = msgspec.structs.replace(config, bus=msgspec.structs.replace(config.bus, host="127.0.0.1", port=0))
-        entry_point("log")("debug" if self.debug else "warning", "console", _Stderr())
         run_daemon: Callable[..., AbstractAsyncContextManager[Any]] = entry_point("embedded")
         async with run_daemon(config, jobs=False) as daemon:
             yield daemon.bus_url
@@ -118,13 +118,18 @@ class App:
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run *main*; SIGTERM ends it in order, as Ctrl-C does."""
 
+        entry_point("log")("debug" if self.debug else "warning", "console", _Stderr())
+
         async def guarded() -> T:
             task = asyncio.current_task()
             assert task is not None
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
             return await main()
 
-        return asyncio.run(guarded())
+        try:
+            return asyncio.run(guarded())
+        except asyncio.CancelledError:  # by SIGTERM: Ctrl-C comes as KeyboardInterrupt
+            raise click.exceptions.Exit(TERMINATED) from None
 
 
 async def _listens(url: str) -> bool:
@@ -185,28 +190,24 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         setattr(ctx.ensure_object(App), param.name, value)
 
 
+def _common(**parameter: Any) -> Callable[[F], F]:
+    return click.option(*parameter.pop("names"), expose_value=False, callback=_keep, **parameter)
+
+
+_CONFIG = _common(names=("--config", "config_file"), metavar="FILE", type=click.Path(), help="The configuration file.")
+_BUS = _common(names=("--bus",), metavar="URL", help="The bus of the daemon to speak to.")
+_JSON = _common(names=("--json",), is_flag=True, help="JSON for scripts; errors are JSON on stderr.")
+_DEBUG = _common(names=("--debug",), is_flag=True, help="Show tracebacks of errors.")
+
+
 def options(command: F) -> F:
     """Give *command* the common options; their values are in the App."""
-    for decorate in (
-        click.option("--debug", is_flag=True, expose_value=False, callback=_keep, help="Show tracebacks of errors."),
-        click.option(
-            "--json", is_flag=True, expose_value=False, callback=_keep, help="JSON for scripts, errors on stderr too."
-        ),
-        click.option(
-            "--bus", metavar="URL", expose_value=False, callback=_keep, help="The bus of the daemon to speak to."
-        ),
-        click.option(
-            "--config",
-            "config_file",
-            metavar="FILE",
-            type=click.Path(),
-            expose_value=False,
-            callback=_keep,
-            help="The configuration file.",
-        ),
-    ):
-        command = decorate(command)
-    return command
+    return _CONFIG(_BUS(_JSON(_DEBUG(command))))
+
+
+def local_options(command: F) -> F:
+    """The same for a command that speaks to no daemon."""
+    return _CONFIG(_JSON(_DEBUG(command)))
 
 
 # ---------------------------------------------------------------- errors

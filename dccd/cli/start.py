@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from dccd.cli.app import App, entry_point, note, options
+from dccd.cli.app import App, entry_point, local_options, note
 
 __all__ = ["start"]
 
@@ -22,7 +22,7 @@ Ctrl-C stops all in order within seconds; what was collected is on disk. `dccd v
 )
 @click.option("--demo", is_flag=True, help="Simulated exchanges and the whole daemon against them, in ./demo-data.")
 @click.option("--plain", is_flag=True, help="Log lines instead of the live status, in a terminal too.")
-@options
+@local_options
 @click.pass_obj
 def start(app: App, demo: bool, plain: bool) -> int:
     """Run the daemon: the bus, the streams and backfills of the configuration, until Ctrl-C or SIGTERM."""

@@ -11,7 +11,7 @@ import click
 import yaml
 
 from dccd import config as configuration
-from dccd.cli.app import DONE, USAGE, App, note, options
+from dccd.cli.app import DONE, USAGE, App, local_options, note
 from dccd.cli.output import json_document, table
 from dccd.config import Config, Job
 from dccd.errors import ConfigError
@@ -30,7 +30,7 @@ Exit code 0 when the configuration is right, 2 when it isn't.
 """
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@options
+@local_options
 @click.pass_obj
 def validate(app: App, file: Path | None) -> int:
     """Check the configuration (FILE, or the one that `dccd start` would take) and say what it would run."""

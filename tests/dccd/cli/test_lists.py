@@ -1,0 +1,235 @@
+"""The listings: what people see, and that scripts get the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from dccd import messages as m
+from dccd.client.fake import FakeDaemon
+from dccd.errors import BusError, RequestError
+from dccd.symbols import DataType
+
+if TYPE_CHECKING:
+    from tests.dccd.cli.conftest import Command
+
+pytestmark = pytest.mark.anyio
+
+DAY = 1_704_067_200_000_000_000
+HOUR = 3_600_000_000_000
+
+STORED = [
+    m.DatasetEntry(
+        dataset="binance.trades.BTC-USDT",
+        host="fake",
+        rows=1_234_567,
+        files=3,
+        bytes=5 << 20,
+        first_ts=DAY,
+        last_ts=DAY + HOUR,
+        live=True,
+        gaps=[m.GapEntry(start=DAY, end=DAY + 90_000_000_000, reason="socket closed (1006)", state="repairing")],
+    ),
+    m.DatasetEntry(
+        dataset="kraken.ohlc.ETH-USD.1h", host="fake", rows=0, files=0, bytes=0, first_ts=None, last_ts=None
+    ),
+]
+STREAMS = [
+    m.StreamEntry(dataset="binance.trades.BTC-USDT", state="live", records=12_345, rate=12.25, last_price=42000.5),
+    m.StreamEntry(dataset="kraken.trades.ETH-USD", state="refused", error="Currency pair not supported", restarts=2),
+]
+JOBS = [
+    m.JobEntry(
+        name="stream.binance.trades.BTC-USDT",
+        operation="stream",
+        dataset="binance.trades.BTC-USDT",
+        trigger_kind="supervised",
+    ),
+    m.JobEntry(
+        name="backfill.binance.ohlc.BTC-USDT.1m",
+        operation="backfill",
+        dataset="binance.ohlc.BTC-USDT.1m",
+        trigger_kind="interval",
+        every=3600.0,
+        start="last",
+        next_run=DAY,
+        last_run_id="018c",
+    ),
+]
+OFFERED = {
+    "binance": [
+        m.CapabilityEntry(data_type=DataType.TRADES, mode="live"),
+        m.CapabilityEntry(
+            data_type=DataType.OHLC, mode="historical", spans=["1m", "1h"], recent=43_200, note="720 bars"
+        ),
+    ],
+    "kraken": [m.CapabilityEntry(data_type=DataType.ORDERBOOK, mode="live", depths=[10, 25])],
+}
+
+
+def as_json(value: Any) -> Any:
+    """*value* as a script reads it."""
+    return json.loads(msgspec.json.encode(value))
+
+
+@pytest.fixture
+def told(daemon: FakeDaemon) -> FakeDaemon:
+    """A daemon with something to tell."""
+    daemon.replies["inventory"] = m.Inventory(host="fake", data_path="/data", datasets=STORED)
+    daemon.replies["streams.list"] = m.Streams(host="fake", streams=STREAMS)
+    daemon.replies["jobs.list"] = m.Jobs(host="fake", jobs=JOBS)
+    daemon.replies["exchanges"] = m.Exchanges(exchanges=OFFERED)
+    return daemon
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            ["inventory"],
+            [
+                "binance.trades.BTC-USDT 1,234,567 3 5.0 MiB 2024-01-01 00:00:00 2024-01-01 01:00:00 1 live",
+                "kraken.ohlc.ETH-USD.1h 0 0 0 B",
+            ],
+        ),
+        (
+            ["inventory", "--gaps"],
+            ["binance.trades.BTC-USDT 2024-01-01 00:00:00 … 2024-01-01 00:01:30 1m 30s socket closed (1006) repairing"],
+        ),
+        (
+            ["streams"],
+            [
+                "binance.trades.BTC-USDT live 12,345 12.2 42,000.5",
+                "kraken.trades.ETH-USD refused 0 0.0 2 Currency pair not supported",
+            ],
+        ),
+        (
+            ["jobs"],
+            [
+                "stream.binance.trades.BTC-USDT supervised",
+                "backfill.binance.ohlc.BTC-USDT.1m every 1h 00m last 2024-01-01 00:00:00 018c",
+            ],
+        ),
+        (
+            ["exchanges"],
+            [
+                "binance trades live",
+                "binance ohlc historical 1m 1h last 12h 00m 720 bars",
+                "kraken orderbook live 10 25",
+            ],
+        ),
+        (["exchanges", "kraken"], ["kraken orderbook live 10 25"]),
+    ],
+)
+async def test_people_get_a_table(dccd: Command, told: FakeDaemon, words: list[str], lines: list[str]) -> None:
+    """A line an entry under a line of headings (runs of blanks aside)."""
+    done = await dccd(*words)
+    assert (done.code, done.err) == (0, "")
+    assert [text.split() for text in done.out.splitlines()[1:]] == [text.split() for text in lines]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["inventory"], STORED),
+        (["streams"], STREAMS),
+        (["jobs"], JOBS),
+        (["exchanges"], OFFERED),
+        (["exchanges", "kraken"], {"kraken": OFFERED["kraken"]}),
+    ],
+)
+async def test_scripts_get_json(dccd: Command, told: FakeDaemon, words: list[str], value: Any) -> None:
+    """``--json`` is one document with all that the daemon said."""
+    done = await dccd(*words, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == as_json(value)
+
+
+@pytest.mark.parametrize("command", ["inventory", "streams", "jobs", "runs"])
+async def test_an_empty_listing_is_said_to_people_only(dccd: Command, command: str) -> None:
+    """An empty listing prints nothing to stdout, where a script counts lines, and a word to stderr."""
+    done = await dccd(command)
+    assert (done.code, done.out) == (0, "")
+    assert len(done.err.splitlines()) == 1
+
+
+async def test_an_unknown_exchange_is_2(dccd: Command, told: FakeDaemon) -> None:
+    """The error lists those there are."""
+    done = await dccd("exchanges", "bitfenix")
+    assert done.code == 2
+    assert "binance, kraken" in done.err
+
+
+async def test_runs_are_a_table_newest_first(dccd: Command, daemon: FakeDaemon) -> None:
+    """A run's line has its state, range, rows and what went wrong."""
+    old = daemon.new_run("binance.ohlc.BTC-USDT.1m", state="failed", rows=12_345, error="down", finished=DAY + HOUR)
+    new = daemon.new_run("kraken.ohlc.ETH-USD.1h", state="done", position=DAY, finished=DAY + 2_000_000_000)
+    done = await dccd("runs", "--limit", "5", "--dataset", "kraken.ohlc.ETH-USD.1h", "--state", "done")
+    lines = [text.split() for text in done.out.splitlines()[1:]]
+    assert [text[0] for text in lines] == [new.run_id, old.run_id]
+    first = "done kraken.ohlc.ETH-USD.1h 2024-01-01 00:00:00 2023-12-31 00:00:00 … 2024-01-01 00:00:00 100% 0 2.0s"
+    assert " ".join(lines[0][1:]) == first
+    assert lines[1][-4:] == ["12,345", "1h", "00m", "down"]
+    assert daemon.asked("runs.list") == [m.RunsList(limit=5, dataset="kraken.ohlc.ETH-USD.1h", state="done")]
+    done = await dccd("runs", "--json")
+    assert json.loads(done.out) == as_json([new, old])
+
+
+async def test_one_run_is_shown_whole(dccd: Command, daemon: FakeDaemon) -> None:
+    """``dccd runs ID`` tells all that is known; an unknown id is exit code 3."""
+    run = daemon.new_run("binance.ohlc.BTC-USDT.1m", state="done", trigger="gap", reason="socket closed", resumed=2)
+    done = await dccd("runs", run.run_id)
+    assert done.code == 0
+    assert "asked by    gap (socket closed)" in done.out
+    assert "resumed     2 times" in done.out
+    assert json.loads((await dccd("runs", run.run_id, "--json")).out) == as_json(run)
+    assert (await dccd("runs", "nope")).code == 3
+
+
+async def test_streams_are_started_and_stopped(dccd: Command, daemon: FakeDaemon) -> None:
+    """The book's options travel; a name of one piece does, too."""
+    done = await dccd("streams", "start", "kraken", "XBT/USD", "--type", "orderbook", "--depth", "25")
+    assert (done.code, done.out) == (0, "kraken.orderbook.BTC-USD: started\n")
+    assert daemon.asked("streams.start")[0].depth == 25
+    done = await dccd("streams", "stop", "kraken.orderbook.BTC-USD")
+    assert (done.code, done.out) == (0, "kraken.orderbook.BTC-USD: stopped\n")
+    daemon.replies["streams.stop"] = RequestError(404, "no_stream", "no such stream", "dataset")
+    assert (await dccd("streams", "stop", "kraken.orderbook.BTC-USD", "--json")).code == 3
+
+
+async def test_health_is_an_exit_code_too(dccd: Command, daemon: FakeDaemon) -> None:
+    """0 when all is well, 1 when the daemon says that something isn't."""
+    done = await dccd("health")
+    assert done.code == 0
+    assert done.out.startswith("dccd 4.0.0 on fake, up 12s: ok\n")
+    sick = msgspec.structs.replace(
+        daemon.replies["health"], ok=False, checks=[m.HealthCheck(name="space", ok=False, detail="0.1 GiB free")]
+    )
+    daemon.replies["health"] = sick
+    done = await dccd("health")
+    assert done.code == 1
+    assert "NOT OK  space  0.1 GiB free" in done.out
+    done = await dccd("health", "--json")
+    assert (done.code, json.loads(done.out)["ok"]) == (1, False)
+
+
+async def test_the_tree_is_drawn(dccd: Command) -> None:
+    """Actors under their supervisors, with mailboxes."""
+    done = await dccd("tree")
+    assert [text.split() for text in done.out.splitlines()[1:]] == [
+        ["daemon", "running", "0/64", "12s"],
+        ["├─", "bus", "running", "0/64", "12s"],
+        ["└─", "streams", "running", "0/64", "12s"],
+        ["└─", "stream", "running", "0/64", "12s"],
+    ]
+
+
+async def test_a_fault_in_the_daemon_is_1(dccd: Command, daemon: FakeDaemon) -> None:
+    """What goes wrong over there is told in one line here."""
+    daemon.replies["tree"] = BusError("boom")
+    done = await dccd("tree")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
