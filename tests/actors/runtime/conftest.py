@@ -132,14 +132,17 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+async def stage() -> AsyncIterator[Stage]:
     stage = Stage()
     yield stage
+    # Else the event loop waits for the deaf when it is closed: as asyncio.run would.
     stage.mercy.set()
+    for actor in stage.actors.values():
+        actor.over.set()
 
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[list[Any]]:
     """What the runtime logged."""
     with capture_logs() as captured:
-        yield captured  # type: ignore[misc]
+        yield captured

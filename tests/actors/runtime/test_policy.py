@@ -102,9 +102,7 @@ BACKOFF = Backoff(initial=1, maximum=10, factor=2, jitter=0.5, reset_after=60)
 def test_backoff(failures: int, uptime: float, jitter: float, delay: float, after: int) -> None:
     """Doubles with each failure in a row up to a bound, less the jitter; a child that stayed up begins anew."""
     exit = Exit(("a",), "crash", uptime=uptime)
-    decision = decide(
-        Limits(intensity=9), spec(backoff=BACKOFF), exit, History(failures=failures), NOW, jitter=jitter
-    )
+    decision = decide(Limits(intensity=9), spec(backoff=BACKOFF), exit, History(failures=failures), NOW, jitter=jitter)
     assert decision == restart(delay=delay, failures=after)
 
 
