@@ -23,8 +23,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
       from the first trade at or after the start on.
     * ``limits``: whether REST requests and connections are limited as on the real exchanges.
     * ``ports``: exchange → (REST, WebSocket); 0 takes free ones.
-    * ``replay``: a file of captured frames that ``replay_exchange`` serves instead of its market, at ``replay_speed``
-      times the recorded speed (0: as fast as taken).
+    * ``replay``: a file of captured frames that the one exchange in ``exchanges`` serves instead of a market, at
+      ``replay_speed`` times the recorded speed (0: as fast as taken). See ``dccd.simulator.replay``.
     """
 
     exchanges: tuple[str, ...] = EXCHANGES
@@ -41,5 +41,4 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     book_depth: int = 1000
     faults: tuple[Fault, ...] = ()
     replay: Path | None = None
-    replay_exchange: str = "binance"
     replay_speed: float = 1.0

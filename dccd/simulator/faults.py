@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from dccd.errors import IdentityError
 from dccd.symbols import NS, Symbol
 
 __all__ = [
@@ -296,5 +297,14 @@ def matches(fault: Base, exchange: str, symbol: str, data_type: str) -> bool:
     return (
         fault.exchange in ("", exchange)
         and fault.data_type in ("", data_type)
-        and (not fault.symbol or (bool(symbol) and Symbol.parse(fault.symbol).human == symbol))
+        and (not fault.symbol or _spelt(fault.symbol) == _spelt(symbol))
     )
+
+
+def _spelt(symbol: str) -> str:
+    """One spelling of ``BTC/USDT``, ``BTC-USDT`` and (of a recording) ``BTCUSDT``."""
+    try:
+        symbol = Symbol.parse(symbol).human
+    except IdentityError:
+        pass
+    return symbol.replace("/", "")

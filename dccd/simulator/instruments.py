@@ -44,8 +44,8 @@ class Instrument(msgspec.Struct, frozen=True):
     @property
     def lots(self) -> float:
         """A typical trade's size in lots: worth some hundred USD."""
-        price = self.price / 10**self.price_decimals * _USD_PRICES.get(self.symbol.quote, 1.0)
-        return max(2.0, 300.0 / price * 10**self.amount_decimals)
+        price = self.price * 0.1**self.price_decimals * _USD_PRICES.get(self.symbol.quote, 1.0)
+        return max(2.0, 300.0 / price * 10.0**self.amount_decimals)
 
 
 def instrument(symbol: Symbol, digits: int, amount_decimals: int | None = None) -> Instrument:

@@ -248,8 +248,9 @@ class Market:
         if time <= self.opened:
             return 0
         leaf, rest = divmod(time - self.opened, self.leaf_ns)
-        pick, _ = self._leaf_at(leaf)
-        index = leaf * self.leaf_trades + bisect_left(self._leaf_offsets[pick], rest)
+        index = leaf * self.leaf_trades
+        if rest:
+            index += bisect_left(self._leaf_offsets[self._leaf_at(leaf)[0]], rest)
         for pin in self._pins:
             if time <= pin.at:
                 index = min(index, pin.first)

@@ -19,6 +19,7 @@ from dccd.simulator.control import Control
 from dccd.simulator.faults import Disconnect, FaultPlan, Injected, SharedMillisecond
 from dccd.simulator.http import RestServer
 from dccd.simulator.kraken import Kraken
+from dccd.simulator.replay import Replay
 from dccd.simulator.truth import Truth
 from dccd.simulator.venue import Venue
 from dccd.simulator.websocket import Hub
@@ -78,13 +79,17 @@ class Simulator:
         unknown = set(self.config.exchanges) - set(EXCHANGES)
         if unknown or not self.config.exchanges:
             raise ValueError(f"exchanges {sorted(unknown)} can't be simulated; there are {', '.join(EXCHANGES)}")
+        if self.config.replay is not None and len(self.config.exchanges) != 1:
+            raise ValueError("a recording is of one exchange: name that in exchanges")
         self.clock: Clock = clock or SystemClock(speed=self.config.speed)
         self.started = self.clock.now()
         self.faults = FaultPlan(self.clock.now)
         self.faults.performers.append(self._pin)
         self.exchanges: dict[str, SimulatedExchange] = {}
         for id in self.config.exchanges:
-            venue = _VENUES[id](self.config, self.faults, self.started)
+            venue: Venue = _VENUES[id](self.config, self.faults, self.started)
+            if self.config.replay is not None:
+                venue = Replay(venue, self.config, self.faults, self.started)
             self.exchanges[id] = SimulatedExchange(venue, self.clock, self.faults)
         self.faults.performers.append(_settle)
 

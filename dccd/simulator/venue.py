@@ -7,6 +7,7 @@ client's frames, and ask its :class:`Stream` objects, one a subscription, for wh
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -105,13 +106,18 @@ class Venue(ABC):
         self.faults = faults
         self.started = started
         opened = config.opened if config.opened is not None else started - round(config.history * DAY)
+        self.opened = opened - opened % DAY
         self.listings: dict[str, Listing] = {}
-        for text in config.symbols:
+        for text in self.listed():
             symbol = Symbol.parse(text)
-            self.listings[symbol.human] = Listing(self.instrument(symbol), config, self.id, opened)
+            self.listings[symbol.human] = Listing(self.instrument(symbol), config, self.id, self.opened)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self.listings)}>"
+
+    def listed(self) -> Iterable[str]:
+        """The symbols that it has markets of."""
+        return self.config.symbols
 
     @abstractmethod
     def instrument(self, symbol: Symbol) -> Instrument:

@@ -313,7 +313,9 @@ class Hub:
         self.clock = clock
         self.faults = faults
         self.peers: set[Peer] = set()
-        self.flooding = venue.config.total is not None
+        self.flooding = venue.config.total is not None or (
+            venue.config.replay is not None and not venue.config.replay_speed
+        )
         self.slow_clients = 0
         self._sent_before = 0
         self._server: asyncio.Server | None = None
