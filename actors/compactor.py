@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
-from dccd.store.fold import fold
 
 from actors.links import Links
 from actors.mail import Stored
 from actors.runtime.actor import Actor, run_together
 from dccd.config import parse_duration
 from dccd.errors import StoreError, StoreLocked
+from dccd.store.fold import fold
 from dccd.symbols import Dataset
 
 __all__ = ["Compactor"]

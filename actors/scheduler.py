@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import anyio
 from cronsim import CronSim
 
 from actors.control.streams import StreamDesk, stream_job
@@ -79,6 +80,7 @@ class Scheduler(Actor):
             following = next_run(job, max(due, clock.wall_ns()), self._zone)
             if following is not None:
                 self._next[name] = following
+        await anyio.sleep_forever()  # nothing is timed; who asks for the list of jobs is still answered
 
     async def _start_stream(self, job: Job, dataset: Dataset) -> None:
         try:

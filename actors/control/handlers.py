@@ -170,6 +170,10 @@ class Handlers:
         dataset = request.resolve()
         start = None if request.start is None else parse_time(request.start, "start")
         end = None if request.end is None else parse_time(request.end, "end")
+        if not await anyio.to_thread.run_sync(self.links.layout.periods, dataset):
+            raise RequestError(
+                404, "no_dataset", f"nothing is stored of {dataset}; dccd.inventory lists what is", "dataset"
+            )
         if request.format == "arrow":
             pieces = chunks(
                 self.links.store, dataset, start, end, request.columns, request.limit, request.newest, _ARROW_ROWS

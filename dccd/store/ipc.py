@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from dccd.store.reader import Store
+from dccd.store.schema import SCHEMAS
 from dccd.symbols import Dataset
 
-__all__ = ["chunks", "frame_of"]
+__all__ = ["chunks"]
 
 
 def chunks(
@@ -29,14 +30,17 @@ def chunks(
     Without a *limit* no more than a few batches are held at once. Raises CorruptFile.
     """
     if limit is None and columns is None:
-        yield from _encode(store.batches(dataset, start, end, rows))
+        yield from _encode(store.batches(dataset, start, end, rows), None, SCHEMAS[dataset.data_type])
         return
     frame = store.read(dataset, start, end, columns, limit, newest)
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     yield from _encode(table.to_batches(max_chunksize=rows), table.schema)
 
 
-def _encode(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Iterator[bytes]:
+def _encode(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema | None, empty: pa.Schema | None = None
+) -> Iterator[bytes]:
+    """*schema* is that of the first batch unless given; *empty* where there is none."""
     sink = io.BytesIO()
     writer = None if schema is None else pa.ipc.new_stream(sink, schema)
     for batch in batches:
@@ -46,15 +50,8 @@ def _encode(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) 
         yield sink.getvalue()
         sink.seek(0)
         sink.truncate()
-    if writer is not None:
-        writer.close()
-        yield sink.getvalue()
+    if writer is None:
+        writer = pa.ipc.new_stream(sink, empty)
+    writer.close()
+    yield sink.getvalue()
 
-
-def frame_of(stream: bytes) -> pl.DataFrame:
-    """Return the frame that *stream* (all chunks joined) holds; no columns when it is empty."""
-    if not stream:
-        return pl.DataFrame()
-    frame = pl.from_arrow(pa.ipc.open_stream(pa.py_buffer(stream)).read_all())
-    assert isinstance(frame, pl.DataFrame)
-    return frame

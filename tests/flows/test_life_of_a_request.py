@@ -12,7 +12,7 @@ from dccd import subjects
 from dccd.bus.kv import Bucket
 from dccd.client import Client
 from dccd.config import Config, Job
-from dccd.errors import RequestError
+from dccd.errors import RequestError, RunFailed
 from dccd.messages import RunProgress, RunStatus
 from dccd.operations import OPERATIONS
 from dccd.runs import Run
@@ -37,19 +37,9 @@ async def test_a_backfill_goes_from_request_to_record_events_and_parquet(sim: Si
     """The reply is at once, status and progress are events, the record is in KV, the bars are the exchange's."""
     start, end = stretch(sim)
     async with daemon(config) as running, Client(running.bus_url) as client, watching(client) as expect:
-        reply = await client.request(
-            "backfill.start",
-            {
-                "exchange": "binance",
-                "symbol": "BTC/USDT",
-                "data_type": "ohlc",
-                "span": "1m",
-                "start": start,
-                "end": end,
-            },
-        )
-        run_id = reply["run_id"]
-        assert not reply["already_running"]
+        reply = await client.start_backfill("binance", "BTC/USDT", span="1m", start=start, end=end)
+        run_id = reply.run_id
+        assert not reply.already_running
         progress = await expect(lambda event: isinstance(event, RunProgress))
         done = (await expect(lambda event: isinstance(event, RunStatus) and event.run.state == "done")).run
         key = subjects.run_key(run_id, "backfill.binance.ohlc.BTC-USDT.1m")
@@ -87,25 +77,23 @@ async def test_the_same_question_twice_is_one_run(sim: Simulator, config: Config
     """Who asks for what runs already is told of that run."""
     sim.faults.inject(HttpSlow(exchange="binance", path="klines", seconds=30))
     async with daemon(config) as running, Client(running.bus_url) as client:
-        asked = {"dataset": "binance.ohlc.BTC-USDT.1m", "start": stretch(sim)[0]}
-        first = await client.request("backfill.start", asked)
-        second = await client.request("backfill.start", asked)
-        other = await client.request("backfill.start", {**asked, "start": asked["start"] + MINUTE})
-    assert second["already_running"]
-    assert second["run_id"] == first["run_id"] != other["run_id"]
+        start, _ = stretch(sim)
+        first = await client.start_backfill("binance", "BTC/USDT", span="1m", start=start)
+        second = await client.start_backfill("binance", "BTC/USDT", span="1m", start=start)
+        other = await client.start_backfill("binance", "BTC/USDT", span="1m", start=start + MINUTE)
+    assert second.already_running
+    assert second.run_id == first.run_id != other.run_id
 
 
 async def test_a_cancelled_backfill_says_so_and_frees_its_place(sim: Simulator, config: Config) -> None:
     """Cancelling answers with the run as it ended; cancelling again is a conflict."""
     sim.faults.inject(HttpSlow(exchange="binance", path="klines", seconds=30))
     async with daemon(config) as running, Client(running.bus_url) as client:
-        started = await client.request(
-            "backfill.start", {"dataset": "binance.ohlc.BTC-USDT.1m", "start": stretch(sim)[0]}
-        )
-        run = await client.cancel(started["run_id"])
+        started = await client.start_backfill("binance", "BTC/USDT", span="1m", start=stretch(sim)[0])
+        run = await client.cancel(started.run_id)
         assert run.state == "cancelled"
         with pytest.raises(RequestError) as again:
-            await client.cancel(started["run_id"])
+            await client.cancel(started.run_id)
         with pytest.raises(RequestError) as unknown:
             await client.cancel("0190-nothing")
     assert (again.value.code, again.value.reason) == (409, "not_running")
@@ -117,24 +105,21 @@ async def test_an_interrupted_backfill_goes_on_at_the_next_start(sim: Simulator,
     start, end = stretch(sim)
     slow = sim.faults.inject(HttpSlow(exchange="binance", path="klines", seconds=30))
     async with daemon(config) as running, Client(running.bus_url) as client:
-        started = await client.request(
-            "backfill.start", {"dataset": "binance.ohlc.BTC-USDT.1m", "start": start, "end": end}
-        )
+        started = await client.start_backfill("binance", "BTC/USDT", span="1m", start=start, end=end)
     slow.lift()
     async with daemon(config) as running, Client(running.bus_url) as client:
-        async for _ in client.follow(started["run_id"]):
+        async for _ in client.follow(started.run_id):
             pass
-        run = await client.run(started["run_id"])
+        run = await client.run(started.run_id)
     assert (run.state, run.resumed, run.rows) == ("done", 1, 50)
 
 
 async def test_a_backfill_that_the_exchange_refuses_fails_in_its_words(sim: Simulator, config: Config) -> None:
     """The run's error is what the exchange said."""
     async with daemon(config) as running, Client(running.bus_url) as client:
-        run = await client.backfill("binance", "NOPE/USDT", "ohlc", span="1m", start=stretch(sim)[0])
-    assert run.state == "failed"
-    assert run.error is not None
-    assert "NOPE" in run.error or "Invalid symbol" in run.error
+        with pytest.raises(RunFailed, match="Invalid symbol") as failed:
+            await client.backfill("binance", "NOPE/USDT", "ohlc", span="1m", start=stretch(sim)[0])
+    assert failed.value.state == "failed"
 
 
 async def test_a_busy_exchange_is_waited_for(sim: Simulator, config: Config) -> None:
@@ -160,4 +145,6 @@ async def test_every_operation_answers(sim: Simulator, config: Config) -> None:
         assert await client.streams() == []
         assert await client.inventory() == []
         assert await client.runs() == []
-        assert (await client.read("binance.trades.BTC-USDT")).height == 0
+        with pytest.raises(RequestError) as nothing:
+            await client.read("binance.trades.BTC-USDT")
+        assert nothing.value.code == 404
