@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dccd.cli.app import App, entry_point, local_options, note
@@ -33,5 +31,5 @@ def start(app: App, demo: bool, plain: bool) -> int:
     if not demo and path is None:
         note("no configuration found, so no jobs: the daemon does what it is asked over the bus (`dccd start --help`)")
     run = entry_point("run")
-    code: int = run(config, mode="demo" if demo else "start", screen=sys.stdout.isatty() and not plain)
+    code: int = run(config, mode="demo" if demo else "start", screen=not plain)
     return code

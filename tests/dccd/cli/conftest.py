@@ -33,8 +33,10 @@ async def daemon(config, *, jobs):
     async with server, await Bus.open(server.url, "stand-in") as bus, FakeDaemon(bus) as fake:
         fake.bus_url = server.url
         print("stand-in up", file=sys.stderr)
-        yield fake
-    print("stand-in down", file=sys.stderr)
+        try:
+            yield fake
+        finally:
+            print("stand-in down", file=sys.stderr)
 
 def configure(level, style, stream):
     import logging, structlog

@@ -14,12 +14,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_daemon_gets_the_configuration(alone: Command) -> None:
-    """The file's jobs arrive; without a terminal there is no screen; the daemon's exit code is the command's."""
+    """The file's jobs arrive; the daemon's exit code is the command's."""
     (alone.folder / "config.yml").write_text("jobs: [{exchange: binance, pairs: [BTC/USDT], data_type: trades}]\n")
     alone.environ["STAND_IN_CODE"] = "7"
     done = await alone("start")
     assert (done.code, done.err) == (7, "")
-    assert json.loads(done.out) == {"mode": "start", "screen": False, "jobs": 1}
+    assert json.loads(done.out) == {"mode": "start", "screen": True, "jobs": 1}
+    assert json.loads((await alone("start", "--plain")).out)["screen"] is False
 
 
 async def test_the_demo_needs_no_configuration(alone: Command) -> None:
