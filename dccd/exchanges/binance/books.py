@@ -1,0 +1,160 @@
+"""The live order book of Binance: ``depthUpdate`` frames and REST snapshots flow in, snapshots and deltas flow out.
+
+As "How to manage a local order book correctly" of Binance's WebSocket documentation prescribes: events are kept while a
+REST snapshot is on its way; those that it holds already (``u <= lastUpdateId``) are dropped, the first of the others
+must reach back to it (``U <= lastUpdateId + 1``), and from there each must go on where the one before ended. After a
+break a new snapshot mends the book; the connection stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from operator import attrgetter
+
+import msgspec
+
+from dccd.exchanges.base import Broken, PageRequest, Signal, SnapshotWanted, StreamOptions
+from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, MOST_DEPTH, snapshot_limit
+from dccd.exchanges.binance.frames import EXCHANGE, BinanceStream, DepthEvent
+from dccd.exchanges.book import Book, BookSide
+from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.capability import book_depth
+from dccd.exchanges.wire import MS, Decoder, Id, WireLevel
+from dccd.records import Record
+from dccd.symbols import NS, Dataset
+
+__all__ = ["DEPTH_BODY", "BookStream", "DepthBody", "depth_request"]
+
+_IDLE = 900.0
+_TRIES = 5
+_MOST_EVENTS = 20_000
+_REFRESH_EVERY = 60 * NS
+
+
+class DepthBody(msgspec.Struct, gc=False):
+    """The answer of ``GET /api/v3/depth``."""
+
+    last: Id = msgspec.field(name="lastUpdateId")
+    bids: list[WireLevel]
+    asks: list[WireLevel]
+
+
+DEPTH_BODY: Decoder[DepthBody] = Decoder(EXCHANGE, DepthBody)
+
+
+def depth_request(market: str, limit: int) -> PageRequest:
+    """Ask for the best *limit* levels a side."""
+    return PageRequest("publicGetDepth", {"symbol": market, "limit": limit})
+
+
+class BookStream(BinanceStream[DepthEvent]):
+    """``<symbol>@depth@100ms``. Raises NoCapability for a depth beyond MOST_DEPTH."""
+
+    event = DepthEvent
+    decoder = msgspec.json.Decoder(DepthEvent, strict=False)
+
+    def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
+        super().__init__(dataset, heartbeat=_IDLE)
+        self._depth = book_depth(EXCHANGE, options, DEFAULT_DEPTH, MOST_DEPTH)
+        self._limit = snapshot_limit(self._depth)
+        self._book = Book(self._depth)
+        self._output = BookOutput(self._book, options)
+        self._seq = -1  # the last update in the book
+        self._event_ts: int | None = None
+        self._events: list[DepthEvent] | None = None  # those since a snapshot was asked for; None: none was
+        self._tries = 0
+        # The worst prices that the snapshot told, as keys: what lies deeper is known only as it changes.
+        self._known: list[tuple[BookSide, float]] = []
+        self._refreshed = 0
+
+    # ------------------------------------------------------------ frames
+
+    def take(self, event: DepthEvent, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one event."""
+        if self._events is not None:
+            self._events.append(event)
+        if not self._output.live:
+            self._event_ts = event.ms * MS
+            if self._events is None:
+                # The answer to SUBSCRIBE, or else this first event, confirms; then the book is asked for.
+                return self._confirm() or self._want(event)
+            if len(self._events) > _MOST_EVENTS:
+                return Broken("no snapshot came for a long time", self._output.last_ts, "reconnect")
+            return None
+        if event.last <= self._seq:
+            return None
+        if event.first > self._seq + 1:
+            missing = f"updates {self._seq + 1} to {event.first - 1} are missing"
+            return self._break(missing, [event])
+        ts = self._event_ts = event.ms * MS
+        changes = self._book.apply(event.bids, event.asks)
+        self._seq = event.last
+        if self._book.crossed:
+            return self._break(f"the book is crossed at update {event.last}", [event])
+        self._output.change(ts, event.last, recv_ts, changes, out)
+        return None
+
+    def snapshot(self, body: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take the REST snapshot, and what has changed since. Raises ParseError."""
+        found = DEPTH_BODY.decode(body)
+        if self._events is None:
+            return None  # not asked for, or asked for twice
+        events = sorted(self._events, key=attrgetter("first"))
+        book, seq = Book(self._depth), found.last
+        book.reset(found.bids, found.asks)
+        for event in events:
+            if event.last <= seq:
+                continue
+            if event.first > seq + 1:
+                # Older than what we have, or an event is missing since. A later snapshot has both.
+                return self._again(f"the REST snapshot ends at {seq}, the next event begins at {event.first}")
+            book.apply(event.bids, event.asks)
+            seq = event.last
+        if book.crossed:
+            return self._again("the REST snapshot and the events since make a crossed book")
+        self._events, self._tries, self._refreshed = None, 0, recv_ts
+        self._seq = seq
+        # Taken over as it is: the output holds on to the book.
+        self._book.bids, self._book.asks = book.bids, book.asks
+        self._known = [
+            (side, known)
+            for side, levels, known in (
+                (book.bids, found.bids, max((-price for price, _ in found.bids), default=0.0)),
+                (book.asks, found.asks, max((price for price, _ in found.asks), default=0.0)),
+            )
+            if len(levels) >= self._limit
+        ]
+        ts = recv_ts if self._event_ts is None else self._event_ts
+        self._output.start(ts, seq, recv_ts, out)
+        return None
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Ask for the book of a market in which nothing happens; give out a snapshot that is due."""
+        if not self._output.live:
+            return self._want() if self._confirmed and self._events is None else None
+        self._output.tick(now, out)
+        if self._events is None and now - self._refreshed >= _REFRESH_EVERY and self._thin():
+            self._refreshed = now
+            return self._want()
+        return None
+
+    # ------------------------------------------------------------ snapshots
+
+    def _want(self, *events: DepthEvent) -> SnapshotWanted:
+        self._events = list(events)
+        return SnapshotWanted(depth_request(self._market, self._limit))
+
+    def _break(self, reason: str, events: list[DepthEvent]) -> Broken:
+        self._output.stop()
+        wanted = self._want(*events)
+        return Broken(reason, self._output.last_ts, "snapshot", request=wanted.request)
+
+    def _again(self, reason: str) -> Signal:
+        self._tries += 1
+        if self._tries >= _TRIES:
+            return Broken(reason, self._output.last_ts, "reconnect")
+        return SnapshotWanted(depth_request(self._market, self._limit))
+
+    def _thin(self) -> bool:
+        """Whether fewer than the levels in view lie within what the snapshot told."""
+        return any(bisect_right(side.keys, known) < self._depth for side, known in self._known)

@@ -1,0 +1,203 @@
+"""The WebSocket v2 frames of Kraken's spot market as types, and what a stream of one dataset makes of them.
+
+Bytes flow in; trades, bars and books flow out through the subclasses.
+https://docs.kraken.com/exchange/api-reference/spot-websocket
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+
+from dccd.errors import ParseError
+from dccd.exchanges.base import Broken, Refused, Signal, StreamProtocol, Subscribed
+from dccd.exchanges.kraken.symbols import ws_symbol
+from dccd.exchanges.wire import DECODE_ERRORS, Amount, Count, Decoder, Id, Price, Traded
+from dccd.exchanges.wire import parse_error as _parse_error
+from dccd.records import Record, Side
+from dccd.symbols import Dataset
+
+__all__ = [
+    "EXCHANGE",
+    "BookData",
+    "BookFrame",
+    "BookLevel",
+    "KrakenStream",
+    "OhlcFrame",
+    "TradeFrame",
+    "parse_error",
+]
+
+EXCHANGE = "kraken"
+
+HEARTBEAT = 15.0
+"""Kraken sends a heartbeat each second in which nothing else is sent."""
+
+Kind = Literal["snapshot", "update"]
+
+
+class TradeData(msgspec.Struct, gc=False):
+    """One trade; ``side`` is the taker's."""
+
+    symbol: str
+    side: Side
+    price: Price
+    qty: Traded
+    trade_id: Id
+    timestamp: str
+
+
+class TradeFrame(msgspec.Struct, gc=False, tag_field="channel", tag="trade"):
+    """Channel ``trade``."""
+
+    type: Kind
+    data: list[TradeData]
+
+
+class OhlcData(msgspec.Struct, gc=False):
+    """The state of one bar; ``interval`` in minutes."""
+
+    symbol: str
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    trades: Count
+    interval_begin: str
+    interval: int
+
+
+class OhlcFrame(msgspec.Struct, gc=False, tag_field="channel", tag="ohlc"):
+    """Channel ``ohlc``."""
+
+    type: Kind
+    data: list[OhlcData]
+
+
+class BookLevel(msgspec.Struct, gc=False):
+    """Price and amount as they are written: the checksum is over their digits, trailing zeros included."""
+
+    price: msgspec.Raw
+    qty: msgspec.Raw
+
+
+class BookData(msgspec.Struct, gc=False):
+    """New amounts of bids and asks, and the checksum of the best ten a side after them. A snapshot has no time."""
+
+    symbol: str
+    bids: list[BookLevel]
+    asks: list[BookLevel]
+    checksum: Count
+    timestamp: str | None = None
+
+
+class BookFrame(msgspec.Struct, gc=False, tag_field="channel", tag="book"):
+    """Channel ``book``."""
+
+    type: Kind
+    data: list[BookData]
+
+
+class _Control(msgspec.Struct):
+    """Whatever isn't a frame of our channel: heartbeat, status, an answer to a request, another channel."""
+
+    channel: str | None = None
+    method: str | None = None
+    success: bool | None = None
+    error: str | None = None
+    req_id: int | None = None
+
+
+_CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
+_PASSING = re.compile(r"rate|limit|mainten|unavailable|internal|busy|tempor|time.?out|again|service", re.I)
+_F = TypeVar("_F")
+
+
+def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
+    """A ParseError of Kraken."""
+    return _parse_error(EXCHANGE, cause, sample)
+
+
+class KrakenStream(StreamProtocol, Generic[_F]):
+    """One subscription. Subclasses name the frame's type and say what one means."""
+
+    path = "/v2"
+    heartbeat = HEARTBEAT
+    frame: ClassVar[type[msgspec.Struct]]
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def __init__(self, dataset: Dataset, params: dict[str, str | int | bool]) -> None:
+        self._symbol = ws_symbol(dataset.symbol)
+        self._channel = str(self.frame.__struct_config__.tag)
+        self._params = {"channel": self._channel, "symbol": [self._symbol], **params}
+        self._request_id = 0
+        self._confirmed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._symbol} confirmed={self._confirmed}>"
+
+    def subscribe(self) -> list[str]:
+        """One subscription."""
+        self._confirmed = False
+        return [self._ask("subscribe", self._params)]
+
+    def resubscribe(self) -> list[str]:
+        """The same anew: it begins with a snapshot."""
+        without = {key: value for key, value in self._params.items() if key != "snapshot"}
+        return [self._ask("unsubscribe", without), *self.subscribe()]
+
+    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame. Raises ParseError."""
+        try:
+            found = self.decoder.decode(frame)
+        except DECODE_ERRORS as exc:
+            return self._other(frame, exc)
+        try:
+            return self.take(found, recv_ts, out) or self._confirm()
+        except ValueError as exc:
+            # From reading numbers and times out of text; ParseError isn't one.
+            raise parse_error(exc, frame) from exc
+
+    def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame of our channel. Raises ValueError, nothing being changed."""
+        raise NotImplementedError
+
+    def snapshot(self, body: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """No REST snapshot was asked for: the subscription begins with one."""
+        return None
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Time changes nothing."""
+        return None
+
+    def unresolved(self) -> list[Broken]:
+        """None."""
+        return []
+
+    def _ask(self, method: str, params: dict[str, Any]) -> str:
+        self._request_id += 1
+        return msgspec.json.encode({"method": method, "params": params, "req_id": self._request_id}).decode()
+
+    def _confirm(self) -> Signal | None:
+        """Data confirms a subscription as well as an answer does, should it come first."""
+        if self._confirmed:
+            return None
+        self._confirmed = True
+        return Subscribed()
+
+    def _other(self, frame: bytes, cause: Exception) -> Signal | None:
+        """A frame that isn't one of our channel."""
+        control = _CONTROL.decode(frame)
+        if control.error is not None and control.method in (None, "subscribe"):
+            return Refused(control.error, permanent=_PASSING.search(control.error) is None)
+        if control.method == "subscribe" and control.success:
+            # That of the subscription before this one, perhaps, while it is being renewed.
+            return self._confirm() if control.req_id in (None, self._request_id) else None
+        if control.method is not None and (control.success is not None or control.method == "pong"):
+            return None
+        if control.channel is not None and control.channel != self._channel:
+            return None  # heartbeat, status, or what somebody else subscribed to in a recording
+        raise parse_error(cause, frame) from cause

@@ -1,0 +1,131 @@
+"""What consecutive trade ids tell: ids and times flow in, whether a trade is new and which are missing flow out.
+
+An id that jumps is a hole, but perhaps only for a moment: frames may come out of order, so the jump is held open for
+two seconds before it is reported. An id that was there before is a trade sent twice. Parsers test the usual case
+(``id == last + 1``) themselves and come here with all others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import msgspec
+
+from dccd.exchanges.base import Broken
+from dccd.symbols import NS
+
+__all__ = ["PATIENCE", "TradeIds"]
+
+PATIENCE = 2 * NS
+"""How long a jump is held open (ns)."""
+
+_MOST_GAPS = 256
+
+
+class _Gap(msgspec.Struct):
+    """Ids ``first`` to ``last`` haven't come; they lie between the times ``since`` and ``until`` (ns)."""
+
+    first: int
+    last: int
+    since: int
+    until: int
+    deadline: int | None
+    """When it is reported (ns of our clock); None once it has been."""
+
+
+class TradeIds:
+    """The ids of one connection's trades.
+
+    ``last`` and ``last_ts`` are the highest id and its time; ``waiting`` how many gaps are held open.
+    """
+
+    __slots__ = ("_first", "_gaps", "last", "last_ts", "waiting")
+
+    def __init__(self) -> None:
+        self.last = -2  # no id is one more than this
+        self.last_ts = 0
+        self.waiting = 0
+        self._first = 0
+        self._gaps: list[_Gap] = []
+
+    def __repr__(self) -> str:
+        return f"<TradeIds last={self.last} waiting={self.waiting} gaps={len(self._gaps)}>"
+
+    def accept(self, tid: int, ts: int, recv_ts: int) -> bool:
+        """Take the id of a trade at *ts* (ns); False when it was there before."""
+        if tid > self.last:
+            if self.last < 0:
+                self._first = tid
+            elif tid > self.last + 1:
+                self._open(_Gap(self.last + 1, tid - 1, self.last_ts, max(self.last_ts, ts), recv_ts + PATIENCE))
+            self.last, self.last_ts = tid, max(self.last_ts, ts)
+            return True
+        if tid < self._first:
+            # From before the first that came: late, too. What lies between may come as well, but isn't missed.
+            if tid + 1 < self._first:
+                self._gaps.insert(0, _Gap(tid + 1, self._first - 1, ts, ts, None))
+            self._first = tid
+            return True
+        at = bisect_right(self._gaps, tid, key=_first_of) - 1
+        if at < 0 or tid > self._gaps[at].last:
+            return False
+        self._fill(at, tid, ts)
+        return True
+
+    def expired(self, now: int) -> Broken | None:
+        """A gap whose time is up at *now* (ns), once; ask again, there may be more."""
+        if not self.waiting:
+            return None
+        for gap in self._gaps:
+            if gap.deadline is not None and gap.deadline <= now:
+                return self._report(gap)
+        return None
+
+    def unresolved(self) -> list[Broken]:
+        """All gaps that are still held open."""
+        return [self._report(gap) for gap in self._gaps if gap.deadline is not None]
+
+    def _report(self, gap: _Gap) -> Broken:
+        gap.deadline = None
+        self.waiting -= 1
+        count = gap.last - gap.first + 1
+        which = f"trade {gap.first} is" if count == 1 else f"trades {gap.first} to {gap.last} are"
+        # One more, since the end isn't part of a hole, and what is missing may share the next trade's time.
+        return Broken(f"{which} missing", gap.since, "none", gap.until + 1)
+
+    def _open(self, gap: _Gap) -> None:
+        self._gaps.append(gap)
+        self.waiting += 1
+        if len(self._gaps) > _MOST_GAPS:
+            # Forget the oldest that has been reported: what is in it would count as sent twice.
+            for at, old in enumerate(self._gaps):
+                if old.deadline is None:
+                    del self._gaps[at]
+                    return
+            # All are waiting. Two become one, wider one: to fetch trades that are there does no harm.
+            left, right = self._gaps[:2]
+            left.last, left.until = right.last, right.until
+            del self._gaps[1]
+            self.waiting -= 1
+
+    def _fill(self, at: int, tid: int, ts: int) -> None:
+        gap = self._gaps[at]
+        if gap.first == gap.last:
+            del self._gaps[at]
+            if gap.deadline is not None:
+                self.waiting -= 1
+            return
+        ts = min(max(ts, gap.since), gap.until)
+        if tid == gap.first:
+            gap.first, gap.since = tid + 1, ts
+        elif tid == gap.last:
+            gap.last, gap.until = tid - 1, ts
+        else:
+            self._gaps.insert(at + 1, _Gap(tid + 1, gap.last, ts, gap.until, gap.deadline))
+            gap.last, gap.until = tid - 1, ts
+            if gap.deadline is not None:
+                self.waiting += 1
+
+
+def _first_of(gap: _Gap) -> int:
+    return gap.first
