@@ -104,10 +104,10 @@ def _create(path: Path) -> BinaryIO:
     for _ in range(100):
         make_folder(path.parent)
         try:
-            return open(path, "xb")
+            return open(path, "x+b")
         except FileNotFoundError:
             continue  # a fold removed the folder, empty for a moment, between the two lines above
-    return open(path, "xb")
+    return open(path, "x+b")
 
 
 def clean_temps(folder: Path, owner: str | None, older_than: float = 86400.0) -> int:

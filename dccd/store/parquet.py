@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dccd.errors import CorruptFile, StoreError
+from dccd.store.seal import UNSEALED, read_footer, seal, sealed
 
 __all__ = ["MAX_TS", "MIN_TS", "ROW_GROUP", "BusPosition", "Footer", "OpenFile", "between", "corrupt", "write_parquet"]
 
@@ -50,7 +51,8 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
 
     ``first_ts`` and ``last_ts`` are its rows' (ns), ``written_at`` (ns) orders files: of two values for the same row
     the later written wins. ``bus`` is what of the bus is in it, at most one entry an epoch in a merged file;
-    ``folds`` names the segments whose rows it holds: while they still lie about, they don't count.
+    ``folds`` names the segments whose rows it holds: while they still lie about, they don't count. ``seal`` is filled
+    in last, see there.
     """
 
     kind: Literal["segment", "base"]
@@ -62,6 +64,7 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     folds: tuple[str, ...] = ()
     run_id: str | None = None
     version: int = 1
+    seal: str = UNSEALED
 
 
 _encode = msgspec.json.encode
@@ -76,7 +79,8 @@ def write_parquet(
     *,
     level: int = 1,
 ) -> tuple[int, Footer]:
-    """Write *tables*, together sorted by TS and not empty, to *file*; return the number of rows and the footer.
+    """Write *tables*, together sorted by TS and not empty, to *file* (open for reading too); return the number of
+    rows and the footer.
 
     *footer* is asked for the footer when all is written, with the first and last ``TS``. zstd at *level*; integers
     and trade ids delta-encoded, which makes a file half as large as plain values do and takes less time; page
@@ -106,6 +110,7 @@ def write_parquet(
                 rows += table.num_rows
         written = footer(first, last)
         writer.add_key_value_metadata({_KEY.decode(): _encode(written).decode()})
+    seal(file)
     return rows, written
 
 
@@ -127,14 +132,16 @@ class OpenFile:
             if self.bytes <= _SMALL:
                 with source:
                     source = pa.BufferReader(source.read())
+            ours = sealed(read_footer(source))
+            source.seek(0)
             self._file = pq.ParquetFile(source, page_checksum_verification=True)
             self.schema: pa.Schema = self._file.schema_arrow
             meta = self._file.metadata
             self.rows: int = meta.num_rows
             about = (meta.metadata or {}).get(_KEY)
             self.footer = None if about is None else _decode(about)
-            if level is not None and self.footer is None:
-                raise CorruptFile(path, "a segment without dccd's footer")
+            if ours != (self.footer is not None) or (level is not None and not ours):
+                raise CorruptFile(path, "a file of dccd without its footer's checksum")
             if "TS" not in self.schema.names or self.schema.field("TS").type != pa.int64():
                 raise CorruptFile(path, "no column TS of 64-bit integers")
             self._groups = self._ranges(meta)
@@ -216,7 +223,7 @@ def between(frame: pl.DataFrame, lo: int, hi: int) -> pl.DataFrame:
         return frame
     times = frame["TS"]
     start = int(times.search_sorted(max(lo, MIN_TS), "left"))
-    return frame.slice(start, int(times.search_sorted(min(hi, MAX_TS), "left")) - start)
+    return frame.slice(start, max(int(times.search_sorted(min(hi, MAX_TS), "left")) - start, 0))
 
 
 @contextmanager
@@ -227,7 +234,7 @@ def corrupt(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, pl.exceptions.PolarsError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except (pa.ArrowException, pl.exceptions.PolarsError, msgspec.MsgspecError, ValueError) as exc:
         raise CorruptFile(path, str(exc)) from exc
     except OSError as exc:
         # Arrow raises OSError, without a number, for bytes that make no sense; the system's own have one.
