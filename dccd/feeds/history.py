@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import anyio
 import msgspec
@@ -24,6 +24,7 @@ from dccd.symbols import Symbol, format_time
 __all__ = ["Getter", "Rest", "RestOptions", "RestPool", "pages"]
 
 _CLOSE_TIMEOUT = 2.0
+_T = TypeVar("_T")
 
 
 class RestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,28 +85,15 @@ class Rest:
         RateLimited, ExchangeDown, BadSymbol, ExchangeError.
         """
         client, limiter = await self._open()
-        options, params = self._options, dict(request.params)
-        cost = client.cost(request.endpoint, params)
-        attempt = 0
-        while True:
-            if limiter.paused_for > options.max_wait:
-                raise RateLimited(self.exchange, f"{self.exchange} asked us to stay away", limiter.paused_for)
-            try:
-                async with limiter.turn(cost, urgent):
-                    self._requests += 1
-                    return await client.get(request.endpoint, params)
-            except (ExchangeDown, RateLimited) as exc:
-                wait = options.backoff.delay(attempt, self._chance())
-                if isinstance(exc, RateLimited):
-                    # The limit counts by address: what one is told, all must do.
-                    wait = wait if exc.retry_after is None else exc.retry_after
-                    limiter.pause(wait)
-                attempt += 1
-                if attempt >= options.attempts or wait > options.max_wait:
-                    self._failures += 1
-                    raise
-                self._retries += 1
-            await self._clock.sleep(wait)
+        endpoint, params = request.endpoint, dict(request.params)
+        cost = client.cost(endpoint, params)
+
+        async def once() -> bytes:
+            async with limiter.turn(cost, urgent):
+                self._requests += 1
+                return await client.get(endpoint, params)
+
+        return await self._persist(limiter, once)
 
     async def market_id(self, symbol: Symbol) -> str:
         """The exchange's own name of *symbol*: from the exchange's folder here, or from ccxt's markets.
@@ -121,8 +109,8 @@ class Rest:
             name = ""
         if name:
             return name
-        client, _ = await self._open()
-        return await client.market_id(symbol)
+        client, limiter = await self._open()
+        return await self._persist(limiter, lambda: client.market_id(symbol))
 
     async def aclose(self) -> None:
         """Close; requests that wait for their turns are cancelled."""
@@ -132,6 +120,27 @@ class Rest:
         if self._client is not None:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                 await self._client.aclose()
+
+    async def _persist(self, limiter: Limiter, once: Callable[[], Awaitable[_T]]) -> _T:
+        """Do *once* until it works, or has failed ``attempts`` times, or would have to wait for too long."""
+        options, attempt = self._options, 0
+        while True:
+            if limiter.paused_for > options.max_wait:
+                raise RateLimited(self.exchange, f"{self.exchange} asked us to stay away", limiter.paused_for)
+            try:
+                return await once()
+            except (ExchangeDown, RateLimited) as exc:
+                wait = options.backoff.delay(attempt, self._chance())
+                if isinstance(exc, RateLimited):
+                    # The limit counts by address: what one is told, all must do.
+                    wait = wait if exc.retry_after is None else exc.retry_after
+                    limiter.pause(wait)
+                attempt += 1
+                if attempt >= options.attempts or wait > options.max_wait:
+                    self._failures += 1
+                    raise
+                self._retries += 1
+            await self._clock.sleep(wait)
 
     async def _open(self) -> tuple[RestClient, Limiter]:
         if self._client is None or self._limiter is None:

@@ -18,7 +18,7 @@ from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.timing import Backoff
 from dccd.records import Record
-from dccd.symbols import Dataset, DataType
+from dccd.symbols import NS, Dataset, DataType
 
 __all__ = ["Action", "Drop", "Fetch", "Machine", "Ping", "Probe", "Send", "SessionSettings"]
 
@@ -81,7 +81,8 @@ Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
 # The newest records may still be on their way, and clocks differ: a probe leaves them out.
-_PROBE_MARGIN = 10_000_000_000
+_PROBE_MARGIN = 10 * NS
+_PROBE_PAST = 3600 * NS
 
 
 class Machine:
@@ -223,10 +224,11 @@ class Machine:
             self._patience *= 2
             since = self._holes.known_until(wall)
             done.append(Silent(wall, since))
-            # Only trades are proof: bars and books have their time-outs, and REST always has some of them.
-            decisive = self._dataset.data_type is DataType.TRADES
-            if (decisive or self._holes.last_ts is None) and since + 1 < wall - _PROBE_MARGIN:
-                done.append(Probe(since + 1, wall - _PROBE_MARGIN, decisive))
+            if self._dataset.data_type is DataType.TRADES and since + 1 < wall - _PROBE_MARGIN:
+                done.append(Probe(since + 1, wall - _PROBE_MARGIN, True))
+            elif self._holes.last_ts is None:
+                # Bars and books have their time-outs, and REST always has some of them: only an error tells.
+                done.append(Probe(wall - _PROBE_PAST, wall, False))
         return done
 
     def lost(self, reason: str, now: float, wall: int, retry_after: float | None = None) -> tuple[list[Item], float]:

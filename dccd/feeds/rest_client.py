@@ -190,9 +190,13 @@ class RestClient:
                     everything = types.setdefault("dccd_types", list(types["types"]))
                     types["types"] = ["spot"] if spot_only else everything
                 try:
-                    self._markets[spot_only] = await api.load_markets(reload=True)
+                    markets = await api.load_markets(reload=True)
                 except self._ccxt.BaseError as exc:
                     raise self._translate(exc) from exc
+                if not markets:
+                    # ccxt takes an answer that it can't parse for an empty one.
+                    raise ExchangeDown(self.exchange, f"{self.exchange} answers with no markets")
+                self._markets[spot_only] = markets
             return self._markets[spot_only]
 
 

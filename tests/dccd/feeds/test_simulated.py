@@ -1,0 +1,239 @@
+"""Sessions and history against the simulated exchanges, whose truth is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from dccd.errors import BadSymbol, SubscriptionRefused
+from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds.history import Rest, RestOptions, pages
+from dccd.feeds.session import Batch, Broke, Hole, Item, Live, Lost, Session, SessionSettings, Unparsed
+from dccd.feeds.timing import Backoff
+from dccd.records import Bar, BookSnapshot, Record, Trade
+from dccd.simulator import SimConfig, SimulatedExchange, Simulator
+from dccd.simulator.faults import (
+    BadChecksum,
+    Disconnect,
+    Drop,
+    Fault,
+    HttpError,
+    HttpMalformed,
+    Malformed,
+    RefuseSubscription,
+)
+from dccd.symbols import NS, Dataset, DataType
+
+pytestmark = pytest.mark.anyio
+
+BOUND = 20.0
+EXCHANGES = ["binance", "kraken"]
+QUICK = SessionSettings(backoff=Backoff(initial=0.01, maximum=0.1), first_silence=0.5)
+
+
+@asynccontextmanager
+async def simulated(exchange: str, **options: object) -> AsyncIterator[tuple[Simulator, SimulatedExchange, Rest]]:
+    """A simulator of one exchange, and a Rest for it."""
+    config = SimConfig(exchanges=(exchange,), **{"rate": 200.0, "history": 0.2, **options})  # type: ignore[arg-type]  # by name
+    async with Simulator(config) as sim:
+        there = sim.exchanges[exchange]
+        waits = Backoff(initial=0.01, maximum=0.1)
+        rest = Rest(exchange, RestOptions(rest_url=there.rest_url, rate_limit=False, backoff=waits))
+        try:
+            yield sim, there, rest
+        finally:
+            await rest.aclose()
+
+
+@asynccontextmanager
+async def streaming(
+    dataset: Dataset, there: SimulatedExchange, rest: Rest
+) -> AsyncIterator[AsyncGenerator[Item, None]]:
+    """The items of a session."""
+    session = Session(get_exchange(dataset.exchange), dataset, rest=rest, ws_url=there.ws_url, settings=QUICK)
+    async with aclosing(session.run()) as items, asyncio.timeout(BOUND):
+        yield items
+
+
+async def records_until(
+    items: AsyncGenerator[Item, None], enough: Callable[[list[Record], list[Item]], bool]
+) -> tuple[list[Record], list[Item]]:
+    """All records, and all that isn't a batch, until both are enough."""
+    records: list[Record] = []
+    said: list[Item] = []
+    while not enough(records, said):
+        item = await anext(items)
+        if isinstance(item, Batch):
+            records += item.records
+        else:
+            said.append(item)
+    return records, said
+
+
+def bare(records: list[Record]) -> list[tuple[object, ...]]:
+    """Trades without the time at which they were received, in order of their ids, each once."""
+    trades = [record for record in records if isinstance(record, Trade)]
+    rows = {(int(trade.tid or 0), trade.ts, trade.price, trade.amount, trade.side) for trade in trades}
+    return sorted(rows)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_every_trade_that_was_sent_arrives(exchange: str) -> None:
+    """20,000 trades as fast as they can be taken: same ids, times, prices, amounts and sides, each once."""
+    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange, total=20_000) as (_, there, rest), streaming(dataset, there, rest) as items:
+        records, said = await records_until(items, lambda records, said: len(records) >= 20_000)
+    got = bare(records)
+    assert len(got) == len(records)
+    first, last = got[0][0], got[-1][0]
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    assert got == bare(list(there.truth.numbered(dataset.symbol.human, first, last)))
+    assert [type(item) for item in said if not isinstance(item, Live)][1:] == []
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize("clean", [True, False])
+async def test_a_hole_is_repaired_by_a_backfill_of_just_that_interval(exchange: str, clean: bool) -> None:
+    """Live records, and history of the reported holes, together are every trade from the first to the last."""
+    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
+        records: list[Record] = []
+        holes: list[Hole] = []
+        for _ in range(2):
+            before, _ = await records_until(items, lambda records, said: len(records) >= 20)
+            sim.faults.inject(Disconnect(exchange=exchange, clean=clean))
+            after, said = await records_until(items, lambda records, said: said != [] and Lost in map(type, said))
+            back, more = await records_until(items, lambda records, said: len(records) >= 20)
+            records += before + after + back
+            holes += [item for item in [*said, *more] if isinstance(item, Hole)]
+        live = len(bare(records))
+        market = await rest.market_id(dataset.symbol)
+        for hole in holes:
+            pager = get_exchange(exchange).history(dataset, hole.since, hole.until, market)
+            records += [record async for page in pages(rest, pager, 2) for record in page.records]
+        got = bare(records)
+        first, last = got[0][0], got[-1][0]
+        assert isinstance(first, int)
+        assert isinstance(last, int)
+        assert got == bare(list(there.truth.numbered(dataset.symbol.human, first, last)))
+        assert len(got) < live + 2_000
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_bad_frames_are_told_of_and_cost_nothing_else(exchange: str) -> None:
+    """A frame cut off in the middle is a sample for people and a hole in the trades; the stream goes on."""
+    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
+        await records_until(items, lambda records, said: len(records) >= 5)
+        sim.faults.inject(Malformed(exchange=exchange, data_type="trades"))
+        _, said = await records_until(items, lambda records, said: Unparsed in map(type, said))
+        assert Lost not in map(type, said)
+        records, _ = await records_until(items, lambda records, said: len(records) >= 5)
+        assert records
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_book_is_built_mended_and_rebuilt(exchange: str) -> None:
+    """Snapshot first (though REST fails at first); a broken sequence or checksum is mended, and a hole."""
+    dataset = Dataset.make(exchange, "orderbook", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
+        sim.faults.inject(HttpError(exchange=exchange, status=503, path="depth"))
+        records, _ = await records_until(items, lambda records, said: len(records) >= 5)
+        assert isinstance(records[0], BookSnapshot)
+        bids, asks = records[0].bids, records[0].asks
+        assert bids == sorted(bids, reverse=True)
+        assert asks == sorted(asks)
+        assert bids[0] < asks[0]
+        # A missing frame breaks Binance's sequence at once, but Kraken's checksum only when it reaches the top.
+        broken = {"binance": Drop, "kraken": BadChecksum}[exchange]
+        sim.faults.inject(broken(exchange=exchange, data_type="orderbook"))
+        records, said = await records_until(items, lambda records, said: Hole in map(type, said))
+        assert Broke in map(type, said)
+        records, _ = await records_until(items, lambda records, said: len(records) >= 1)
+        assert isinstance(records[0], BookSnapshot)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_refused_subscription_has_the_exchange_s_words(exchange: str) -> None:
+    """The session ends with what the exchange said."""
+    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
+        sim.faults.inject(RefuseSubscription(exchange=exchange, message="not today"))
+        with pytest.raises(SubscriptionRefused, match="not today"):
+            await records_until(items, lambda records, said: False)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_symbol_that_isn_t_listed_is_found_out(exchange: str) -> None:
+    """Kraken refuses it; Binance accepts it and stays silent, until REST is asked."""
+    dataset = Dataset.make(exchange, "trades", "NOPE/USD")
+    async with simulated(exchange) as (_, there, rest), streaming(dataset, there, rest) as items:
+        with pytest.raises((BadSymbol, SubscriptionRefused)):
+            await records_until(items, lambda records, said: False)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize(
+    ("fault", "retries"),
+    [
+        (lambda path: None, 0),
+        (lambda path: HttpError(status=429, retry_after=0.0, path=path), 1),
+        (lambda path: HttpError(status=503, skip=2, count=2, path=path), 2),
+        (lambda path: HttpMalformed(skip=1, path=path), 0),
+    ],
+    ids=["well", "429", "503", "malformed"],
+)
+async def test_history_is_whole_whatever_goes_wrong(
+    exchange: str, fault: Callable[[str], Fault | None], retries: int
+) -> None:
+    """Trades of ten minutes, several pages at once, are exactly those that happened."""
+    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    async with simulated(exchange, rate=20.0) as (sim, there, rest), asyncio.timeout(BOUND):
+        end = sim.started
+        start = end - 600 * NS
+        if (wrong := fault({"binance": "aggTrades", "kraken": "Trades"}[exchange])) is not None:
+            sim.faults.inject(wrong)
+        pager = get_exchange(exchange).history(dataset, start, end, await rest.market_id(dataset.symbol))
+        got = [record async for page in pages(rest, pager, 4) for record in page.records]
+        assert bare(got) == bare(list(there.truth.trades(dataset.symbol.human, start, end)))
+        assert len(bare(got)) == len(got)
+        assert pager.position == end
+        assert rest.statistics()["retries"] == retries
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_bars_are_those_of_the_market(exchange: str) -> None:
+    """An hour of minutes, closed ones only, as the trades make them."""
+    dataset = Dataset.make(exchange, "ohlc", "BTC/USD" if exchange == "kraken" else "BTC/USDT", "1m")
+    async with simulated(exchange, rate=5.0) as (sim, there, rest), asyncio.timeout(BOUND):
+        end = sim.started // (60 * NS) * 60 * NS
+        start = end - 3600 * NS
+        pager = get_exchange(exchange).history(dataset, start, end, await rest.market_id(dataset.symbol))
+        got = [record async for page in pages(rest, pager, 4) for record in page.records]
+        wanted = there.truth.bars(dataset.symbol.human, 60, start, end)
+        assert [record.ts for record in got] == [bar.ts for bar in wanted]
+        assert all(isinstance(record, Bar) and record.closed for record in got)
+        assert dataset.data_type is DataType.OHLC
+
+
+async def test_markets_of_ccxt_name_the_symbols() -> None:
+    """Where a name doesn't follow from the symbol, ccxt's markets have it, loaded once."""
+    async with simulated("binance") as (_, _, rest), asyncio.timeout(BOUND):
+        client, _ = await rest._open()
+        symbol = Dataset.make("binance", "trades", "BTC/USDT").symbol
+        assert await asyncio.gather(client.market_id(symbol), client.market_id(symbol)) == ["BTCUSDT", "BTCUSDT"]
+
+
+@pytest.mark.parametrize("fault", [HttpMalformed(path="AssetPairs"), HttpError(status=503, path="AssetPairs")])
+async def test_markets_are_asked_for_again_when_that_fails(fault: Fault) -> None:
+    """An answer that can't be read is no empty list of markets."""
+    async with simulated("kraken") as (sim, _, rest), asyncio.timeout(BOUND):
+        sim.faults.inject(fault)
+        assert await rest.market_id(Dataset.make("kraken", "trades", "BTC/USD").symbol) == "XXBTZUSD"
+        assert rest.statistics()["retries"] == 1
+        with pytest.raises(BadSymbol, match="NOPE/USD"):
+            await rest.market_id(Dataset.make("kraken", "trades", "NOPE/USD").symbol)
