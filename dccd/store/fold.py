@@ -1,7 +1,7 @@
 """Segments into fewer, larger ones, and at last into the base.
 
 Segments and a base flow in, a merged segment or a new base flows out; then what it was made of is removed.
-:func:`plan` decides, from names, sizes and times alone; :func:`fold` performs.
+:func:`plan` decides, from what a listing shows; :func:`fold` performs.
 
 What is rewritten grows with the logarithm of the rows. :attr:`FoldPolicy.fan_in` segments of a level make one of the
 next (a size-tiered log-structured merge: O'Neil et al., "The Log-Structured Merge-Tree", 1996), and when all segments
@@ -24,9 +24,8 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from dccd.errors import CorruptFile
 from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
-from dccd.store.layout import MAX_LEVEL, Layout, period_bounds
+from dccd.store.layout import MAX_LEVEL, Layout, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import ROW_GROUP, BusPosition, Footer, OpenFile, write_parquet
 from dccd.store.reader import open_period
@@ -50,12 +49,12 @@ class FoldPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A segment as the listing shows it: its stem, level, bytes, when it was written and when the oldest rows in
+    """A segment as the listing shows it: its stem, level, rows, when it was written and when the oldest rows in
     it were (ns)."""
 
     name: str
     level: int
-    bytes: int
+    rows: int
     written_at: int
     since: int
 
@@ -80,7 +79,7 @@ class FoldResult(msgspec.Struct, frozen=True):
 
 
 def plan(
-    base_bytes: int,
+    base_rows: int,
     pieces: Sequence[Piece],
     period_end: int,
     now: int,
@@ -89,7 +88,7 @@ def plan(
 ) -> Plan | None:
     """Decide what to rewrite next, if anything; asked again after each step. Pure.
 
-    ``base_bytes`` is 0 where there is none; ``period_end`` and ``now`` in ns. *force*: into the base, whatever there
+    ``base_rows`` is 0 where there is none; ``period_end`` and ``now`` in ns. *force*: into the base, whatever there
     is.
     """
     if not pieces:
@@ -97,7 +96,7 @@ def plan(
     few = len(pieces) <= policy.max_sources
     settled = now >= period_end and now >= max(piece.written_at for piece in pieces) + policy.settle
     waited = now >= min(piece.since for piece in pieces) + policy.max_age
-    grown = len(pieces) >= policy.fan_in and sum(piece.bytes for piece in pieces) >= base_bytes
+    grown = len(pieces) >= policy.fan_in and sum(piece.rows for piece in pieces) >= base_rows
     level = _full_level(pieces, policy.fan_in)
     if (few or level is None) and (force or settled or waited or grown or level == MAX_LEVEL):
         return Plan(tuple(piece.name for piece in pieces), None)
@@ -105,7 +104,7 @@ def plan(
         return None
     # Of levels up to this one all, oldest first: what is older is in higher levels, so that the merged segment
     # stands for an unbroken stretch of the order in which rows were written.
-    lower = sorted((p for p in pieces if p.level <= level), key=lambda p: (p.written_at, p.name))
+    lower = sorted((p for p in pieces if p.level <= level), key=lambda p: (p.since, p.name))
     return Plan(tuple(piece.name for piece in lower[: policy.max_sources]), level + 1)
 
 
@@ -142,9 +141,13 @@ def fold(
     end = period_bounds(period)[1]
     with locked(layout.lock_path(dataset)):
         _clean(layout, dataset, period)
-        while todo := plan(
-            _size(layout.base_path(dataset, period)), _pieces(layout, dataset, period), end, when, policy, force
-        ):
+        while True:
+            pieces = _pieces(layout, dataset, period)
+            # Only so many are compared with the base: else it needn't be opened to know its rows.
+            base_rows = _rows(layout.base_path(dataset, period)) if len(pieces) >= policy.fan_in else 0
+            todo = plan(base_rows, pieces, end, when, policy, force)
+            if todo is None:
+                break
             with open_period(layout, dataset, period) as (files, held):
                 if not held:
                     sources = [file for file in files if file.level is None or file.name in todo.names]
@@ -174,7 +177,6 @@ def _write(
     """Write the rows of *sources* as one file; return its rows and bytes."""
     schema = unified_schema(dataset.data_type, sources)
     footers = [file.footer for file in sources if file.footer is not None]
-    since = min((_since(file) for file in sources if file.level is not None), default=0)
 
     def footer(first: int, last: int) -> Footer:
         return Footer(
@@ -198,7 +200,9 @@ def _write(
     if level is None:
         path = layout.base_path(dataset, period)
     else:
-        path = layout.segment_dir(dataset, period, level) / f"{_OWNER}.{token()}-{since}.parquet"
+        named = [parse_segment(file.path) for file in sources]
+        name = segment_name(f"{_OWNER}.{token()}", 0, min(since for since, _ in named), sum(rows for _, rows in named))
+        path = layout.segment_dir(dataset, period, level) / f"{name}.parquet"
     size = write_durably(path, _OWNER, write, step)
     return rows, size
 
@@ -244,30 +248,19 @@ def _pieces(layout: Layout, dataset: Dataset, period: str) -> list[Piece]:
             continue
         for entry in entries:
             if entry.name.endswith(".parquet") and not entry.name.startswith("."):
-                stat = entry.stat()
-                name = entry.name.removesuffix(".parquet")
-                since = _merged_since(folder / entry.name) if level else stat.st_mtime_ns
-                found.append(Piece(name, level, stat.st_size, stat.st_mtime_ns, since))
+                path = folder / entry.name
+                since, rows = parse_segment(path)
+                found.append(Piece(path.stem, level, rows, entry.stat().st_mtime_ns, since))
     return found
 
 
-def _since(file: OpenFile) -> int:
-    return _merged_since(file.path) if file.level else file.path.stat().st_mtime_ns
-
-
-def _merged_since(path: Path) -> int:
-    """When the oldest rows of a merged segment were written: its name has it, so that planning opens no file."""
-    since = path.stem.rpartition("-")[2]
-    if not since.isdecimal():
-        raise CorruptFile(path, "not the name of a merged segment")
-    return int(since)
-
-
-def _size(path: Path) -> int:
+def _rows(path: Path) -> int:
     try:
-        return path.stat().st_size
+        file = OpenFile(path)
     except FileNotFoundError:
         return 0
+    file.close()
+    return file.rows
 
 
 def _clean(layout: Layout, dataset: Dataset, period: str) -> None:

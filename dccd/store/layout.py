@@ -5,9 +5,12 @@ Datasets and times flow in, paths and periods flow out. Touches no disk but to l
 ::
 
     {root}/{exchange}/{data_type}/{SYMBOL}[/{span}]/{period}.parquet          the base
-    {root}/.dccd/segments/{dataset}/{period}/{writer}-{seq}.parquet           level 0: as written
-    {root}/.dccd/segments/{dataset}/{period}/m{level}/{writer}-{seq}.parquet  merged from lower levels
+    {root}/.dccd/segments/{dataset}/{period}/{writer}-{seq}-{since}-{rows}.parquet           level 0: as written
+    {root}/.dccd/segments/{dataset}/{period}/m{level}/{writer}-{seq}-{since}-{rows}.parquet  merged from lower ones
     {root}/.dccd/segments/{dataset}/fold.lock
+
+``since`` (ns, when the oldest rows in it were written) and the number of rows are in a segment's name so that
+planning a fold costs a listing.
 
 Rows only ever move up: from a level to a higher one, at last to the base. So who lists the levels upwards and looks
 at the base last can't miss a row that moves meanwhile (see ``reader``).
@@ -22,10 +25,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from dccd.errors import IdentityError
+from dccd.errors import CorruptFile, IdentityError
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["MAX_LEVEL", "Layout", "is_period", "period_bounds", "period_of"]
+__all__ = ["MAX_LEVEL", "Layout", "is_period", "parse_segment", "period_bounds", "period_of", "segment_name"]
 
 MAX_LEVEL = 12
 """The highest level of a merged segment: with 8 a merge, enough for 8**12 flushes in a period."""
@@ -52,6 +55,20 @@ def period_bounds(period: str) -> tuple[int, int]:
         first = datetime.fromisoformat(period).replace(tzinfo=UTC)
         last = first + timedelta(days=1)
     return (first - _EPOCH).days * _DAY, (last - _EPOCH).days * _DAY
+
+
+def segment_name(writer: str, seq: int, since: int, rows: int) -> str:
+    """Return the stem of a segment's file name; *writer* and *seq* must never have been together in one before."""
+    return f"{writer}-{seq:08d}-{since}-{rows}"
+
+
+def parse_segment(path: Path) -> tuple[int, int]:
+    """Return ``since`` (ns) and the number of rows from a segment's name. Raises CorruptFile when it has another
+    form."""
+    _, *numbers = path.stem.rsplit("-", 2)
+    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        raise CorruptFile(path, "not the name of a segment")
+    return int(numbers[0]), int(numbers[1])
 
 
 def is_period(data_type: DataType, text: str) -> bool:

@@ -11,6 +11,7 @@ messages would break that: the lease of a stream's archiver keeps them apart.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +25,15 @@ import pyarrow as pa
 
 from dccd.errors import BadRecord
 from dccd.store.files import Step, clean_temps, no_step, token, write_durably
-from dccd.store.layout import Layout, period_bounds, period_of
+from dccd.store.layout import Layout, period_bounds, period_of, segment_name
 from dccd.store.parquet import BusPosition, Footer, between, write_parquet
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
 
 __all__ = ["BusPosition", "Segment", "SegmentWriter"]
+
+
+_WRITER = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -51,7 +55,12 @@ class SegmentWriter:
     def __init__(
         self, layout: Layout, writer_id: str, clock: Callable[[], int] = time.time_ns, step: Step = no_step
     ) -> None:
-        """*writer_id* names who writes, as a host; *clock* gives the time in ns; *step* is for tests."""
+        """*writer_id* names who writes, as a host; *clock* gives the time in ns; *step* is for tests.
+
+        Raises ValueError for an id that can't be part of a file name.
+        """
+        if not _WRITER.fullmatch(writer_id):
+            raise ValueError(f"{writer_id[:80]!r} can't be part of a file name: letters, digits and _ . - are")
         self.layout, self.writer_id = layout, writer_id
         # A writer that starts again never takes a name it had before: the base may know that as folded in.
         self._run = f"{writer_id}.{token()}"
@@ -115,7 +124,8 @@ class SegmentWriter:
         def write(file: Any) -> None:
             write_parquet(file, [table], table.schema, footer)
 
-        path = self.layout.segment_dir(dataset, period) / f"{self._run}-{number:08d}.parquet"
+        name = segment_name(self._run, number, written_at, table.num_rows)
+        path = self.layout.segment_dir(dataset, period) / f"{name}.parquet"
         size = write_durably(path, self.writer_id, write, self._step)
         with self._lock:
             self._segments, self._rows, self._bytes = (

@@ -84,7 +84,7 @@ def test_a_day_of_flushes_costs_the_logarithm() -> None:
         while todo := plan(base, stock, 86_400 * NS, at, policy):
             gone = [piece for piece in stock if piece.name in todo.names]
             stock = [piece for piece in stock if piece.name not in todo.names]
-            size = sum(piece.bytes for piece in gone)
+            size = sum(piece.rows for piece in gone)
             if todo.level is None:
                 base += size
                 rewritten += base
@@ -92,7 +92,7 @@ def test_a_day_of_flushes_costs_the_logarithm() -> None:
                 stock.append(Piece(f"m{n}", todo.level, size, at, gone[0].since))
                 rewritten += size
         most = max(most, len(stock))
-    assert base + sum(piece.bytes for piece in stock) == 86_400
+    assert base + sum(piece.rows for piece in stock) == 86_400
     assert most <= 7 * 6
     assert rewritten / 86_400 <= 7
 

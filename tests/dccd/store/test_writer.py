@@ -79,6 +79,13 @@ def test_names_are_never_used_again(bench: Any) -> None:
     assert len(names) == 5
 
 
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 200, "a~b"])
+def test_an_id_that_is_no_file_name_is_refused(bench: Any, name: str) -> None:
+    """Whoever names a host with a slash is told before anything is written."""
+    with pytest.raises(ValueError, match="file name"):
+        SegmentWriter(bench.layout, name)
+
+
 def test_threads_share_a_writer(bench: Any) -> None:
     """Writes of several threads at once make a segment each, and none is lost."""
     threads = [
