@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 
 from actors.links import Links
-from actors.mail import GapFound, Stored
+from actors.mail import GapFound
 from actors.runtime.actor import Actor, run_together
 from dccd import subjects
 from dccd.bus.streams import LostRange, TickMessage, TickReader
@@ -94,6 +94,7 @@ class Archiver(Actor):
                 if self._bytes >= self._flush_bytes:
                     await self._flush(self._cut())
             await self._flush(self._cut())
+            self.links.archive.pending = (await self._reader.lag()).messages
         await self._reader.aclose()
 
     # ------------------------------------------------------------ taking
@@ -174,7 +175,7 @@ class Archiver(Actor):
                 # At once, without a checkpoint in between: a stop must not write it a second time.
                 del self._writing[subject]
                 self.links.archive.rows += rows
-                await self.links.catalogue.tell(Stored(dataset))
+                self.links.stored(dataset)
 
     def _write(self, dataset: Dataset, messages: list[TickMessage]) -> int:
         """A thread's work: messages of one dataset become segments; return how many rows."""

@@ -13,10 +13,11 @@ import msgspec
 
 from actors.control.runbook import RunBook
 from actors.links import Links
-from actors.mail import RunEnded, Stored
+from actors.mail import RunEnded
 from actors.runtime.actor import Actor
 from dccd import subjects
 from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
+from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import pages
 from dccd.feeds.timing import Backoff
@@ -25,7 +26,7 @@ from dccd.records import Record
 from dccd.runs import Run, RunState
 from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
-from dccd.symbols import Dataset
+from dccd.symbols import NS, Dataset
 
 __all__ = ["Backfiller"]
 
@@ -63,8 +64,11 @@ class Backfiller(Actor):
             before = self._position
             try:
                 await self._fetch()
-                await self._finish("done")
-                return
+                if self._run.trigger != "gap" or self._position >= self._run.end:
+                    await self._finish("done")
+                    return
+                # The newest trades of a hole that has just ended may not be served yet: once more when they must be.
+                await clock.sleep(max((self._run.end + SETTLED - clock.wall_ns()) / NS, 0.5))
             except (ExchangeDown, RateLimited) as exc:
                 # Transient: try again from what is covered. Progress in between starts the count anew.
                 failures = 1 if self._position > before else failures + 1
@@ -97,15 +101,21 @@ class Backfiller(Actor):
         settings = self.links.config.exchanges.get(exchange.id)
         async for page in pages(rest, pager, settings.concurrency if settings else 4):
             self._held.extend(page.records)
-            self._position = pager.position
+            self._position = max(self._position, pager.position)
+            if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
+                # Now it is known where the exchange's history begins: progress counts from there.
+                self._begin_at(page.records[0].ts)
             now = self.context.clock.now()
             if len(self._held) >= _FLUSH_ROWS or now - self._flushed_at >= _FLUSH_SECONDS:
                 await self._flush()
             if now - self._told_at >= _TELL_SECONDS:
                 self._told_at = now
                 await self._tell_progress()
-        self._position = self._run.end
         await self._flush()
+
+    def _begin_at(self, start: int) -> None:
+        self._run = msgspec.structs.replace(self._run, start=start)
+        self._begun = (self._begun[0], self._rows, start)
 
     async def _flush(self) -> None:
         """Put what is held on disk, then the position on record: a crash between the two fetches it again."""
@@ -114,7 +124,7 @@ class Backfiller(Actor):
         if held:
             await anyio.to_thread.run_sync(self._write, held)
             self._rows += len(held)
-            await self.links.catalogue.tell(Stored(self.dataset))
+            self.links.stored(self.dataset)
         if position != self._written or held:
             self._written = position
             self._run = self._current(state="running")
@@ -141,6 +151,7 @@ class Backfiller(Actor):
         return msgspec.structs.replace(
             self.links.active.get(self._run.run_id, self._run),
             state=state,
+            start=self._run.start,
             rows=self._rows,
             position=self._position if state == "done" else self._written,
             error=error,
@@ -162,7 +173,7 @@ class Backfiller(Actor):
             position=self._position,
             start=run.start,
             end=run.end,
-            fraction=(self._position - run.start) / covered if covered > 0 else 1.0,
+            fraction=(self._position - run.start) / covered if covered > 0 and run.state != "done" else 1.0,
             rows=self._rows + len(self._held),
             rate=(self._rows + len(self._held) - rows) / spent,
             left=left,

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from actors.links import Links
-from actors.mail import GapFound, GapSettled, GetInventory, RepairGaps, StartBackfill, Stored
+from actors.mail import GapFound, GapSettled, GetInventory, RepairGaps, StartBackfill
 from actors.runtime.actor import Actor, run_together
 from dccd import subjects
 from dccd.errors import BusError, DccdError, ExchangeError, RequestError
@@ -72,25 +72,28 @@ class Catalogue(Actor):
     def __init__(self, links: Links) -> None:
         self.links = links
         self._entries = links.entries
-        self._dirty: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Catalogue {len(self._entries)} datasets, {len(self._dirty)} to refresh>"
+        return f"<Catalogue {len(self._entries)} datasets, {len(self.links.dirty)} to refresh>"
 
     def statistics(self) -> dict[str, Any]:
         gaps = [gap for entry in self._entries.values() for gap in entry.gaps if gap.state != "repaired"]
-        return {"datasets": len(self._entries), "to_refresh": len(self._dirty), "gaps": len(gaps)}
+        return {"datasets": len(self._entries), "to_refresh": len(self.links.dirty), "gaps": len(gaps)}
 
     async def on_start(self) -> None:
         for entry in await self.links.datasets.all():
             known = msgspec.json.decode(entry.value, type=DatasetEntry)
             self._entries[known.dataset] = known
         found = await anyio.to_thread.run_sync(self.links.store.datasets)
-        self._dirty.update(dataset.name for dataset in found)
+        self.links.dirty.update(dataset.name for dataset in found)
         self.links.catalogue = self.context.ref
 
     async def run(self) -> None:
         await run_together(self._refresh_now_and_then, self._repair_now_and_then, self.serve)
+
+    async def on_stop(self) -> None:
+        """Leave entries that say what is there: the archiver has written its last segments before."""
+        await self._refresh_dirty()
 
     async def on_message(self, message: Any) -> Any:
         match message:
@@ -100,8 +103,6 @@ class Catalogue(Actor):
                 await self._repair(dataset)
             case GapSettled(run):
                 await self._settled(run)
-            case Stored(dataset):
-                self._dirty.add(dataset.name)
             case GetInventory(prefix):
                 return self._inventory(prefix)
         return None
@@ -174,15 +175,19 @@ class Catalogue(Actor):
     async def _refresh_now_and_then(self) -> None:
         """Read the statistics of changed datasets from their files' footers, a thread's work."""
         while True:
-            dirty, self._dirty = self._dirty, set()
-            for name in sorted(dirty):
-                try:
-                    await self._refresh(name)
-                except DccdError as exc:
-                    # A corrupt file is told by the one who reads it; here it must not end the catalogue.
-                    self.context.log.error("no statistics", dataset=name, error=str(exc))
-                    self._dirty.add(name)
+            await self._refresh_dirty()
             await self.context.clock.sleep(_REFRESH)
+
+    async def _refresh_dirty(self) -> None:
+        dirty = sorted(self.links.dirty)
+        self.links.dirty.clear()
+        for name in dirty:
+            try:
+                await self._refresh(name)
+            except DccdError as exc:
+                # A corrupt file is told by the one who reads it; here it must not end the catalogue.
+                self.context.log.error("no statistics", dataset=name, error=str(exc))
+                self.links.dirty.add(name)
 
     async def _refresh(self, name: str) -> None:
         stats = await anyio.to_thread.run_sync(self.links.store.stats, Dataset.parse(name))

@@ -35,8 +35,8 @@ _MARGIN = 5 * NS
 def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
     """Return where the hole of a stream that starts (again) begins, from its newest record on the bus or on disk.
 
-    For trades a little before that record: a parser holds a jump in the trade ids open for a late frame, and one that it
-    had seen and not told yet when the process was killed must be inside. None when there is nothing yet.
+    For trades a little before that record: a parser holds a jump in the trade ids open for a late frame, and one that
+    it had seen and not told yet when the process was killed must be inside. None when there is nothing yet.
     """
     if last_ts is None:
         return None

@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 
 from actors.links import Links
-from actors.mail import Stored
 from actors.runtime.actor import Actor, run_together
 from dccd.config import parse_duration
 from dccd.errors import StoreError, StoreLocked
@@ -56,4 +55,4 @@ class Compactor(Actor):
             return
         if result is not None:
             self._folds += 1
-            await self.links.catalogue.tell(Stored(dataset))
+            self.links.stored(dataset)

@@ -65,13 +65,17 @@ _JOBS = [
 
 @contextlib.asynccontextmanager
 async def simulated() -> AsyncIterator[dict[str, ExchangeConfig]]:
-    """Run the simulated exchanges while the block runs; yield where they are. Raises DccdError when they don't start."""
+    """Run the simulated exchanges while the block runs; yield where they are.
+
+    Raises DccdError when they don't start.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "dccd.simulator",
         "--history",
         str(_HISTORY_DAYS),
+        "--until-eof",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # Ctrl-C in a terminal goes to the whole foreground group; the exchanges must outlive the collectors.

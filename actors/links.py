@@ -2,7 +2,8 @@
 
 Each actor puts itself (or what it opened) here when it starts, as a process registers its name in OTP, and takes the
 others from here at the moment it needs them, never before: a restarted actor is a new one. The board is the daemon's
-ETS table: what each stream last said of itself, written by its collector, read by anybody; ``active`` the same of runs.
+ETS table: what each stream last said of itself, written by its collector, read by anybody; ``active`` is the same
+of runs, ``recent`` of those that are over.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from dccd.symbols import NS, Dataset
 __all__ = ["Archive", "Links", "StreamState"]
 
 _RATE_WINDOW = 5 * NS
+_RECENT_RUNS = 20
 
 
 @dataclass
@@ -138,7 +140,9 @@ class Links:
     board: dict[str, StreamState] = field(default_factory=dict)
     archive: Archive = field(default_factory=Archive)
     active: dict[str, Run] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
     entries: dict[str, DatasetEntry] = field(default_factory=dict)
+    recent: deque[Run] = field(default_factory=lambda: deque(maxlen=_RECENT_RUNS))
     progress: dict[str, RunProgress] = field(default_factory=dict)
     tree: Callable[[], TreeNode] = field(init=False)
     bus_url: str = ""
@@ -161,6 +165,10 @@ class Links:
         if isinstance(answer, DccdError):
             raise answer
         return answer
+
+    def stored(self, dataset: Dataset) -> None:
+        """Files of *dataset* have changed: the catalogue looks at them when it next does."""
+        self.dirty.add(dataset.name)
 
     def gave_up(self, run_id: str, reason: str | None) -> None:
         """A backfill crashed too often and was set aside: its run has failed."""

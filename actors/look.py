@@ -28,14 +28,12 @@ class Look:
 
     def __init__(self, links: Links, title: str) -> None:
         self.links, self.title = links, title
-        self._runs: dict[str, Run] = {}
 
     def __call__(self) -> View:
         links = self.links
         now = links.clock.wall_ns()
         root = links.tree() if hasattr(links, "tree") else None
         restarts = {node.id: node.restarts for node in _nodes(root)}
-        self._runs.update(links.active)
         entries: list[DatasetEntry] = list(links.entries.values())
         return View(
             title=self.title,
@@ -67,9 +65,8 @@ class Look:
 
     def _shown(self) -> list[tuple[Run, RunProgress | None]]:
         """The backfills under way first, then those that ended last."""
-        runs = sorted(self._runs.values(), key=lambda run: (run.state not in ACTIVE, run.created))
-        self._runs = {run.run_id: run for run in runs[:_SHOWN_RUNS]}
-        return [(run, self.links.progress.get(run.run_id)) for run in self._runs.values()]
+        runs = [*sorted(self.links.active.values(), key=lambda run: run.created), *reversed(self.links.recent)]
+        return [(run, self.links.progress.get(run.run_id)) for run in runs[:_SHOWN_RUNS]]
 
 
 def _nodes(root: TreeNode | None) -> Iterator[TreeNode]:

@@ -1,4 +1,4 @@
-"""What actors of the daemon tell and ask each other, as frozen structs (the bus's own messages are in dccd.messages)."""
+"""What actors of the daemon tell and ask each other, as frozen structs; the bus's messages are in dccd.messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ __all__ = [
     "RepairGaps",
     "RunEnded",
     "StartBackfill",
-    "Stored",
 ]
 
 
@@ -42,12 +41,6 @@ class GapSettled(msgspec.Struct, frozen=True):
     run: Run
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """To the catalogue: files of this dataset changed."""
-
-    dataset: Dataset
-
-
 class GetInventory(msgspec.Struct, frozen=True):
     """To the catalogue: what there is, of datasets whose name begins with *prefix*."""
 
@@ -55,7 +48,7 @@ class GetInventory(msgspec.Struct, frozen=True):
 
 
 class StartBackfill(msgspec.Struct, frozen=True, kw_only=True):
-    """To the runner: fetch *dataset* from *start* to *end*, as they were asked for (``last``, ``origin``, time text)."""
+    """To the runner: fetch *dataset* from *start* (``last``, ``origin``, a time) to *end*, as they were asked for."""
 
     dataset: Dataset
     start: str | int

@@ -1,4 +1,4 @@
-"""Whether the daemon does what it should: looks at its parts now and then, warns in the log, answers ``dccd.health``."""
+"""Whether the daemon does what it should: looks at its parts, warns in the log, answers ``dccd.health``."""
 
 from __future__ import annotations
 

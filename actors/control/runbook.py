@@ -45,6 +45,8 @@ class RunBook:
             self.links.active[run.run_id] = run
         else:
             self.links.active.pop(run.run_id, None)
+            self.links.progress.pop(run.run_id, None)
+            self.links.recent.append(run)
             await self._bucket.delete(f"{_MARK}.{run.run_id}")
         if announce:
             event = RunStatus(at=run.updated, host=self.links.host, run=run)

@@ -70,7 +70,7 @@ def resolve_range(
             raise RequestError(
                 422,
                 "no_capability",
-                f"{dataset.exchange} serves {dataset.data_type} back to {format_time(earliest)} only ({capability.note})",
+                f"{dataset.exchange} serves {dataset.data_type} from {format_time(earliest)} on ({capability.note})",
                 "end",
             )
         if start < earliest:
