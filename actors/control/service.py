@@ -24,7 +24,8 @@ class Control(Actor):
     async def on_start(self) -> None:
         self._service = service = Service(self.links.bus, host_id=self.links.host, version=self.links.version)
         await service.start()
-        for operation in OPERATIONS.values():
+        # Health last: who waits for its answer before asking for more finds everything there.
+        for operation in sorted(OPERATIONS.values(), key=lambda operation: operation.name == "health"):
             await service.add(
                 operation.name,
                 self.handlers.handler(operation),
