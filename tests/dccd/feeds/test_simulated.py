@@ -30,6 +30,8 @@ from dccd.symbols import NS, Dataset, DataType
 pytestmark = pytest.mark.anyio
 
 BOUND = 20.0
+SETTLED = 15 * NS
+"""So old must a time be for exchanges' history to tell for certain what was before."""
 EXCHANGES = ["binance", "kraken"]
 QUICK = SessionSettings(backoff=Backoff(initial=0.01, maximum=0.1), first_silence=0.5)
 
@@ -193,7 +195,7 @@ async def test_history_is_whole_whatever_goes_wrong(
     """Trades of ten minutes, several pages at once, are exactly those that happened."""
     dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
     async with simulated(exchange, rate=20.0) as (sim, there, rest), asyncio.timeout(BOUND):
-        end = sim.started
+        end = sim.started - SETTLED
         start = end - 600 * NS
         if (wrong := fault({"binance": "aggTrades", "kraken": "Trades"}[exchange])) is not None:
             sim.faults.inject(wrong)
@@ -210,7 +212,7 @@ async def test_bars_are_those_of_the_market(exchange: str) -> None:
     """An hour of minutes, closed ones only, as the trades make them."""
     dataset = Dataset.make(exchange, "ohlc", "BTC/USD" if exchange == "kraken" else "BTC/USDT", "1m")
     async with simulated(exchange, rate=5.0) as (sim, there, rest), asyncio.timeout(BOUND):
-        end = sim.started // (60 * NS) * 60 * NS
+        end = (sim.started - SETTLED) // (60 * NS) * 60 * NS
         start = end - 3600 * NS
         pager = get_exchange(exchange).history(dataset, start, end, await rest.market_id(dataset.symbol))
         got = [record async for page in pages(rest, pager, 4) for record in page.records]
