@@ -223,11 +223,14 @@ async def test_bars_are_those_of_the_market(exchange: str) -> None:
 
 
 async def test_markets_of_ccxt_name_the_symbols() -> None:
-    """Where a name doesn't follow from the symbol, ccxt's markets have it, loaded once."""
-    async with simulated("binance") as (_, _, rest), asyncio.timeout(BOUND):
-        client, _ = await rest._open()
-        symbol = Dataset.make("binance", "trades", "BTC/USDT").symbol
-        assert await asyncio.gather(client.market_id(symbol), client.market_id(symbol)) == ["BTCUSDT", "BTCUSDT"]
+    """Where a name doesn't follow from the symbol, ccxt's markets have it: loaded once for all who ask."""
+    async with simulated("kraken") as (_, _, rest), asyncio.timeout(BOUND):
+        symbols = [Dataset.make("kraken", "trades", name).symbol for name in ("BTC/USD", "ETH/USD", "BTC/USD")]
+        names = await asyncio.gather(*(rest.market_id(symbol) for symbol in symbols))
+        assert names == ["XXBTZUSD", "XETHZUSD", "XXBTZUSD"]
+        asked = rest.statistics()["requests"]
+        await rest.market_id(symbols[0])
+        assert rest.statistics()["requests"] == asked
 
 
 @pytest.mark.parametrize("fault", [HttpMalformed(path="AssetPairs"), HttpError(status=503, path="AssetPairs")])
