@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +12,19 @@ import msgspec
 
 from dccd.symbols import NS, format_time
 
-__all__ = ["ago", "count", "duration", "interval", "json_document", "json_line", "number", "size", "table", "when"]
+__all__ = [
+    "ago",
+    "clock",
+    "count",
+    "duration",
+    "interval",
+    "json_document",
+    "json_line",
+    "number",
+    "size",
+    "table",
+    "when",
+]
 
 
 def json_document(value: Any) -> None:
@@ -25,8 +38,11 @@ def json_line(value: Any) -> None:
     click.echo(msgspec.json.encode(value))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str = "") -> None:
-    """Print a table; a column whose name begins with ``>`` is aligned to the right. *empty* is said for no rows."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
+    """Print a table; a column whose name begins with ``>`` is aligned to the right. *empty* is said for no rows.
+
+    Columns without any names have no line of names.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -35,15 +51,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     if not rows and empty:
         click.echo(empty, err=True)
         return
-    shown = Table(
-        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0)
-    )
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     for name in columns:
         shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
+        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    if sys.stdout.isatty():
+        Console(file=sys.stdout).print(shown)
+        return
     # A pipe has no width: whole lines, for grep and awk.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 4096).print(shown, soft_wrap=False)
+    console = Console(file=io.StringIO(), width=4096)
+    with console.capture() as captured:
+        console.print(shown)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def when(ns: int | None) -> str:

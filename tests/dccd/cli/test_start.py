@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,20 @@ async def test_a_wrong_configuration_is_2(alone: Command) -> None:
     done = await alone("start")
     assert (done.code, done.out) == (2, "")
     assert "bus.prot" in done.err
+
+
+async def test_simulate_has_the_simulators_own_options(alone: Command) -> None:
+    """``dccd simulate`` passes its arguments on, and its exit code back."""
+    done = await alone("simulate", "--help")
+    assert done.code == 0
+    assert done.out.startswith("usage: dccd simulate")
+    assert (await alone("simulate", "--exchange", "nonsense")).code == 2
+    process = await alone.start("simulate", "--exchange", "binance")
+    try:
+        async with asyncio.timeout(30):
+            assert process.stdout is not None
+            assert list(json.loads(await process.stdout.readline())["exchanges"]) == ["binance"]
+    finally:
+        process.terminate()
+        done = await alone.finish(process)
+    assert (done.code, done.err) == (0, "")
