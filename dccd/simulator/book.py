@@ -22,7 +22,7 @@ Levels = list[tuple[int, int]]
 Changes = tuple[Levels, Levels]
 """(bids, asks): each changed level's new amount, 0 where it is gone."""
 
-_TABLE = 4096
+_TABLE = 1024
 _HOLD = 256  # steps for which a level away from the touch keeps its amount
 _STRIDE = 97  # odd, so that every level has its own turn within _HOLD steps
 _UNSTRIDE = pow(_STRIDE, -1, _HOLD)
@@ -138,7 +138,7 @@ class Book:
         if abs(slot - middle) == 1:
             # The best level changes with every step: no step goes without a change.
             return 2 * self._sizes[(slot * 31 + step * 7) % _TABLE] + step % 2
-        if slot == middle:
+        if slot == middle or slot <= 0:
             return 0
         epoch = (step + slot * _STRIDE) // _HOLD
         return self._lots[(slot * 73 + epoch * 151) % _TABLE]

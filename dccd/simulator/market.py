@@ -128,7 +128,7 @@ def _plan(rate: float) -> _Plan:
         raise ValueError(f"{rate:g} trades a second; from one an hour to 1,000,000 a second can be simulated")
     if rate < 0.3:
         return _Plan(3600 * NS, max(1, round(rate * 3600)), (24,))
-    if rate <= 20:
+    if rate <= 10:
         return _Plan(60 * NS, round(rate * 60), (60, 24))
     if rate <= 2000:
         return _Plan(NS, round(rate), (60, 60, 24))
@@ -163,7 +163,7 @@ class Market:
             self._counts.append(self._counts[-1] * fanout)
         self._pins: list[Pin] = []
         draw = random.Random(self._seed)
-        self._leaves = [self._draw_leaf(draw) for _ in range(max(4, min(16, 10_000 // self.leaf_trades)))]
+        self._leaves = [self._draw_leaf(draw) for _ in range(max(4, min(48, 3000 // self.leaf_trades)))]
         self._leaf_offsets = [tuple(tick.offset for tick in leaf) for leaf in self._leaves]
         self._leaf_totals = [_sum(leaf) for leaf in self._leaves]
         self._nodes: list[list[_Node]] = []

@@ -2,8 +2,8 @@
 
 A recording (``NAME.tsv``) has a line a frame: receive time in seconds, ``<`` (from the exchange) or ``>`` (to it), the
 frame, tab-separated. ``NAME.rest.tsv`` beside it has the REST answers: time, ``GET``, URL, body. Subscriptions are
-answered as the exchange does; a subscriber gets its stream's frames at the recorded distances, or all at once. A stream plays once:
-who comes later, or comes back, joins where it stands, as with a live exchange.
+answered as the exchange does; a subscriber gets its stream's frames at the recorded distances, or all at once. A
+stream plays once: who comes later, or comes back, joins where it stands, as with a live exchange.
 """
 
 from __future__ import annotations

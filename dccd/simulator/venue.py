@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Protocol
 
 import msgspec
@@ -35,14 +36,26 @@ class Listing:
     """One symbol on one exchange: its market and its book."""
 
     def __init__(self, instrument: Instrument, config: SimConfig, exchange: str, opened: int) -> None:
-        seed = f"{config.seed}:{exchange}"
         self.instrument = instrument
         self.symbol = instrument.symbol
-        self.market = Market(instrument, seed=seed, rate=config.rate, opened=opened)
-        self.book = Book(self.market, seed=seed, depth=config.book_depth)
+        self._config = config
+        self._seed = f"{config.seed}:{exchange}"
+        self._opened = opened
 
     def __repr__(self) -> str:
         return f"<Listing {self.symbol}>"
+
+    # Made when first asked for: a simulator of many symbols starts at once.
+
+    @cached_property
+    def market(self) -> Market:
+        """Its trades."""
+        return Market(self.instrument, seed=self._seed, rate=self._config.rate, opened=self._opened)
+
+    @cached_property
+    def book(self) -> Book:
+        """Its order book."""
+        return Book(self.market, seed=self._seed, depth=self._config.book_depth)
 
 
 class Stream(ABC):

@@ -30,7 +30,7 @@ class Formats:
         self.id = pair.symbol.base + pair.symbol.quote
         """As ``BTCUSDT``."""
         self.first_id = first_id
-        self._market = listing.market
+        self._listing = listing
         # Binance shows eight decimals, whatever the tick.
         self.price = fixed(pair.price_decimals, 8)
         self.amount = fixed(pair.amount_decimals, 8)
@@ -117,9 +117,9 @@ class Formats:
 
     def kline_frame(self, interval: Interval, start: int, end: int, now: int, closed: bool) -> str:
         """A ``kline`` stream payload: the bar of ``[start, end)`` as it stands at *now*."""
-        until = end if closed else now + 1
-        first, last = self._market.index(start), self._market.index(until)
-        bar = self._market.bar(start, until)
+        market = self._listing.market
+        first, last = market.index(start), market.index(end if closed else now + 1)
+        bar = market.aggregate(first, last)
         ids = (first + self.first_id + TRADE_ID, last - 1 + self.first_id + TRADE_ID) if bar.trades else (-1, -1)
         return (
             f'{{"e":"kline","E":{now // MS},"s":"{self.id}","k":{{"t":{start // MS},"T":{end // MS - 1},'

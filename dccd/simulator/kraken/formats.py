@@ -67,7 +67,6 @@ class Formats:
         self.price = fixed(pair.price_decimals)
         self.amount = fixed(pair.amount_decimals)
         self.price_long = fixed(pair.price_decimals, max(5, pair.price_decimals))
-        self._market = listing.market
         self._lot = 10**pair.amount_decimals
 
     # ------------------------------------------------------------ WebSocket

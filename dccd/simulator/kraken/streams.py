@@ -152,25 +152,22 @@ class BookStream(_Stream):
         book, out = self.listing.book, []
         for step in range(self._step + 1, book.step(now) + 1):
             levels = book.levels(step, self._depth)
-            bids = _difference(self._seen[0], levels[0], lower_is_worse=True)
-            asks = _difference(self._seen[1], levels[1], lower_is_worse=False)
+            bids = _difference(self._seen[0], levels[0], self._depth, bids=True)
+            asks = _difference(self._seen[1], levels[1], self._depth, bids=False)
             self._step, self._seen = step, levels
             if bids or asks:
                 out.append(self.formats.book_frame("update", bids, asks, checksum(*levels), book.time(step)))
         return out
 
 
-def _difference(before: Levels, after: Levels, *, lower_is_worse: bool) -> Levels:
-    """What turns the view *before* into *after*: removals that leave room first, then new amounts."""
+def _difference(before: Levels, after: Levels, depth: int, *, bids: bool) -> Levels:
+    """What turns the view *before* of *depth* levels into *after*: removals, then new amounts."""
     old, new = dict(before), dict(after)
-    worst = after[-1][0] if after else None
-    gone = []
-    for price in old:
-        if price not in new:
-            out_of_view = worst is not None and (price < worst if lower_is_worse else price > worst)
-            # A view that isn't full has no level out of view: what is not in it is gone.
-            if not (out_of_view and len(after) >= len(before)):
-                gone.append((price, 0))
+    full = len(after) == depth
+    worst = after[-1][0] if after else 0
+    gone = [
+        (price, 0) for price in old if price not in new and not (full and (price < worst if bids else price > worst))
+    ]
     return gone + [(price, lots) for price, lots in after if old.get(price) != lots]
 
 

@@ -1,0 +1,32 @@
+"""What the simulator's tests share: one fixed moment, and a simulator whose clock stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dccd.simulator import ManualClock, SimConfig, Simulator
+from dccd.symbols import NS
+
+START = 1_714_564_800 * NS + 123_456_789
+"""2024-05-01T12:00:00.123456789Z"""
+
+
+@pytest.fixture
+def start() -> int:
+    """The moment at which the simulators of these tests start (ns)."""
+    return START
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still at START."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+async def sim(clock: ManualClock) -> AsyncIterator[Simulator]:
+    """Both exchanges, 20 trades a second, three days of history, time standing still."""
+    async with Simulator(SimConfig(seed=3, rate=20, history=3), clock) as simulator:
+        yield simulator
