@@ -56,7 +56,7 @@ class DynamicSupervisor(BaseSupervisor):
             if child.doomed:
                 if child.status != "stopping":
                     self._stop(child)
-            elif not self._closing and child.waits_for_start and child.due <= now:
+            elif child.waits_for_start and child.due <= now:
                 self._start(child)
 
     def _check_room(self, id: str) -> None:

@@ -48,11 +48,10 @@ async def open_root(
     runtime = Runtime(clock if clock is not None else SystemClock(), kill_grace)
     settled = anyio.Event()
     block = anyio.CancelScope()
-    leaving = False
 
     def notify(signal: Signal) -> None:
         settled.set()
-        if isinstance(signal, Ended) and not leaving and _unexpected(signal.process):
+        if isinstance(signal, Ended) and _unexpected(signal.process):
             block.cancel("the root has ended")
 
     process = runtime.spawn(spec, (), notify, observer)
@@ -63,11 +62,9 @@ async def open_root(
             raise StartFailed(process.path, exit.error or exit.reason) from exit.error
         with block:
             yield process.ref
-        leaving = True
         if block.cancelled_caught and process.exit is not None:
             raise RootExited(process.exit) from process.exit.error
     finally:
-        leaving = True
         await _stop(process, runtime)
 
 

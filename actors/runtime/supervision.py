@@ -86,14 +86,14 @@ class BaseSupervisor(SupervisorInterface):
         }
 
     def released(self) -> None:
-        # Only a supervisor that was killed has children left here; without it nobody would ever stop them.
+        # Only a supervisor that was killed has running children left; without it nobody would ever stop them.
         for child in self.children.values():
             child.cancel_timer()
             if child.process is not None:
                 child.process.kill()
             for envelope in (child.starter, *child.stoppers):
                 if envelope is not None:
-                    envelope.fail(ActorGone(self.context.path, "the supervisor was killed"))
+                    envelope.fail(ActorGone(self.context.path, "the supervisor has ended"))
 
     def nodes(self) -> list[ActorNode]:
         return [child.node(self.context.path) for child in self.children.values()]
@@ -125,10 +125,8 @@ class BaseSupervisor(SupervisorInterface):
             child.again = False
             if child.process is not None:
                 self._doom(child)
-            else:
-                if child.status != "gave_up":
-                    child.status = "stopped"
-                self._not_started(child, "the supervisor ends")
+            elif child.status != "gave_up":
+                child.status = "stopped"
         self._advance()
         await self._loop(lambda: not any(child.process is not None for child in self.children.values()))
 
@@ -200,7 +198,7 @@ class BaseSupervisor(SupervisorInterface):
     def _ended(self, child: Child, process: Process, exit: Exit) -> None:
         before = child.status
         child.process, child.exit = None, exit
-        if child.doomed or before == "stopping" or self._closing:
+        if child.doomed or before == "stopping":
             self._stopped(child)
         elif before == "starting" and child.origin != "restart":
             self._start_failed(child, exit)
@@ -210,18 +208,20 @@ class BaseSupervisor(SupervisorInterface):
     def _stopped(self, child: Child) -> None:
         """It ended as we wanted (or just before we could say so)."""
         child.doomed = False
+        stoppers, child.stoppers = child.stoppers, []
         if child.again and child.spec.restart != "temporary":
             child.status = "restarting"
             self._want_timer(child)
             self._touch(child)
-            return
-        child.status = "stopped"
-        self._not_started(child, "it was told to stop")
-        if child.spec.restart == "temporary" or not self.keeps_specs:
-            self._forget(child)
-        for stopper in child.stoppers:
+        else:
+            child.status = "stopped"
+            if child.starter is not None:
+                child.starter.fail(StartFailed((*self.context.path, child.spec.id), "it was told to stop"))
+                child.starter = None
+            if child.spec.restart == "temporary" or not self.keeps_specs:
+                self._forget(child)
+        for stopper in stoppers:
             stopper.answer(None)
-        child.stoppers.clear()
 
     def _start_failed(self, child: Child, exit: Exit) -> None:
         """A start that somebody waits for: theirs to decide, and no restart."""
@@ -256,7 +256,6 @@ class BaseSupervisor(SupervisorInterface):
             case GiveUp(reason=reason):
                 log.error("gave up", because=reason)
                 child.status = "gave_up"
-                child.history = History()
                 process.observe("gave_up", reason=reason)
             case Terminate(reason=reason):
                 log.error("ends itself and its children", because=str(reason))
@@ -283,13 +282,10 @@ class BaseSupervisor(SupervisorInterface):
     def _restart_victim(self, other: Child, due: float) -> None:
         if other.process is not None:
             other.due = due
-            # One that somebody is stopping stays stopped: the stop was asked for later than the group was started.
-            other.again = other.status != "stopping" or other.again
+            # Also if somebody is stopping it: what comes later counts, as if each thing took no time.
+            other.again = True
             self._doom(other)
-        elif other.waits_for_start:
-            other.due = max(due, other.due)
-            self._want_timer(other)
-        else:
+        elif not other.waits_for_start:
             self._want_again(other, due)
 
     def _want_again(self, child: Child, due: float) -> None:
@@ -368,11 +364,6 @@ class BaseSupervisor(SupervisorInterface):
     def _forget(self, child: Child) -> None:
         child.cancel_timer()
         del self.children[child.spec.id]
-
-    def _not_started(self, child: Child, reason: str) -> None:
-        if child.starter is not None:
-            child.starter.fail(StartFailed((*self.context.path, child.spec.id), reason))
-            child.starter = None
 
     def _start_error(self, child: Child, exit: Exit) -> StartFailed:
         failed = StartFailed((*self.context.path, child.spec.id), exit.error or exit.reason)

@@ -74,8 +74,6 @@ class Supervisor(BaseSupervisor):
             if doomed[-1].status != "stopping":
                 self._stop(doomed[-1])
             return
-        if self._closing:
-            return
         now = self.context.clock.now()
         for child in self.children.values():
             if child.waits_for_start and child.due <= now:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import anyio
@@ -122,10 +123,14 @@ async def test_an_ask_without_timeout_waits_as_long_as_the_actor_lives(stage: An
         asks = [asyncio.create_task(ref.ask(number, timeout=None)) for number in range(4)]
         await stage.clock.advance(1e6)
         assert not any(ask.done() for ask in asks)
+        complaints: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         await supervisor.terminate_child("a")
         await stage.clock.settle()
         for ask in asks:
             assert isinstance(ask.exception(), ActorGone)
+        gc.collect()
+        assert complaints == []  # as of an exception that was never retrieved
 
 
 async def test_what_on_message_raises_crashes_the_actor_and_reaches_who_asked(stage: Any) -> None:

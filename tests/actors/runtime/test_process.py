@@ -190,7 +190,8 @@ async def test_a_shield_holds_off_a_stop_but_not_a_kill(stage: Any) -> None:
     assert stand.exit.kind == "killed"
 
 
-async def test_an_actor_that_swallows_one_cancellation_is_told_again(stage: Any) -> None:
+@pytest.mark.parametrize(("how", "kind"), [("stop", "shutdown"), ("kill", "killed")])
+async def test_an_actor_that_swallows_one_cancellation_is_told_again(stage: Any, how: str, kind: str) -> None:
     """A careless except in a library does not make it unstoppable."""
     swallowed = []
 
@@ -203,11 +204,11 @@ async def test_an_actor_that_swallows_one_cancellation_is_told_again(stage: Any)
 
     stand = Stand(stage, Script(run=careless))
     await stand.settle()
-    stand.process.stop()
+    getattr(stand.process, how)()
     exit = await stand.settle()
     assert swallowed == [1]
     assert exit is not None
-    assert exit.kind == "shutdown"
+    assert exit.kind == kind
 
 
 async def test_an_actor_that_never_ends_is_given_up(stage: Any) -> None:

@@ -104,12 +104,23 @@ async def test_cancelled_again_while_it_stops_it_hurries(stage: Any) -> None:
     assert refs[0].process.runtime.live == set()
 
 
-async def test_the_stop_is_bounded_in_time(stage: Any) -> None:
+async def test_cancelled_while_it_stops_after_an_ordinary_end_it_hurries(stage: Any) -> None:
+    """And the cancellation is not lost."""
+    stage.stop_gates["a"] = anyio.Event()
+    with pytest.raises(asyncio.CancelledError):
+        async with stage.leaving(Supervisor(stage.specs("a"))) as task:
+            task.cancel()
+    assert stage.reasons("a") == ["killed"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_stop_is_bounded_in_time(stage: Any, alone: bool) -> None:
     """What is left of the whole tree after stop_within is killed, level by level, whatever its own time is."""
     stage.stop_gates["x"] = anyio.Event()
     inner = ChildSpec("inner", lambda: Supervisor([stage.spec("x", shutdown="infinity")]), type="supervisor")
     stage.deaf.add("d")
-    root = Supervisor([stage.spec("a"), stage.spec("d", shutdown="infinity"), inner])
+    specs = [stage.spec("a"), stage.spec("d", shutdown="infinity"), inner]
+    root = Supervisor(specs) if alone else ChildSpec("root", lambda: Supervisor(specs), type="supervisor")
     async with stage.leaving(root, stop_within=10, kill_grace=1) as task:
         await stage.clock.advance(9.9)
         assert not task.done()

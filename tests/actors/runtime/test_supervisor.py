@@ -202,6 +202,46 @@ async def test_a_group_stops_completely_before_it_starts(stage: Any) -> None:
         assert stage.new() == "stop a, start a, start b, start c"
 
 
+async def test_a_group_starts_in_order_each_after_the_one_before_is_ready(stage: Any) -> None:
+    """As at the first start."""
+    supervisor = Supervisor(stage.specs("abc"), strategy="rest_for_one")
+    async with stage.open(supervisor):
+        stage.gates["b"] = anyio.Event()
+        await stage.crash("b")
+        assert await statuses(supervisor) == {"a": "running", "b": "starting", "c": "restarting"}
+        stage.new()
+        stage.gates["b"].set()
+        await stage.clock.settle()
+        assert stage.new() == "start b, start c"
+
+
+async def test_a_crash_during_the_first_start_restarts_the_group_before_the_supervisor_is_ready(stage: Any) -> None:
+    """It is ready when all its children have started, however often they were begun."""
+    stage.gates["b"] = anyio.Event()
+    supervisor = Supervisor([stage.spec("a", backoff=WAIT), stage.spec("b")], strategy="one_for_all")
+    ready = []
+
+    async def open_it() -> None:
+        async with stage.open(supervisor) as root:
+            ready.append(root)
+            await leave.wait()
+
+    leave = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(open_it)
+        await stage.clock.settle()
+        await stage.crash("a")
+        assert await statuses(supervisor) == {"a": "restarting", "b": "restarting"}
+        assert ready == []
+        await stage.clock.advance(10)
+        assert await statuses(supervisor) == {"a": "running", "b": "starting"}
+        assert ready == []
+        stage.gates["b"].set()
+        await stage.clock.settle()
+        assert ready
+        leave.set()
+
+
 async def test_a_crash_during_a_group_restart_starts_the_group_again(stage: Any) -> None:
     """What is half started is stopped and started again, in order."""
     supervisor = Supervisor(stage.specs("abc"), strategy="one_for_all", intensity=2)
@@ -234,6 +274,7 @@ async def test_one_restart_too_many_stops_all_in_reverse_and_ends_the_supervisor
     assert not root.alive
     assert caught.value.exit.kind == "shutdown"
     assert isinstance(caught.value.exit.error, IntensityExceeded)
+    assert str(caught.value.exit.error.__cause__) == "b broke"
     assert "more than 2 restarts within 5 s" in str(caught.value)
 
 
@@ -386,6 +427,7 @@ async def test_a_stop_beats_a_pending_restart(stage: Any) -> None:
         await stage.crash("a")
         assert await statuses(supervisor) == {"a": "restarting", "b": "running"}
         await supervisor.terminate_child("a")
+        assert stage.clock.deadlines == []
         await stage.clock.advance(60)
         assert await statuses(supervisor) == {"a": "stopped", "b": "running"}
         assert stage.kinds("a") == ["started", "exited"]
@@ -434,6 +476,19 @@ async def test_a_group_restart_brings_a_stopped_sibling_back_as_in_otp(stage: An
         stage.new()
         await stage.crash("a")
         assert stage.new() == "stop a, stop c, start a, start b, start c"
+
+
+async def test_a_group_restart_that_comes_after_a_stop_brings_the_child_back_as_in_otp(stage: Any) -> None:
+    """Also when the stop takes so long that the crash comes before its end; who asked for the stop is answered."""
+    stage.stop_gates["b"] = anyio.Event()
+    supervisor = Supervisor(stage.specs("abc"), strategy="one_for_all")
+    async with stage.open(supervisor), anyio.create_task_group() as group:
+        group.start_soon(supervisor.terminate_child, "b")
+        await stage.clock.settle()
+        await stage.crash("a")
+        stage.stop_gates["b"].set()
+        await stage.clock.settle()
+        assert set((await statuses(supervisor)).values()) == {"running"}
 
 
 async def test_stopping_a_victim_of_a_group_restart_keeps_it_down(stage: Any) -> None:
@@ -531,6 +586,57 @@ async def test_the_supervisor_answers_while_a_child_starts_slowly(stage: Any) ->
         assert await statuses(supervisor) == {"a": "running", "slow": "stopped", "quick": "running"}
         await stage.clock.settle()
         assert "told to stop" in str(refused[0])
+
+
+async def test_a_child_that_gets_ready_while_it_is_stopped_is_stopped(stage: Any) -> None:
+    """Its start, once begun behind a shield, comes to its end; it is no crash and no restart."""
+    gate = anyio.Event()
+
+    class Stubborn(Actor):
+        async def on_start(self) -> None:
+            with anyio.CancelScope(shield=True):
+                await gate.wait()
+
+    supervisor = Supervisor()
+    async with stage.open(supervisor), anyio.create_task_group() as group:
+        failed: list[BaseException] = []
+
+        async def add() -> None:
+            try:
+                await supervisor.start_child(ChildSpec("s", Stubborn))
+            except StartFailed as error:
+                failed.append(error)
+
+        group.start_soon(add)
+        await stage.clock.settle()
+        group.start_soon(supervisor.terminate_child, "s")
+        await stage.clock.settle()
+        gate.set()
+        await stage.clock.settle()
+        assert await statuses(supervisor) == {"s": "stopped"}
+        assert len(failed) == 1
+        assert stage.kinds("s") == ["started", "exited"]
+
+
+async def test_a_start_that_waits_for_its_turn_fails_when_the_supervisor_ends(stage: Any) -> None:
+    """In a group, a new child starts after those before it; a stop meanwhile is told to whoever added it."""
+    supervisor = Supervisor([stage.spec("a", backoff=WAIT)], strategy="one_for_all")
+    async with anyio.create_task_group() as group:
+        gone: list[BaseException] = []
+
+        async def add() -> None:
+            try:
+                await supervisor.start_child(stage.spec("b"))
+            except ActorGone as error:
+                gone.append(error)
+
+        async with stage.open(supervisor):
+            await stage.crash("a")
+            group.start_soon(add)
+            await stage.clock.settle()
+            assert await statuses(supervisor) == {"a": "restarting", "b": "pending"}
+    assert "the supervisor has ended" in str(gone[0])
+    assert stage.kinds("b") == []
 
 
 async def test_which_children_and_count_children_tell_the_truth_during_restarts(stage: Any) -> None:
@@ -708,7 +814,7 @@ async def test_whoever_waits_for_a_killed_supervisor_is_told(stage: Any) -> None
         await stage.clock.settle()
         await outer.terminate_child("inner")
         await stage.clock.settle()
-        assert "was killed" in str(gone[0])
+        assert "has ended" in str(gone[0])
 
 
 # Significant children
@@ -738,6 +844,16 @@ async def test_all_significant_waits_for_the_last_one(stage: Any) -> None:
         await stage.crash("t")
         assert root.alive
         stage.end_soon("s")
+        assert (await root.wait()).kind == "shutdown"
+
+
+async def test_a_significant_child_that_was_stopped_is_not_waited_for(stage: Any) -> None:
+    """Only active ones are: the last active one that is done ends the supervisor."""
+    specs = stage.specs("st", restart="transient", significant=True)
+    supervisor = Supervisor(specs, auto_shutdown="all_significant")
+    async with stage.open(supervisor) as root:
+        await supervisor.terminate_child("s")
+        stage.end_soon("t")
         assert (await root.wait()).kind == "shutdown"
 
 
