@@ -57,7 +57,10 @@ def test_every_error_says_when_it_is_raised() -> None:
 
 
 def test_no_exception_is_defined_elsewhere() -> None:
-    """The tree is whole: no module of dccd lets out an exception of its own (a private one stays inside)."""
+    """The tree is whole: no module of dccd lets out an exception of its own.
+
+    A private one stays inside its module. The simulator is the other side: its errors are its exchanges' answers.
+    """
     standard = {
         name for name, value in vars(builtins).items() if inspect.isclass(value) and issubclass(value, BaseException)
     }
@@ -65,7 +68,7 @@ def test_no_exception_is_defined_elsewhere() -> None:
     elsewhere = [
         f"{path.relative_to(ROOT)}: {node.name}"
         for path in sorted((ROOT / "dccd").rglob("*.py"))
-        if path != ROOT / "dccd" / "errors.py"
+        if path != ROOT / "dccd" / "errors.py" and ROOT / "dccd" / "simulator" not in path.parents
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.ClassDef)
         and not node.name.startswith("_")
