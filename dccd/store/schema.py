@@ -3,10 +3,12 @@
 Tick messages (JSON arrays of records, as the bus carries them) or records flow in, Arrow tables flow out:
 ``TS`` first, then the record's fields, sorted by nothing yet. Pure.
 
-Tick messages of flat records are decoded by Polars' NDJSON reader, which holds the GIL for a fifth of the time that
-msgspec and lists of columns take, and is exact to the last bit of a float (a property test holds it to that). What it
-refuses is read once more by msgspec, whose answer counts: it says which message is wrong and why. Books go by
-msgspec at once, since it is faster for nested lists. ``ops/bench/store.py`` has the figures.
+Tick messages of flat records are decoded by Polars' NDJSON reader. It costs the processor as much as msgspec and
+lists of columns do, but holds the GIL for a quarter of that time only, and a collector parses in the same process
+meanwhile. It is exact to the last bit of a float (a property test holds it to that) and strict, which Polars' readers
+of whole arrays aren't: they make 1 of 1.5 and null of an integer beyond 64 bits. What it refuses is read once more by
+msgspec, whose answer counts: it says which message is wrong and why. Books go by msgspec at once, since it is faster
+for nested lists. ``ops/bench/store.py`` has the figures.
 """
 
 from __future__ import annotations
