@@ -7,7 +7,7 @@ import heapq
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.symbols import NS
 
-__all__ = ["SETTLED", "Prefix", "SinglePage", "settled_until"]
+__all__ = ["SETTLED", "Prefix", "SinglePage"]
 
 SETTLED = 10 * NS
 """How old a record must be before its absence means that there is none (ns).
@@ -15,11 +15,6 @@ SETTLED = 10 * NS
 Exchanges' history lags behind their feeds by a moment, and our clock may be ahead of theirs: a bar is taken for closed,
 and an interval for empty, this much later by our clock.
 """
-
-
-def settled_until(end: int, recv_ts: int) -> int:
-    """How much of the time up to *end* an answer that came at *recv_ts* can tell about (ns)."""
-    return min(end, recv_ts - SETTLED)
 
 
 class Prefix:

@@ -90,7 +90,7 @@ class Decoder(Generic[_T]):
 @lru_cache(maxsize=1024)
 def _second(text: str) -> int:
     """Nanoseconds at ``2023-10-06T17:35:55``, UTC. Records come in order, so the same few seconds are asked for."""
-    if len(text) != 19 or text[10] != "T":
+    if len(text) != 19 or text[7] != "-" or text[10] != "T":
         raise ValueError(f"{text!r} is no time")
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS
 

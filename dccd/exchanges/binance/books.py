@@ -26,7 +26,7 @@ from dccd.symbols import NS, Dataset
 __all__ = ["DEPTH_BODY", "BookStream", "DepthBody", "depth_request"]
 
 _IDLE = 900.0
-_TRIES = 5
+_TRIES = 10
 _MOST_EVENTS = 20_000
 _REFRESH_EVERY = 60 * NS
 
@@ -61,7 +61,8 @@ class BookStream(BinanceStream[DepthEvent]):
         self._output = BookOutput(self._book, options)
         self._seq = -1  # the last update in the book
         self._event_ts: int | None = None
-        self._events: list[DepthEvent] | None = None  # those since a snapshot was asked for; None: none was
+        self._asked = False  # a snapshot is on its way
+        self._events: list[DepthEvent] = []  # kept for the snapshot
         self._tries = 0
         # The worst prices that the snapshot told, as keys: what lies deeper is known only as it changes.
         self._known: list[tuple[BookSide, float]] = []
@@ -71,34 +72,32 @@ class BookStream(BinanceStream[DepthEvent]):
 
     def take(self, event: DepthEvent, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one event."""
-        if self._events is not None:
+        live = self._output.live
+        if self._asked or not live:
             self._events.append(event)
-        if not self._output.live:
+        if not live:
             self._event_ts = event.ms * MS
-            if self._events is None:
-                # The answer to SUBSCRIBE, or else this first event, confirms; then the book is asked for.
-                return self._confirm() or self._want(event)
             if len(self._events) > _MOST_EVENTS:
                 return Broken("no snapshot came for a long time", self._output.last_ts, "reconnect")
-            return None
+            # An event that comes before the answer to SUBSCRIBE confirms; the next one, or tick(), asks then.
+            return self._confirm() or (None if self._asked or self._tries else self._ask())
         if event.last <= self._seq:
             return None
         if event.first > self._seq + 1:
-            missing = f"updates {self._seq + 1} to {event.first - 1} are missing"
-            return self._break(missing, [event])
+            return self._break(f"updates {self._seq + 1} to {event.first - 1} are missing", event)
         ts = self._event_ts = event.ms * MS
         changes = self._book.apply(event.bids, event.asks)
         self._seq = event.last
         if self._book.crossed:
-            return self._break(f"the book is crossed at update {event.last}", [event])
+            return self._break(f"the book is crossed at update {event.last}", event)
         self._output.change(ts, event.last, recv_ts, changes, out)
         return None
 
     def snapshot(self, body: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the REST snapshot, and what has changed since. Raises ParseError."""
         found = DEPTH_BODY.decode(body)
-        if self._events is None:
-            return None  # not asked for, or asked for twice
+        if not self._asked:
+            return None
         events = sorted(self._events, key=attrgetter("first"))
         book, seq = Book(self._depth), found.last
         book.reset(found.bids, found.asks)
@@ -110,9 +109,9 @@ class BookStream(BinanceStream[DepthEvent]):
                 return self._again(f"the REST snapshot ends at {seq}, the next event begins at {event.first}")
             book.apply(event.bids, event.asks)
             seq = event.last
-        if book.crossed:
-            return self._again("the REST snapshot and the events since make a crossed book")
-        self._events, self._tries, self._refreshed = None, 0, recv_ts
+        if book.crossed or seq < self._seq:
+            return self._again(f"the REST snapshot at {found.last} doesn't fit the events since")
+        self._asked, self._events, self._tries, self._refreshed = False, [], 0, recv_ts
         self._seq = seq
         # Taken over as it is: the output holds on to the book.
         self._book.bids, self._book.asks = book.bids, book.asks
@@ -130,30 +129,35 @@ class BookStream(BinanceStream[DepthEvent]):
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Ask for the book of a market in which nothing happens; give out a snapshot that is due."""
+        if self._asked:
+            self._output.tick(now, out)
+            return None
         if not self._output.live:
-            return self._want() if self._confirmed and self._events is None else None
+            return self._ask() if self._confirmed else None
         self._output.tick(now, out)
-        if self._events is None and now - self._refreshed >= _REFRESH_EVERY and self._thin():
+        if now - self._refreshed >= _REFRESH_EVERY and self._thin():
             self._refreshed = now
-            return self._want()
+            return self._ask()
         return None
 
     # ------------------------------------------------------------ snapshots
 
-    def _want(self, *events: DepthEvent) -> SnapshotWanted:
-        self._events = list(events)
+    def _ask(self) -> SnapshotWanted:
+        self._asked = True
+        if self._output.live:
+            self._events = []  # the book is whole, and only grows thin: nothing older is needed
         return SnapshotWanted(depth_request(self._market, self._limit))
 
-    def _break(self, reason: str, events: list[DepthEvent]) -> Broken:
+    def _break(self, reason: str, event: DepthEvent) -> Broken:
         self._output.stop()
-        wanted = self._want(*events)
-        return Broken(reason, self._output.last_ts, "snapshot", request=wanted.request)
+        self._events = [event]
+        return Broken(reason, self._output.last_ts, "snapshot", request=self._ask().request)
 
-    def _again(self, reason: str) -> Signal:
+    def _again(self, reason: str) -> Signal | None:
+        """Not this snapshot; tick() asks for another, later one."""
+        self._asked = False
         self._tries += 1
-        if self._tries >= _TRIES:
-            return Broken(reason, self._output.last_ts, "reconnect")
-        return SnapshotWanted(depth_request(self._market, self._limit))
+        return Broken(reason, self._output.last_ts, "reconnect") if self._tries >= _TRIES else None
 
     def _thin(self) -> bool:
         """Whether fewer than the levels in view lie within what the snapshot told."""

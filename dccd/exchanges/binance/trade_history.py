@@ -54,11 +54,13 @@ class _Page(msgspec.Struct, frozen=True):
 class _End(msgspec.Struct, frozen=True):
     """Where a page ended: the id that the next one begins with, the time (ns) until which it covers, and why.
 
-    ``skip``: ids up to it are known. ``reached``: the end of the range; ``full``: there are more trades.
+    ``begin``: the time of its first trade. ``skip``: ids up to it are known. ``reached``: the end of the range;
+    ``full``: there are more trades.
     """
 
     from_id: int
     skip: int
+    begin: int
     ts: int
     reached: bool
     full: bool
@@ -228,18 +230,17 @@ class TradePager(HistoryPager):
             self._more = self._more or bool(trades and trades[0].ts < self._end)
             self._last = number if self._last is None else min(self._last, number)
             return Page([], self._end, self._end)
-        # A millisecond that two pages share is covered by whichever of them comes second.
-        first = trades[0].ts
+        begin = first = trades[0].ts
         if number == 0:
             first = self._first_ts
-        elif number > self._upto and number - 1 not in self._ends:
+        elif not self._whole_before(number, begin):
             first += MS
         edge = cursor.from_id + _STEP
         full = len(trades) >= _LIMIT
         if full:
             # The trade that the next page begins with; where ids are missing, it isn't the last one.
             last = next(trade for trade in trades if trade.tid >= edge)
-            until = last.ts + (MS if number + 1 in self._ends else 0)
+            until = last.ts + (MS if self._whole_after(number, last.ts) else 0)
             trades = [trade for trade in trades if trade.tid <= edge]
         else:
             last = trades[-1]
@@ -247,12 +248,31 @@ class TradePager(HistoryPager):
         reached = last.ts >= self._end
         if reached or not full:
             self._last = number if self._last is None else min(self._last, number)
-        self._ends[number] = _End(last.tid, edge if full else last.tid, last.ts, reached, full)
+        self._ends[number] = _End(last.tid, edge if full else last.tid, begin, last.ts, reached, full)
         while self._upto in self._ends:
             self._ends.pop(self._upto - 1, None)
             self._upto += 1
         start = min(first, self._end)
         return Page(self._records(trades, cursor.skip), start, max(start, min(until, self._end)))
+
+    # A millisecond that several pages share is covered by whichever of them comes last.
+
+    def _whole_before(self, number: int, ts: int) -> bool:
+        """Whether all pages below *number* that have trades at *ts* have come."""
+        while (number := number - 1) >= self._upto:
+            end = self._ends.get(number)
+            if end is None:
+                return False
+            if end.begin < ts:
+                break
+        return True
+
+    def _whole_after(self, number: int, ts: int) -> bool:
+        """Whether all pages above *number* that have trades at *ts* have come."""
+        while (end := self._ends.get(number := number + 1)) is not None:
+            if end.ts > ts or not end.full:
+                return True
+        return False
 
     def _records(self, trades: list[_AggTrade], skip: int) -> list[Record]:
         first, end = -(-self._start // MS), -(-self._end // MS)

@@ -1,0 +1,74 @@
+"""When a book's snapshots and deltas are given out."""
+
+from __future__ import annotations
+
+from dccd.exchanges.base import StreamOptions
+from dccd.exchanges.book import Book
+from dccd.exchanges.book_output import BookOutput
+from dccd.records import BookDelta, BookSnapshot, Record
+from dccd.symbols import NS
+
+CHANGE = ([(9.0, 2.0)], [])
+
+
+def output(**options: object) -> tuple[BookOutput, list[Record]]:
+    book = Book()
+    book.reset([(9.0, 1.0)], [(10.0, 1.0)])
+    return BookOutput(book, StreamOptions(snapshot_interval=10, **options)), []  # type: ignore[arg-type]
+
+
+def test_a_snapshot_comes_first_and_then_deltas() -> None:
+    """Each change is a delta with the exchange's time and number."""
+    made, out = output()
+    made.start(100, 7, 1000, out)
+    made.change(200, 8, 2000, CHANGE, out)
+    assert out == [
+        BookSnapshot(100, 7, [(9.0, 1.0)], [(10.0, 1.0)], 1000),
+        BookDelta(200, 8, [(9.0, 2.0)], [], 2000),
+    ]
+
+
+def test_a_snapshot_follows_the_delta_that_makes_it_due() -> None:
+    """After snapshot_interval the next change is followed by the whole book."""
+    made, out = output()
+    made.start(0, 7, 0, out)
+    made.change(10 * NS, 8, 10 * NS, CHANGE, out)
+    assert [type(record) for record in out] == [BookSnapshot, BookDelta, BookSnapshot]
+    assert out[-1].ts == 10 * NS
+
+
+def test_snapshots_only() -> None:
+    """With book=snapshots there are no deltas."""
+    made, out = output(book="snapshots")
+    made.start(0, 7, 0, out)
+    made.change(5 * NS, 8, 5 * NS, CHANGE, out)
+    made.change(11 * NS, 9, 11 * NS, CHANGE, out)
+    assert [(type(record), record.ts) for record in out] == [(BookSnapshot, 0), (BookSnapshot, 11 * NS)]
+
+
+def test_a_change_out_of_view_is_no_delta() -> None:
+    """An update that changes nothing in view isn't given out."""
+    made, out = output()
+    made.start(0, 7, 0, out)
+    made.change(1, 8, 1, ([], []), out)
+    assert len(out) == 1
+
+
+def test_a_quiet_book_is_given_out_in_the_exchanges_time() -> None:
+    """A snapshot that time makes due tells the last update's time plus what has passed since, once an interval."""
+    made, out = output()
+    made.start(1_000 * NS, 7, 5_000 * NS, out)
+    made.tick(5_009 * NS, out)
+    assert len(out) == 1
+    made.tick(5_010 * NS, out)
+    made.tick(5_011 * NS, out)
+    assert [record.ts for record in out] == [1_000 * NS, 1_010 * NS]
+
+
+def test_a_broken_book_is_silent() -> None:
+    """Nothing is due until the book starts again."""
+    made, out = output()
+    made.start(0, 7, 0, out)
+    made.stop()
+    made.tick(100 * NS, out)
+    assert len(out) == 1
