@@ -6,6 +6,7 @@ the bus, and the position to the run's record, always after the rows before it a
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 import anyio
@@ -99,18 +100,19 @@ class Backfiller(Actor):
         market = await rest.market_id(self.dataset.symbol)
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
-        async for page in pages(rest, pager, settings.concurrency if settings else 4):
-            self._held.extend(page.records)
-            self._position = max(self._position, pager.position)
-            if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
-                # Now it is known where the exchange's history begins: progress counts from there.
-                self._begin_at(page.records[0].ts)
-            now = self.context.clock.now()
-            if len(self._held) >= _FLUSH_ROWS or now - self._flushed_at >= _FLUSH_SECONDS:
-                await self._flush()
-            if now - self._told_at >= _TELL_SECONDS:
-                self._told_at = now
-                await self._tell_progress()
+        async with contextlib.aclosing(pages(rest, pager, settings.concurrency if settings else 4)) as found:
+            async for page in found:
+                self._held.extend(page.records)
+                self._position = max(self._position, pager.position)
+                if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
+                    # Now it is known where the exchange's history begins: progress counts from there.
+                    self._begin_at(page.records[0].ts)
+                now = self.context.clock.now()
+                if len(self._held) >= _FLUSH_ROWS or now - self._flushed_at >= _FLUSH_SECONDS:
+                    await self._flush()
+                if now - self._told_at >= _TELL_SECONDS:
+                    self._told_at = now
+                    await self._tell_progress()
         await self._flush()
 
     def _begin_at(self, start: int) -> None:

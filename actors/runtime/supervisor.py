@@ -71,8 +71,7 @@ class Supervisor(BaseSupervisor):
         doomed = [child for child in self.children.values() if child.doomed]
         if doomed:
             # One at a time, the last one first; nothing is started before all of them have ended.
-            if doomed[-1].status != "stopping":
-                self._stop(doomed[-1])
+            self._stop(doomed[-1])
             return
         now = self.context.clock.now()
         for child in self.children.values():

@@ -20,7 +20,8 @@ from tests.flows.support import take, with_jobs
 pytestmark = pytest.mark.anyio
 
 NOT_JSON = [
-    b"{", b"nul", b"\xff\xfe{}", b"{}x", b"'a'", b"{'a': 1}", b"[" * 5000, b'{"a":' * 3000, b"\x00", b'{"limit": 1e999}',
+    b"{", b"nul", b"\xff\xfe{}", b"{}x", b"'a'", b"{'a': 1}", b"[" * 5000, b'{"a":' * 3000, b"\x00",
+    b'{"limit": 1e999}',
 ]  # fmt: skip
 NOT_OBJECTS = [b"[]", b"1", b'"x"', b"null", b"true", b"-0", b"[[[]]]"]
 ODD: list[Any] = [
