@@ -129,6 +129,7 @@ async def test_an_ask_without_timeout_waits_as_long_as_the_actor_lives(stage: An
         await stage.clock.settle()
         for ask in asks:
             assert isinstance(ask.exception(), ActorGone)
+        del ask, asks  # their tracebacks hold the futures
         gc.collect()
         assert complaints == []  # as of an exception that was never retrieved
 
