@@ -27,10 +27,12 @@ def chunks(
 ) -> Iterator[bytes]:
     """Yield an Arrow IPC stream of what :meth:`Store.read` returns, about *rows* rows at a time.
 
-    Without a *limit* no more than a few batches are held at once. Raises CorruptFile.
+    No more than a few batches are held at once, but for the *newest* rows up to a *limit*: these are read backwards,
+    and held until the first is found. Raises CorruptFile.
     """
-    if limit is None and columns is None:
-        yield from _encode(store.batches(dataset, start, end, rows), None, SCHEMAS[dataset.data_type])
+    if not (newest and limit is not None):
+        empty = pa.schema([f for f in SCHEMAS[dataset.data_type] if columns is None or f.name in ("TS", *columns)])
+        yield from _encode(store.batches(dataset, start, end, rows, columns, limit), None, empty)
         return
     frame = store.read(dataset, start, end, columns, limit, newest)
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -54,4 +56,3 @@ def _encode(
         writer = pa.ipc.new_stream(sink, empty)
     writer.close()
     yield sink.getvalue()
-

@@ -60,7 +60,8 @@ class Store:
     ) -> pl.DataFrame:
         """Return the rows with ``TS`` in ``[start, end)`` ns, in order, each once.
 
-        *columns* (all by default) come in the order of the files, after ``TS``, which is always there. *limit* bounds
+        *columns* (all by default; those that no file has are left out) come in the order of the files, after ``TS``,
+        which is always there. *limit* bounds
         the rows: the first, or with *newest* the last ones. Raises CorruptFile.
         """
         lo, hi = _range(start, end)
@@ -84,29 +85,40 @@ class Store:
         return pl.concat([empty, *frames], how="diagonal_relaxed")
 
     def batches(
-        self, dataset: Dataset, start: int | None = None, end: int | None = None, rows: int = 65_536
+        self,
+        dataset: Dataset,
+        start: int | None = None,
+        end: int | None = None,
+        rows: int = 65_536,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield what ``read`` returns, in batches of up to *rows*, holding a few of them at a time.
 
-        Each is consistent within its period; a period is opened when its turn comes.
+        Each is consistent within its period; a period is opened when its turn comes. All have one schema.
         """
         lo, hi = _range(start, end)
+        left = MAX_TS if limit is None else limit
         periods = self._periods(dataset, lo, hi, False)
-        # One schema for all batches, as Arrow IPC wants it: columns unknown to us must be known before the first.
+        # Arrow IPC wants one schema for all: columns unknown to us must be known before the first batch.
         schema = SCHEMAS[dataset.data_type]
         for period in periods:
             with self.open(dataset, period) as files:
-                schema = pa.unify_schemas(
-                    [schema, unified_schema(dataset.data_type, files)], promote_options="permissive"
-                )
+                found = unified_schema(dataset.data_type, files)
+                schema = pa.unify_schemas([schema, found], promote_options="permissive")
+        schema = _select(schema, columns)
         for period in periods:
             with self.open(dataset, period) as files:
-                for frame in merged(dataset.data_type, files, lo, hi):
-                    for part in frame.iter_slices(rows):
+                for frame in merged(dataset.data_type, files, lo, hi, schema.names):
+                    for part in frame.head(left).iter_slices(rows):
+                        left -= part.height
                         table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
-                        for name in schema.names[len(table.schema.names) :]:
-                            table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+                        for field in schema:
+                            if field.name not in table.schema.names:
+                                table = table.append_column(field.name, pa.nulls(len(table), field.type))
                         yield from table.select(schema.names).cast(schema).combine_chunks().to_batches()
+                    if left <= 0:
+                        return
 
     def last_ts(self, dataset: Dataset) -> int | None:
         """The newest ``TS`` (ns) stored, by the footers."""

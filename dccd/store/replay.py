@@ -1,9 +1,9 @@
 """Tick messages of one dataset become rows, whether they come for the first time or again.
 
 Sequence numbers and bodies of messages flow in, Arrow tables flow out. After a crash the bus delivers again what was
-not acknowledged; some of that is on disk. The footers of the segments (and of the base that they were folded into) say
-up to which message, a period at a time, since one message may hold records of two periods and the crash may have come
-between the two segments.
+not acknowledged; some of that is on disk. The footers of the segments (and of the base that they were folded into)
+say up to which message, a period at a time, since one message may hold records of two periods and the crash may have
+come between the two segments.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dccd.errors import BadRecord
-from dccd.store.layout import period_bounds, period_of
 from dccd.store.reader import Store
-from dccd.store.schema import SCHEMAS, table_from_payloads
+from dccd.store.schema import table_from_payloads
+from dccd.store.writer import split
 from dccd.symbols import Dataset
 
 __all__ = ["table_of", "unstored"]
@@ -32,21 +30,13 @@ def table_of(dataset: Dataset, messages: Messages) -> pa.Table:
 
 def unstored(store: Store, dataset: Dataset, epoch: str, messages: Messages) -> pa.Table:
     """Return those rows of *messages* that aren't on disk yet. Raises BadRecord as above, CorruptFile."""
-    kind = dataset.data_type
-    positions: dict[str, int] = {}
-    parts = [SCHEMAS[kind].empty_table()]
-    for index, (seq, payload) in enumerate(messages):
-        try:
-            left = table_from_payloads(kind, [payload])
-        except BadRecord as exc:
-            raise BadRecord(index, str(exc)) from exc
-        while left.num_rows:
-            period = period_of(kind, left["TS"][0].as_py())
-            start, end = period_bounds(period)
-            inside = pc.and_(pc.greater_equal(left["TS"], start), pc.less(left["TS"], end))
-            if period not in positions:
-                positions[period] = store.stored_position(dataset, period, epoch)
-            if seq > positions[period]:
-                parts.append(left.filter(inside))
-            left = left.filter(pc.invert(inside))
+    whole = table_of(dataset, messages)
+    parts = [whole.slice(0, 0)]
+    for period, rows in split(dataset.data_type, whole):
+        position = store.stored_position(dataset, period, epoch)
+        if position < messages[0][0]:
+            parts.append(rows)
+        elif position < messages[-1][0]:
+            later = table_of(dataset, [message for message in messages if message[0] > position])
+            parts += [rest for other, rest in split(dataset.data_type, later) if other == period]
     return pa.concat_tables(parts)

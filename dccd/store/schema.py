@@ -139,8 +139,8 @@ def _fast(data_type: DataType, payloads: Sequence[bytes]) -> pa.Table | None:
 def table_from_records(data_type: DataType, records: Sequence[Record]) -> pa.Table:
     """Return the rows of *records*. Open bars are left out; a book becomes a row a level, bids first.
 
-    Raises BadRecord, whose ``index`` is the record at fault, when one isn't of *data_type*, or holds an integer beyond
-    64 bits.
+    Raises BadRecord, whose ``index`` is the record at fault, when one isn't of *data_type*, or holds an integer
+    beyond 64 bits.
     """
     try:
         return _table(data_type, records)

@@ -98,11 +98,11 @@ def test_a_day_of_flushes_costs_the_logarithm() -> None:
 
 
 def test_write_amplification_of_real_files(bench: Any) -> None:
-    """403 flushes written and folded in earnest: rows rewritten per row, files open to a reader, and all rows
+    """203 flushes written and folded in earnest: rows rewritten per row, files open to a reader, and all rows
     there."""
     rewritten = most = 0
     start, end = period_bounds(bench.day)
-    for n in range(403):
+    for n in range(203):
         bench.put([bench.trade(25 * n + k, start + (25 * n + k) * 1_000_000) for k in range(25)], seq=n + 1)
         result = fold(bench.layout, bench.trades, bench.day, now=start)
         rewritten += 0 if result is None else result.rows
@@ -111,10 +111,10 @@ def test_write_amplification_of_real_files(bench: Any) -> None:
     assert result is not None
     assert result.base
     assert bench.files() == ["binance/trades/BTC-USDT/2023-11-15.parquet"]
-    assert bench.tids() == [str(n) for n in range(10_075)]
+    assert bench.tids() == [str(n) for n in range(5_075)]
     assert most <= 30
-    assert (rewritten + result.rows) / 10_075 <= 8
-    assert bench.store.stored_position(bench.trades, bench.day, "e") == 403
+    assert (rewritten + result.rows) / 5_075 <= 8
+    assert bench.store.stored_position(bench.trades, bench.day, "e") == 203
 
 
 def test_a_base_is_plain_parquet_in_order(bench: Any) -> None:
