@@ -104,6 +104,7 @@ class Catalogue(Actor):
             case GapSettled(run):
                 await self._settled(run)
             case GetInventory(prefix):
+                await self._refresh_dirty()  # who has just stored something expects to see it
                 return self._inventory(prefix)
         return None
 
