@@ -101,7 +101,11 @@ class Backfiller(Actor):
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
         async with contextlib.aclosing(pages(rest, pager, settings.concurrency if settings else 4)) as found:
+            first = True
             async for page in found:
+                if first:
+                    # The rate counts from here: opening the exchange's client took a moment.
+                    first, self._begun = False, (self.context.clock.now(), self._rows + len(page.records), page.end)
                 self._held.extend(page.records)
                 self._position = max(self._position, pager.position)
                 if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
@@ -117,7 +121,7 @@ class Backfiller(Actor):
 
     def _begin_at(self, start: int) -> None:
         self._run = msgspec.structs.replace(self._run, start=start)
-        self._begun = (self._begun[0], self._rows, start)
+        self._begun = (self._begun[0], self._begun[1], max(self._begun[2], start))
 
     async def _flush(self) -> None:
         """Put what is held on disk, then the position on record: a crash between the two fetches it again."""

@@ -54,7 +54,10 @@ _MAX_STREAMS = 10_000
 
 
 def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> ChildSpec:
-    """Return the spec of the whole tree. *jobs*: start the configuration's; *extra*: further children of core."""
+    """Return the spec of the whole tree.
+
+    *jobs*: start the configuration's, and go on with interrupted backfills. *extra*: further children of core.
+    """
     desk = StreamDesk(links, lambda state: Collector(links, state))
     handlers = Handlers(links, desk)
 
@@ -75,7 +78,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
         worker("compactor", lambda: Compactor(links), shutdown=10.0),
         ChildSpec(id="backfills", start=backfills, type="supervisor"),
         ChildSpec(id="streams", start=streams, type="supervisor"),
-        worker("runner", lambda: Runner(links, lambda run: Backfiller(links, run))),
+        worker("runner", lambda: Runner(links, lambda run: Backfiller(links, run), resume=jobs)),
         worker("scheduler", lambda: Scheduler(links, desk, enabled=jobs)),
         worker("monitor", lambda: Monitor(links, desk)),
         worker("control", lambda: Control(links, handlers)),

@@ -81,12 +81,15 @@ def resolve_range(
 
 
 class Runner(Actor):
-    """Starts, queues, cancels and resumes backfills; at most *parallel* run at once, the others wait their turn."""
+    """Starts, queues, cancels and resumes backfills; at most *parallel* run at once, the others wait their turn.
+
+    *resume*: go on with what was interrupted as soon as it starts; else each run waits until it is asked for again.
+    """
 
     mailbox_size = 1024
 
-    def __init__(self, links: Links, make: Callable[[Run], Actor], parallel: int = 8) -> None:
-        self.links, self.make, self.parallel = links, make, parallel
+    def __init__(self, links: Links, make: Callable[[Run], Actor], *, resume: bool = True, parallel: int = 8) -> None:
+        self.links, self.make, self.resume, self.parallel = links, make, resume, parallel
         self.book = RunBook(links)
         self._queue: deque[str] = deque()
         self._running: set[str] = set()
@@ -106,8 +109,9 @@ class Runner(Actor):
                 self.links.active[run.run_id] = run
                 self._running.add(run.run_id)
                 continue
-            self.links.active[run.run_id] = await self._changed(run, "queued", resumed=run.resumed + 1)
-            self._queue.append(run.run_id)
+            self.links.active[run.run_id] = run
+            if self.resume:
+                await self._enqueue_again(run)
         self.links.runner = self.context.ref
 
     async def run(self) -> None:
@@ -137,7 +141,11 @@ class Runner(Actor):
         asked = (str(ask.start), None if ask.end is None else str(ask.end))
         for run in self.links.active.values():
             if run.dataset == dataset.name and run.asked == asked:
-                return BackfillStarted(run_id=run.run_id, already_running=True, run=run)
+                waits = run.run_id not in self._running and run.run_id not in self._queue
+                if waits:
+                    await self._enqueue_again(run)
+                    await self._fill()
+                return BackfillStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
         now = self.context.clock.wall_ns()
         stored = None
         if ask.start == "last":
@@ -165,6 +173,11 @@ class Runner(Actor):
         await self._fill()
         return BackfillStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
 
+    async def _enqueue_again(self, run: Run) -> None:
+        """An interrupted run goes on: the same run, from its recorded position."""
+        await self._changed(run, "queued", resumed=run.resumed + 1)
+        self._queue.append(run.run_id)
+
     async def _fill(self) -> None:
         """Start what waits, as far as there is room."""
         while self._queue and len(self._running) < self.parallel:
@@ -185,6 +198,8 @@ class Runner(Actor):
         if run_id in self._queue:
             self._queue.remove(run_id)
             return await self._over(run, "cancelled")
+        if run_id in self.links.active and run_id not in self._running:
+            return await self._over(run, "cancelled")  # interrupted, and not gone on with
         if run_id not in self._running:
             raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
         self._running.discard(run_id)

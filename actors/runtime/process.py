@@ -248,7 +248,7 @@ class Process:
         except GeneratorExit:
             raise  # the coroutine is thrown away, nothing may be awaited any more
         except BaseException as error:
-            self._error = error
+            self._error = _bare(error)
         if self._ready_at is not None and not self._killed:
             await self._clean_up()
 
@@ -332,3 +332,10 @@ class Process:
             self.observer(event)
         except Exception:
             self.log.exception("the observer failed", event_kind=kind)
+
+
+def _bare(error: BaseException) -> BaseException:
+    """A task group wraps even a single error: what went wrong is inside."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
