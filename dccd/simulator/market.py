@@ -14,6 +14,7 @@ microsecond, as on the real exchanges.
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from dccd.records import Bar, Trade
 from dccd.simulator.instruments import Instrument
 from dccd.symbols import NS
 
-__all__ = ["DAY", "Aggregate", "Market", "Run", "Tick"]
+__all__ = ["DAY", "Aggregate", "Market", "Plan", "Run", "Tick", "plan"]
 
 DAY = 86_400 * NS
 _MS = 1_000_000
@@ -115,24 +116,29 @@ class _Node(NamedTuple):
     total: Aggregate
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
+    """How the trades of a market are laid out in time."""
+
     leaf_ns: int
     leaf_trades: int
     fanouts: tuple[int, ...]
     """Children of each level from above the leaves to the day."""
 
 
-def _plan(rate: float) -> _Plan:
-    """Leaves of a size that is quick to draw (up to some 1,000 trades), whatever the rate."""
+def plan(rate: float) -> Plan:
+    """The layout for *rate* trades a second: leaves of up to some 1,000 trades, which are quick to draw.
+
+    Raises ValueError for a rate that can't be simulated.
+    """
     if not 1 / 3600 <= rate <= 1_000_000:
         raise ValueError(f"{rate:g} trades a second; from one an hour to 1,000,000 a second can be simulated")
     if rate < 0.3:
-        return _Plan(3600 * NS, max(1, round(rate * 3600)), (24,))
+        return Plan(3600 * NS, max(1, round(rate * 3600)), (24,))
     if rate <= 10:
-        return _Plan(60 * NS, round(rate * 60), (60, 24))
+        return Plan(60 * NS, round(rate * 60), (60, 24))
     if rate <= 2000:
-        return _Plan(NS, round(rate), (60, 60, 24))
-    return _Plan(NS // 100, round(rate / 100), (100, 60, 60, 24))
+        return Plan(NS, round(rate), (60, 60, 24))
+    return Plan(NS // 100, round(rate / 100), (100, 60, 60, 24))
 
 
 class Pin(NamedTuple):
@@ -152,10 +158,10 @@ class Market:
     def __init__(self, instrument: Instrument, *, seed: str, rate: float, opened: int) -> None:
         self.instrument = instrument
         self.opened = opened - opened % DAY
-        plan = _plan(rate)
-        self.leaf_ns, self.leaf_trades, self._fanouts = plan
+        layout = plan(rate)
+        self.leaf_ns, self.leaf_trades, self._fanouts = layout
         self.rate = self.leaf_trades * NS / self.leaf_ns
-        self._seed = f"{seed}:{instrument.symbol.token}:{plan}"
+        self._seed = f"{seed}:{instrument.symbol.token}:{layout}"
         self._noise = [random.Random(f"{self._seed}:{n}").uniform(-1, 1) for n in range(1024)]
         # counts[n]: trades in a node of level n (0: leaf)
         self._counts = [self.leaf_trades]
@@ -177,10 +183,13 @@ class Market:
 
     # ------------------------------------------------------------ templates
 
+    def _sigma(self, span: int) -> float:
+        """By how much the price moves in *span* ns, in ticks: 2 basis points a minute, as the majors do."""
+        return self.instrument.price * 2e-4 * math.sqrt(span / (60 * NS))
+
     def _draw_leaf(self, draw: random.Random) -> tuple[Tick, ...]:
-        count, price = self.leaf_trades, self.instrument.price
-        # 2 basis points a minute, one percent a day: like the majors.
-        sigma = price * 2e-4 * (self.leaf_ns / (60 * NS)) ** 0.5 / count**0.5
+        count = self.leaf_trades
+        sigma = self._sigma(self.leaf_ns) / math.sqrt(count)
         orders: list[int] = []
         while sum(orders) < count:
             orders.append(min(draw.choice((1, 1, 1, 1, 2, 2, 3, 5)), count - sum(orders)))
@@ -203,9 +212,12 @@ class Market:
         for pick in picks:
             starts.append(price)
             price += below[pick].close
-        if level == len(self._fanouts) - 1:
-            # A day ends where it began, so that the price of any day is known without those before it.
-            starts = [start - price * n // len(starts) for n, start in enumerate(starts)]
+        # Few templates drawn over and over would drift away: a node is bent to end where it should. A day ends where
+        # it began, so that the price of any day is known without those before it.
+        day = level == len(self._fanouts) - 1
+        span = self.leaf_ns * self._counts[level + 1] // self.leaf_trades
+        excess = price if day else price - round(draw.gauss(0, self._sigma(span)))
+        starts = [start - excess * n // len(starts) for n, start in enumerate(starts)]
         children = tuple(zip(starts, picks, strict=True))
         return _Node(children, _join([below[pick].lifted(start) for start, pick in children]))
 

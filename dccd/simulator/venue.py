@@ -17,7 +17,7 @@ from dccd.simulator.book import Book
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument
-from dccd.simulator.market import DAY, Market
+from dccd.simulator.market import DAY, Market, plan
 from dccd.symbols import Symbol
 
 __all__ = ["Answer", "Listing", "Session", "Stream", "Venue", "fixed", "picture"]
@@ -115,6 +115,7 @@ class Venue(ABC):
     """Messages of a client a second, at which the exchange ends the connection (when limits are on)."""
 
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
+        plan(config.rate)  # raises now, and not when the first client comes
         self.config = config
         self.faults = faults
         self.started = started

@@ -129,6 +129,15 @@ def test_prices_stay_sane_for_years() -> None:
     assert len({bar.close for bar in bars}) > 1000
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_prices_move_as_those_of_the_majors(rate: float) -> None:
+    """Hours differ from one another by some tenths of a percent, at any rate of trades, and don't jump."""
+    bars = MARKETS[rate].bars(3600, OPENED + 30 * DAY, OPENED + 60 * DAY)
+    moves = [abs(b.close / a.close - 1) for a, b in pairwise(bars)]
+    assert 0.0005 < sum(moves) / len(moves) < 0.005
+    assert max(moves) < 0.02
+
+
 def test_orders_take_several_levels_within_a_microsecond() -> None:
     """Some trades share the microsecond of the one before, as those of one taker's order do."""
     times = [trade.ts for trade in MARKETS[5.0].numbered(0, 1000, resolution=1000)]

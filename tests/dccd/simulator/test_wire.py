@@ -49,7 +49,7 @@ FRAME = '{"e":"aggTrade","E":1714564800124,"s":"BTCUSDT","p":"64000.01000000","m
 @pytest.mark.parametrize("how", ["truncated", "garbage"])
 def test_broken_frames_are_no_json(how: str) -> None:
     """Cut off, or something else altogether."""
-    with pytest.raises(ValueError, match="Expecting|Unterminated|delimiter"):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated|delimiter"):
         json.loads(break_frame(FRAME, how))  # type: ignore[arg-type]  # parametrized
 
 
