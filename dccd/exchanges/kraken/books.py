@@ -47,6 +47,11 @@ class BookStream(KrakenStream[BookFrame]):
         self._output.stop()
         return super().resubscribe()
 
+    @property
+    def confirms(self) -> bool:
+        """Updates without a snapshot before are those of the subscription that is being replaced."""
+        return self._output.live
+
     def take(self, frame: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ValueError."""
         # All numbers and times first: a frame that can't be read changes nothing.

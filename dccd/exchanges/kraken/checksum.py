@@ -26,6 +26,7 @@ TextLevel = tuple[float, float, bytes, bytes]
 _LEVELS = 10
 _MOST_DECIMALS = 12
 _NUMBER = re.compile(rb"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+_WITH_EXPONENT = re.compile(_NUMBER.pattern + rb"[eE][+-]?[0-9]{1,2}")
 
 
 def number(raw: msgspec.Raw) -> bytes:
@@ -35,7 +36,7 @@ def number(raw: msgspec.Raw) -> bytes:
         text = text[1:-1]
     if _NUMBER.fullmatch(text):
         return text
-    plain = format(Decimal(text.decode()), "f").encode() if b"e" in text.lower() and len(text) < 32 else b""
+    plain = format(Decimal(text.decode()), "f").encode() if _WITH_EXPONENT.fullmatch(text) else b""
     if not _NUMBER.fullmatch(plain):
         raise ValueError(f"{text[:40]!r} is no price or amount")
     return plain

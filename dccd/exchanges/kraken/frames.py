@@ -156,10 +156,15 @@ class KrakenStream(StreamProtocol, Generic[_F]):
         except DECODE_ERRORS as exc:
             return self._other(frame, exc)
         try:
-            return self.take(found, recv_ts, out) or self._confirm()
+            return self.take(found, recv_ts, out) or (self._confirm() if self.confirms else None)
         except ValueError as exc:
             # From reading numbers and times out of text; ParseError isn't one.
             raise parse_error(exc, frame) from exc
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the frame just taken shows that the subscription stands."""
+        return True
 
     def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame of our channel. Raises ValueError, nothing being changed."""
@@ -195,7 +200,8 @@ class KrakenStream(StreamProtocol, Generic[_F]):
             return Refused(control.error, permanent=_PASSING.search(control.error) is None)
         if control.method == "subscribe" and control.success:
             # That of the subscription before this one, perhaps, while it is being renewed.
-            return self._confirm() if control.req_id in (None, self._request_id) else None
+            late = control.req_id is not None and control.req_id < self._request_id
+            return None if late else self._confirm()
         if control.method is not None and (control.success is not None or control.method == "pong"):
             return None
         if control.channel is not None and control.channel != self._channel:

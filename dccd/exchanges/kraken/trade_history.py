@@ -15,7 +15,7 @@ from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.kraken.checksum import number
 from dccd.exchanges.kraken.frames import EXCHANGE, parse_error
 from dccd.exchanges.kraken.history import Body, only
-from dccd.exchanges.paging import SETTLED, Prefix
+from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.wire import Decoder, Id, Price, Traded
 from dccd.records import Record, Trade
 
@@ -50,7 +50,6 @@ class TradePager(HistoryPager):
         self._market = market
         self._start, self._end = start, end
         self._since = max(0, start - 1)  # what `since` itself names may or may not be part of the answer
-        self._covered = Prefix(start)
         self._until = start
         self._open = False
         self._done = start >= end
@@ -99,7 +98,6 @@ class TradePager(HistoryPager):
             self._since = max(self._since, last - 1)
             self._until = max(start, min(self._end, last))
             self._done = last >= self._end
-        self._covered.add(start, self._until)
         return Page(records, start, self._until)
 
     @property

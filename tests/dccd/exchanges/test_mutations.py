@@ -1,0 +1,159 @@
+"""Any bytes whatever give records or a ParseError, nothing else, and never a price that wasn't there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dccd.errors import ParseError
+from dccd.exchanges.base import Exchange, StreamOptions
+from dccd.exchanges.registry import get
+from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
+from dccd.symbols import Dataset
+
+STREAMS = {
+    "binance/trades": "binance.trades.BTC-USDT",
+    "binance/bars": "binance.ohlc.BTC-USDT.1m",
+    "binance/book": "binance.orderbook.BTC-USDT",
+    "kraken/trades": "kraken.trades.BTC-USD",
+    "kraken/bars": "kraken.ohlc.BTC-USD.1m",
+    "kraken/book": "kraken.orderbook.BTC-USD",
+}
+REST_BOOK = b'{"lastUpdateId":160,"bids":[["16541.25","1.0"],["16541.24","10.0"]],"asks":[["16541.26","100.0"]]}'
+TOKENS = st.sampled_from(
+    [b"null", b"0", b"-1", b'""', b'"nan"', b'"Infinity"', b"1e999", b"{}", b"[]", b"true", b"9" * 30]
+)
+
+Mutation = Callable[[bytes], bytes]
+
+
+def cut(at: float) -> Mutation:
+    return lambda frame: frame[: int(at * len(frame))]
+
+
+def flip(at: float, bit: int) -> Mutation:
+    def mutate(frame: bytes) -> bytes:
+        where = min(int(at * len(frame)), len(frame) - 1)
+        return frame[:where] + bytes([frame[where] ^ (1 << bit)]) + frame[where + 1 :] if frame else frame
+
+    return mutate
+
+
+def value(at: float, token: bytes) -> Mutation:
+    """Another value in place of the one after some colon or comma."""
+
+    def mutate(frame: bytes) -> bytes:
+        places = [n for n, byte in enumerate(frame) if byte in b":,["] or [-1]
+        where = places[min(int(at * len(places)), len(places) - 1)] + 1
+        ends = [n for n in range(where, len(frame)) if frame[n] in b",]}"]
+        return frame[:where] + token + frame[ends[0] if ends else len(frame) :]
+
+    return mutate
+
+
+def drop(at: float, length: int) -> Mutation:
+    def mutate(frame: bytes) -> bytes:
+        where = int(at * len(frame))
+        return frame[:where] + frame[where + length :]
+
+    return mutate
+
+
+WHERE = st.floats(0, 1)
+MUTATION = st.one_of(
+    st.builds(cut, WHERE),
+    st.builds(flip, WHERE, st.integers(0, 7)),
+    st.builds(value, WHERE, TOKENS),
+    st.builds(drop, WHERE, st.integers(1, 30)),
+    st.binary(max_size=60).map(lambda junk: lambda frame: junk),
+)
+
+
+def sound(record: Record) -> bool:
+    """Prices above 0, amounts finite, times that fit 64 bits."""
+    numbers: list[float]
+    if isinstance(record, Trade):
+        numbers = [record.price, record.amount]
+    elif isinstance(record, Bar):
+        numbers = [record.open, record.high, record.low, record.close]
+    else:
+        assert isinstance(record, BookSnapshot | BookDelta)
+        levels = [*record.bids, *record.asks]
+        assert all(math.isfinite(amount) and amount >= 0 for _, amount in levels)
+        numbers = [price for price, _ in levels]
+    return all(math.isfinite(n) and n > 0 for n in numbers) and 0 <= record.ts < 2**63
+
+
+def play(exchange: Exchange, name: str, frames: list[bytes]) -> tuple[list[Record], int]:
+    protocol = exchange.stream(Dataset.parse(name), StreamOptions())
+    out: list[Record] = []
+    refused = 0
+    recv_ts = 1_696_436_740 * 10**9
+    for n, frame in enumerate(frames):
+        before = list(out)
+        try:
+            protocol.receive(frame, recv_ts + n, out)
+            if n == 2 and "binance.orderbook" in name:
+                protocol.snapshot(REST_BOOK, recv_ts + n, out)
+        except ParseError:
+            refused += 1
+            assert out == before
+    protocol.tick(recv_ts + 10**12, out)
+    protocol.unresolved()
+    return out, refused
+
+
+@pytest.mark.parametrize("source", sorted(STREAMS))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(index=st.integers(0, 10), mutations=st.lists(MUTATION, min_size=1, max_size=3))
+def test_mutated_frames(
+    frames: Callable[[str], list[bytes]], source: str, index: int, mutations: list[Mutation]
+) -> None:
+    """A valid frame cut, with bits flipped, values replaced or bytes left out, among valid ones."""
+    good = frames(source)
+    index %= len(good)
+    bad = good[index]
+    for mutation in mutations:
+        bad = mutation(bad)
+    exchange = get(source.split("/")[0])
+    out, _ = play(exchange, STREAMS[source], [*good[:index], bad, *good[index:]])
+    assert all(sound(record) for record in out)
+
+
+@pytest.mark.parametrize("source", sorted(STREAMS))
+def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> None:
+    """Every frame cut at every byte is refused, and what follows is as if it hadn't come."""
+    good = frames(source)
+    exchange, name = get(source.split("/")[0]), STREAMS[source]
+    expected, _ = play(exchange, name, good)
+    assert expected
+    for index, frame in enumerate(good):
+        protocol = exchange.stream(Dataset.parse(name), StreamOptions())
+        out: list[Record] = []
+        for earlier in good[:index]:
+            protocol.receive(earlier, 0, out)
+        state = repr(protocol), list(out)
+        for length in range(len(frame)):
+            with pytest.raises(ParseError):
+                protocol.receive(frame[:length], 0, out)
+        assert (repr(protocol), out) == state
+
+
+@pytest.mark.parametrize("name", [*STREAMS.values()])
+@given(body=st.one_of(st.binary(max_size=80), MUTATION.map(lambda mutation: mutation(REST_BOOK))))
+@settings(max_examples=60)
+def test_any_answer(name: str, body: bytes) -> None:
+    """Whatever REST answers to the first request of a backfill is a page or a ParseError."""
+    dataset = Dataset.parse(name)
+    pager = get(dataset.exchange).history(dataset, 1_500_000_000 * 10**9, 1_500_000_060 * 10**9, "BTCUSDT")
+    (request,) = pager.requests(1)
+    try:
+        page = pager.receive(request, body, 1_600_000_000 * 10**9)
+    except ParseError:
+        assert not pager.done
+    else:
+        assert all(sound(record) for record in page.records)
