@@ -70,7 +70,7 @@ class Runtime:
         observer: Observer | None,
         restarts: int = 0,
         restarted: bool = False,
-        previous: Exit | None = None,
+        previous: str | None = None,
     ) -> Process:
         """Start an actor and return at once; *notify* is called when it is ready and when it has ended."""
         process = Process(self, spec, parent, notify, observer, restarts, restarted, previous)
@@ -101,13 +101,14 @@ class Process:
         observer: Observer | None,
         restarts: int,
         restarted: bool,
-        previous: Exit | None,
+        previous: str | None,
     ) -> None:
         self.runtime = runtime
         self.spec = spec
         self.path: Path = (*parent, spec.id)
         self.observer = observer
         self.restarts = restarts
+        # The reason and not the exit: its traceback holds the process before, and so all that ever were.
         self.previous = previous
         self.actor: Actor | None = None
         self.exit: Exit | None = None
@@ -172,7 +173,7 @@ class Process:
             mailbox=len(self.mailbox),
             mailbox_size=self.mailbox.size,
             uptime=self.uptime,
-            reason=self.previous.reason if self.previous is not None else None,
+            reason=self.previous,
             children=self.actor.nodes() if self.actor is not None else [],
         )
 
@@ -279,7 +280,7 @@ class Process:
     def _became_ready(self) -> None:
         self._ready_at = self.runtime.clock.now()
         if self._restarted:
-            self.observe("restarted", self.previous)
+            self.observe("restarted", reason=self.previous)
         else:
             self.observe("started")
         self._notify(Ready(self))

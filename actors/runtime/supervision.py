@@ -346,7 +346,7 @@ class BaseSupervisor(SupervisorInterface):
             self._own_observer or self.context.process.observer,
             restarts=child.restarts,
             restarted=restarted,
-            previous=child.exit,
+            previous=child.reason,
         )
 
     def _stop(self, child: Child) -> None:

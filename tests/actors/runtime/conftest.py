@@ -16,6 +16,7 @@ from actors.runtime.clock import FakeClock
 from actors.runtime.events import ActorEvent
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
+from actors.runtime.supervision import BaseSupervisor
 
 
 class Puppet(Actor):
@@ -116,6 +117,10 @@ class Stage:
 
     async def crash(self, id: str) -> None:
         await self.end(id, RuntimeError(f"{id} broke"))
+
+    async def statuses(self, supervisor: BaseSupervisor) -> dict[str, str]:
+        """The status of each child, by ``which_children``."""
+        return {child.id: child.status for child in await supervisor.which_children()}
 
     def kinds(self, id: str) -> list[str]:
         """What the observer was told of *id*."""

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from actors.runtime.actor import Actor, Down, run_together
-from actors.runtime.exits import ActorError, ActorGone, AskTimeout, Exit, MailboxFull
+from actors.runtime.exits import ActorError, ActorGone, AskTimeout, MailboxFull
 from actors.runtime.spec import ChildSpec
 from actors.runtime.supervisor import Supervisor
 
@@ -321,17 +321,3 @@ async def test_loops_can_be_cancelled_from_outside() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-def test_exit_reasons() -> None:
-    """What people read."""
-    error = ValueError("no such pair")
-    reasons = {
-        Exit(("a",), "normal").reason: "normal",
-        Exit(("a",), "crash", error).reason: "ValueError: no such pair",
-        Exit(("a",), "crash", asyncio.CancelledError()).reason: "CancelledError",
-        Exit(("a",), "start_failed", error).reason: "start failed: ValueError: no such pair",
-        Exit(("a",), "killed", error).reason: "killed: ValueError: no such pair",
-        Exit(("a",), "unkillable").reason: "unkillable",
-    }
-    assert all(got == expected for got, expected in reasons.items())

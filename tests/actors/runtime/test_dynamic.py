@@ -24,23 +24,19 @@ from actors.runtime.spec import Backoff
 pytestmark = pytest.mark.anyio
 
 
-async def statuses(supervisor: DynamicSupervisor) -> dict[str, str]:
-    return {child.id: child.status for child in await supervisor.which_children()}
-
-
 async def test_children_are_added_and_removed_while_it_runs(stage: Any) -> None:
     """One that is terminated is forgotten, so that its id can be used again."""
     supervisor = DynamicSupervisor()
     async with stage.open(supervisor):
         ref = await supervisor.start_child(stage.spec("a"))
         await supervisor.start_child(stage.spec("b"))
-        assert await statuses(supervisor) == {"a": "running", "b": "running"}
+        assert await stage.statuses(supervisor) == {"a": "running", "b": "running"}
         with pytest.raises(AlreadyStarted) as caught:
             await supervisor.start_child(stage.spec("a"))
         assert caught.value.ref.path == ref.path
         await supervisor.terminate_child("a")
         assert not ref.alive
-        assert await statuses(supervisor) == {"b": "running"}
+        assert await stage.statuses(supervisor) == {"b": "running"}
         with pytest.raises(ChildNotFound):
             await supervisor.terminate_child("a")
         await supervisor.start_child(stage.spec("a"))
@@ -86,11 +82,11 @@ async def test_children_start_independently(stage: Any) -> None:
         group.start_soon(add)
         await stage.clock.settle()
         await supervisor.start_child(stage.spec("quick"))
-        assert await statuses(supervisor) == {"slow": "starting", "quick": "running"}
+        assert await stage.statuses(supervisor) == {"slow": "starting", "quick": "running"}
         await supervisor.terminate_child("slow")
         await stage.clock.settle()
         assert len(refused) == 1
-        assert await statuses(supervisor) == {"quick": "running"}
+        assert await stage.statuses(supervisor) == {"quick": "running"}
 
 
 async def test_max_children_is_an_error(stage: Any) -> None:
@@ -101,7 +97,7 @@ async def test_max_children_is_an_error(stage: Any) -> None:
             await supervisor.start_child(stage.spec(id, restart="temporary"))
         with pytest.raises(MaxChildren, match="at most 2"):
             await supervisor.start_child(stage.spec("c"))
-        assert await statuses(supervisor) == {"a": "running", "b": "running"}
+        assert await stage.statuses(supervisor) == {"a": "running", "b": "running"}
         await stage.end("a")
         await supervisor.start_child(stage.spec("c"))
 
@@ -153,7 +149,7 @@ async def test_a_child_that_exceeds_its_own_intensity_is_set_aside(stage: Any, l
             await stage.crash("a")
         for id in "bbcc":  # as many in all, but none has too many of its own
             await stage.crash(id)
-        assert await statuses(supervisor) == {"a": "gave_up", "b": "running", "c": "running"}
+        assert await stage.statuses(supervisor) == {"a": "gave_up", "b": "running", "c": "running"}
         kinds = stage.kinds("a")
         assert kinds == ["started", "exited", "restarted", "exited", "restarted", "exited", "gave_up"]
         event = next(event for event in stage.events if event.kind == "gave_up")
@@ -164,7 +160,7 @@ async def test_a_child_that_exceeds_its_own_intensity_is_set_aside(stage: Any, l
         (node, _, _) = root.tree().children
         assert (node.status, node.restarts, node.uptime) == ("gave_up", 2, 0)
         await stage.clock.advance(3600)
-        assert (await statuses(supervisor))["a"] == "gave_up"
+        assert (await stage.statuses(supervisor))["a"] == "gave_up"
 
 
 async def test_a_child_set_aside_is_brought_back_by_hand_with_a_clean_history(stage: Any) -> None:
@@ -179,14 +175,14 @@ async def test_a_child_set_aside_is_brought_back_by_hand_with_a_clean_history(st
         stage.failing_starts["a"] = 1
         with pytest.raises(StartFailed):
             await supervisor.restart_child("a")
-        assert await statuses(supervisor) == {"a": "gave_up"}
+        assert await stage.statuses(supervisor) == {"a": "gave_up"}
         await supervisor.restart_child("a")
         await stage.crash("a")
-        assert await statuses(supervisor) == {"a": "running"}
+        assert await stage.statuses(supervisor) == {"a": "running"}
         await stage.crash("a")
-        assert await statuses(supervisor) == {"a": "gave_up"}
+        assert await stage.statuses(supervisor) == {"a": "gave_up"}
         await supervisor.terminate_child("a")
-        assert await statuses(supervisor) == {}
+        assert await stage.statuses(supervisor) == {}
 
 
 async def test_those_set_aside_take_no_room(stage: Any) -> None:
@@ -211,9 +207,9 @@ async def test_failing_starts_wait_longer_and_longer_and_are_given_up(stage: Any
         await stage.crash("a")
         await stage.crash("b")
         for delay in (1, 2, 4):
-            assert (await statuses(supervisor))["a"] == "restarting"
+            assert (await stage.statuses(supervisor))["a"] == "restarting"
             await stage.clock.advance(delay)
-        assert await statuses(supervisor) == {"a": "gave_up", "b": "running"}
+        assert await stage.statuses(supervisor) == {"a": "gave_up", "b": "running"}
         assert stage.failing_starts["a"] == 6
 
 
@@ -225,7 +221,7 @@ async def test_a_stop_beats_a_pending_restart(stage: Any) -> None:
         await stage.crash("a")
         await supervisor.terminate_child("a")
         await stage.clock.advance(60)
-        assert await statuses(supervisor) == {}
+        assert await stage.statuses(supervisor) == {}
         assert stage.clock.deadlines == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import anyio
@@ -98,6 +99,36 @@ async def test_the_first_error_is_the_reason(stage: Any, logs: list[Any]) -> Non
     assert exit is not None
     assert exit.reason == "ValueError: first"
     assert [entry["event"] for entry in logs] == ["on_stop failed", "crash"]
+
+
+@pytest.mark.parametrize(("error", "kind"), [(ValueError("x"), "crash"), (Shutdown("done"), "shutdown")])
+async def test_a_task_group_does_not_hide_the_error(stage: Any, error: Exception, kind: str) -> None:
+    """The one error of an actor's own task group is the reason, not the group."""
+
+    async def run() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(raises(error))
+
+    exit = await Stand(stage, Script(run=run)).settle()
+    assert exit is not None
+    assert (exit.kind, exit.error) == (kind, error)
+
+
+async def test_actors_may_work_in_threads(stage: Any) -> None:
+    """anyio's worker threads find their way back to a detached task."""
+
+    async def run() -> None:
+        threads.append(await anyio.to_thread.run_sync(threading.get_ident))
+
+    threads: list[int] = []
+    stand = Stand(stage, Script(run=run))
+    ended = anyio.Event()
+    stand.process.on_exit(lambda exit: ended.set())
+    with anyio.fail_after(10):
+        await ended.wait()
+    assert stand.exit is not None
+    assert stand.exit.kind == "normal"
+    assert threads != [threading.get_ident()]
 
 
 async def test_signals_to_the_parent(stage: Any) -> None:
