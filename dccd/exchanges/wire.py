@@ -101,6 +101,8 @@ def iso_ns(text: str) -> int:
     Raises ValueError. msgspec's datetime keeps microseconds only.
     """
     fraction = text[20:-1]
+    if len(text) == 27 and text[26] == "Z" and text[19] == "." and fraction.isdecimal() and fraction.isascii():
+        return _second(text[:19]) + int(fraction) * 1000  # microseconds, as nearly all have
     if text[-1:] != "Z":
         raise ValueError(f"{text[:40]!r} is no time in UTC")
     if not fraction:
