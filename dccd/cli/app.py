@@ -6,7 +6,6 @@ codes.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import signal
 import sys
@@ -78,24 +77,27 @@ class App:
     async def connect(self, *, embed: bool = False) -> AsyncIterator[Session]:
         """A client for the daemon on the bus.
 
-        With *embed*, and when nobody named a bus and no daemon answers at the default one, a daemon without streams
-        and jobs runs here, on a free port, as long as the block. Raises BusUnavailable, at once when nobody listens.
+        When nobody named a bus and no daemon answers at the default one: that of another command that runs one on
+        the same data, else, with *embed*, a daemon here as long as the block, on a free port, without streams and jobs.
+        Raises BusUnavailable, at once when nobody listens.
         """
-        from dccd.client import Client
+        from dccd.client import Client, Target, noted_port
         from dccd.errors import BusUnavailable
 
         target = self.target()
-        shown = target.url.rpartition("@")[2]
-        embed = embed and target.default
-        if await _listens(target.url):
-            async with Client(target) as client:
-                if not embed or await _is_daemon(client):
-                    yield Session(client, embedded=False)
-                    return
-        elif not embed:
+        targets = [target]
+        if target.default and (port := noted_port(self.config().data_path)):
+            targets.append(Target(url=f"nats://127.0.0.1:{port}", default=True))
+        for candidate in targets:
+            if await _listens(candidate.url):
+                async with Client(candidate) as client:
+                    if not target.default or await _is_daemon(client):
+                        yield Session(client, embedded=False)
+                        return
+        if not (embed and target.default):
             raise BusUnavailable(
-                f"nobody listens at {shown}. "
-                "Start a daemon with `dccd start`, or name its bus with --bus or DCCD_BUS_URL"
+                f"no daemon answers at {target.url.rpartition('@')[2]}. "
+                "Start one with `dccd start`, or name the bus of one with --bus or DCCD_BUS_URL"
             )
         async with self._daemon() as url, Client(url) as client:
             yield Session(client, embedded=True)
@@ -107,6 +109,8 @@ class App:
 
         config = self.config()
         config = msgspec.structs.replace(config, bus=msgspec.structs.replace(config.bus, host="127.0.0.1", port=0))
+        # What concerns the run comes as events, what concerns the start as an exception: its log would say both again.
+        self._log("critical")
         run_daemon: Callable[..., AbstractAsyncContextManager[Any]] = entry_point("embedded")
         async with run_daemon(config, jobs=False) as daemon:
             yield daemon.bus_url
@@ -117,8 +121,9 @@ class App:
 
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run *main*; SIGTERM ends it in order, as Ctrl-C does."""
+        import asyncio
 
-        entry_point("log")("debug" if self.debug else "warning", "console", _Stderr())
+        self._log("warning")
 
         async def guarded() -> T:
             task = asyncio.current_task()
@@ -131,9 +136,15 @@ class App:
         except asyncio.CancelledError:  # by SIGTERM: Ctrl-C comes as KeyboardInterrupt
             raise click.exceptions.Exit(TERMINATED) from None
 
+    def _log(self, level: str) -> None:
+        """Log from *level* on to stderr, everything with --debug."""
+        entry_point("log")("debug" if self.debug else level, "console", _Stderr())
+
 
 async def _listens(url: str) -> bool:
     """Whether somebody accepts connections at *url*: told at once, where a client would go on trying."""
+    import asyncio
+
     if "," in url:
         return True  # a cluster: which of its nodes are up is the client's business
     host, _, port = url.rpartition("//")[2].rpartition("@")[2].rstrip("/").rpartition(":")

@@ -89,7 +89,7 @@ async def _follow(app: App, session: Session, run: Run, cancel_on_interrupt: boo
 
     client = session.client
     try:
-        with display(run.dataset, json=app.json, logs=not session.embedded) as shown:
+        with display(run.dataset, json=app.json) as shown:
             async with aclosing(client.follow(run.run_id)) as events:
                 async for event in events:
                     shown.show(event)

@@ -29,14 +29,11 @@ class Display(Protocol):
         ...
 
 
-def display(dataset: str, *, json: bool, logs: bool) -> Display:
-    """The display that fits: JSON when asked for, a bar in a terminal, lines elsewhere.
-
-    *logs*: show the run's warnings, too; not where the daemon's own log is on the same screen.
-    """
+def display(dataset: str, *, json: bool) -> Display:
+    """The display that fits: JSON when asked for, a bar in a terminal, lines elsewhere."""
     if json:
         return JsonDisplay()
-    return BarDisplay(dataset, logs=logs) if sys.stderr.isatty() else LineDisplay(dataset, logs=logs)
+    return BarDisplay(dataset) if sys.stderr.isatty() else LineDisplay(dataset)
 
 
 class JsonDisplay:
@@ -55,8 +52,8 @@ class JsonDisplay:
 class LineDisplay:
     """Lines on stderr: progress every few seconds, warnings and changes of state at once."""
 
-    def __init__(self, dataset: str, *, logs: bool = True, every: float = _LINE_SECONDS) -> None:
-        self._dataset, self._logs, self._every = dataset, logs, every
+    def __init__(self, dataset: str, every: float = _LINE_SECONDS) -> None:
+        self._dataset, self._every = dataset, every
         self._due = 0.0
         self._state = ""
 
@@ -69,7 +66,7 @@ class LineDisplay:
     def show(self, event: RunEvent) -> None:
         if isinstance(event, m.RunLog):
             # The error that ends a run is in its last state.
-            if self._logs and event.level == "warning":
+            if event.level == "warning":
                 self._say(f"{event.level}: {event.message}")
         elif isinstance(event, m.RunStatus):
             if event.run.state != self._state:
@@ -88,11 +85,10 @@ class LineDisplay:
 class BarDisplay:
     """A bar on stderr by time covered, with rows, rate and time left."""
 
-    def __init__(self, dataset: str, *, logs: bool = True) -> None:
+    def __init__(self, dataset: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        self._logs = logs
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -115,7 +111,7 @@ class BarDisplay:
     def show(self, event: RunEvent) -> None:
         progress = self._progress
         if isinstance(event, m.RunLog):
-            if self._logs and event.level == "warning":
+            if event.level == "warning":
                 progress.console.print(f"{event.level}: {event.message}", markup=False, highlight=False)
         elif isinstance(event, m.RunStatus):
             run = event.run

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dccd.client.client import Client, RunEvent, Time
 from dccd.client.sync import SyncClient
-from dccd.client.target import Target, find_target
+from dccd.client.target import Target, find_target, noted_port
 from dccd.client.ticks import Ticks
 
-__all__ = ["Client", "RunEvent", "SyncClient", "Target", "Ticks", "Time", "find_target"]
+__all__ = ["Client", "RunEvent", "SyncClient", "Target", "Ticks", "Time", "find_target", "noted_port"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import msgspec
 
-__all__ = ["Target", "find_target"]
+__all__ = ["Target", "find_target", "noted_port"]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,14 +31,8 @@ def find_target(config_file: str | os.PathLike[str] | None = None) -> Target:
 
     config = configuration.load(configuration.find(config_file))
     bus = config.bus
-    port = bus.port
-    if port == 0:
-        # The embedded server took a free port, and noted it for its next start.
-        try:
-            port = int((config.data_path / ".dccd" / "nats" / "port").read_text())
-        except (OSError, ValueError):
-            port = 4222
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bus.host, bus.host)
+    port = bus.port or noted_port(config.data_path) or 4222
     return Target(
         url=bus.url or f"nats://{host}:{port}",
         user=bus.user,
@@ -45,3 +40,11 @@ def find_target(config_file: str | os.PathLike[str] | None = None) -> Target:
         credentials=bus.credentials,
         default=bus.url is None,
     )
+
+
+def noted_port(data_path: Path) -> int | None:
+    """The free port that the embedded server of *data_path* last took, as it noted for its next start."""
+    try:
+        return int((data_path / ".dccd" / "nats" / "port").read_text())
+    except (OSError, ValueError):
+        return None

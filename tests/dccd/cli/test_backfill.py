@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from dccd import messages as m
+from dccd.bus.server import EmbeddedServer
 from dccd.client.fake import FakeDaemon
 from dccd.errors import RequestError
 from dccd.runs import Run
@@ -175,3 +176,29 @@ async def test_a_terminal_gets_a_bar(dccd: Command, daemon: FakeDaemon) -> None:
     assert "100%" in text
     assert "1,440 rows" in text
     assert "━" in text
+
+
+async def test_a_second_command_finds_the_daemon_of_the_first(alone: Command) -> None:
+    """While one command runs a daemon of its own, others on the same data speak to that one."""
+    process = await alone.start(*ASK)
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            while b": running" not in await process.stderr.readline():
+                pass
+        done = await alone("runs", "--json")
+        (run,) = json.loads(done.out)
+        assert (done.code, done.err, run["state"]) == (0, "", "running")
+        assert (await alone("cancel", run["run_id"])).code == 0
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        done = await alone.finish(process)
+    assert done.code in (1, 130)  # told of the cancel, or interrupted just before
+
+
+async def test_another_server_at_the_default_address_is_no_daemon(alone: Command, server: EmbeddedServer) -> None:
+    """Where some other NATS server has the default port, the work is done here all the same."""
+    (alone.folder / "config.yml").write_text(f"bus: {{port: {server.port}}}\n")
+    done = await alone.interrupt(await alone.start(*ASK), ": running")
+    assert "no daemon runs, so it is done here" in done.err

@@ -32,7 +32,7 @@ from dccd.errors import (
 if TYPE_CHECKING:
     from tests.dccd.cli.conftest import Command
 
-HEAVY = {"nats", "polars", "pyarrow", "rich", "yaml", "ccxt", "msgspec", "anyio"}
+HEAVY = {"asyncio", "nats", "polars", "pyarrow", "rich", "yaml", "ccxt", "msgspec", "anyio"}
 
 
 def test_help_lists_every_command_and_the_exit_codes() -> None:
