@@ -106,7 +106,8 @@ async def _follow(app: App, session: Session, run: Run, cancel_on_interrupt: boo
             note(f"\nthe run goes on in the daemon. To stop it: dccd cancel {run.run_id}")
         raise
     if run.state != "done":
-        raise RunFailed(run.run_id, run.state, f"run {run.run_id} {run.state}: {run.error or 'no reason was given'}")
+        why = run.error or f"{run.state} after {count(run.rows)} rows, which are kept"
+        raise RunFailed(run.run_id, run.state, f"run {run.run_id}: {why}")
     if not app.json:
         spent = duration((run.finished - run.started) / NS) if run.finished and run.started else "no time"
         click.echo(f"{run.dataset}: {count(run.rows)} rows, {interval(run.start, run.end)}, in {spent}")
