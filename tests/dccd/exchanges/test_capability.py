@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dccd.errors import NoCapability
-from dccd.exchanges.base import Capability, StreamOptions
+from dccd.exchanges.base import StreamOptions
 from dccd.exchanges.capability import book_depth
 from dccd.exchanges.registry import EXCHANGES, get
 from dccd.symbols import Dataset, DataType
@@ -65,16 +65,3 @@ def test_depths() -> None:
     for depth in (0, -1, 1001):
         with pytest.raises(NoCapability, match="1 to 1000"):
             book_depth("kraken", StreamOptions(depth=depth), 100, 1000)
-
-
-def test_an_exchange_that_is_not_there() -> None:
-    """The table says which there are."""
-    with pytest.raises(NoCapability, match="binance, kraken"):
-        get("mtgox")
-
-
-def test_how_far_history_goes_back() -> None:
-    """A bound in bars depends on their span."""
-    assert Capability(recent_bars=720).reach(60) == 43_200
-    assert Capability(recent=5).reach(60) == 5
-    assert Capability().reach(None) is None
