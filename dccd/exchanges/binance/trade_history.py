@@ -26,7 +26,7 @@ __all__ = ["TradePager"]
 _LIMIT = 1000
 _STEP = _LIMIT - 1
 _WINDOW = 3600 * NS
-"""The longest time between startTime and endTime that Binance has ever allowed for this endpoint is an hour or more."""
+"""From startTime to endTime: earlier documentation allows less than an hour, today's names no limit."""
 
 
 class _AggTrade(msgspec.Struct, gc=False):
