@@ -26,7 +26,7 @@ __all__ = ["TradePager"]
 _LIMIT = 1000
 _STEP = _LIMIT - 1
 _WINDOW = 3600 * NS
-"""From startTime to endTime: earlier documentation allows less than an hour, today's names no limit."""
+"""From startTime to endTime: the documentation allows less than an hour."""
 
 
 class _AggTrade(msgspec.Struct, gc=False):
