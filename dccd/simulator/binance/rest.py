@@ -115,9 +115,14 @@ class Binance(Venue):
         if status in (429, 418):
             banned = status == 418
             return Answer(_error(-1003, _TOO_MUCH_BANNED if banned else _TOO_MUCH), status, headers)
-        if status >= 500:
-            return Answer(_error(-1000, "An unknown error occurred while processing the request."), status, headers)
-        return Answer(_error(-1000, f"HTTP {status}"), status, headers)
+        if status == 503:
+            words = "Server is currently overloaded with other requests. Please try again in a few minutes."
+            return Answer(_error(-1008, words), status, headers)
+        if status in (502, 504):
+            # From the load balancer in front of it, which knows no JSON.
+            page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+            return Answer(page.encode(), status, headers, "text/html")
+        return Answer(_error(-1000, "An unknown error occurred while processing the request."), status, headers)
 
     def _count(self, weight: int, now: int, client: str) -> tuple[dict[str, str], Answer | None]:
         """Count a request: its headers, and the refusal if it is one too many."""

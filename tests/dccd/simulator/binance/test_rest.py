@@ -243,7 +243,7 @@ def test_limits_end_in_a_ban() -> None:
     assert ask(START + 121 * NS) == (200, None)
 
 
-@pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (503, -1000), (451, -1000)])
+@pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (503, -1008), (500, -1000)])
 def test_errors_for_faults(status: int, code: int) -> None:
     """Any status, in Binance's format, with Retry-After when given."""
     answer = VENUE.error(status, 7)
