@@ -220,15 +220,32 @@ class Bus:
     async def aclose(self, timeout: float = 2.0) -> None:
         """Close the connection: what is written goes out first, within *timeout* seconds. Safe to repeat."""
         self._closing = True
-        with anyio.move_on_after(timeout, shield=True):
-            if self.client.is_connected:
-                with contextlib.suppress(nats.errors.Error, OSError):
-                    await self.client.flush(timeout=1)
-            # The server may go away in the middle of it; closed it is all the same.
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await self.client.close()
+        # The server may go away in the middle of it; closed it is all the same.
+        with anyio.move_on_after(timeout / 2, shield=True), contextlib.suppress(nats.errors.Error, OSError):
+            await self.barrier(timeout)
+        with anyio.move_on_after(timeout / 2, shield=True) as closing, contextlib.suppress(nats.errors.Error, OSError):
+            await self.client.close()
+            await self._end_reconnecting()
+        if closing.cancelled_caught:
+            # It waits to write to a server that doesn't read any more.
+            writer = getattr(self.client._transport, "_io_writer", None)
+            if writer is not None:
+                writer.transport.abort()
         self._connected.clear()
         self._closed.set()
+
+    async def _end_reconnecting(self) -> None:
+        """End nats-py's task that reconnects, if it has missed its cancellation.
+
+        On Python 3.11 asyncio.wait_for, in which it connects, drops a cancellation that comes together with the
+        outcome; the task then takes the closed client for one to be connected, for ever.
+        """
+        task = self.client._reconnection_task
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
+        if not self.client.is_closed:
+            await self.client.close()
 
     async def __aenter__(self) -> Bus:
         return self
@@ -475,6 +492,8 @@ class Bus:
 
     def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
         """Choose where to reconnect and after how long: at once, then doubling up to a second, with jitter."""
+        if self._closing:
+            raise asyncio.CancelledError  # see _end_reconnecting
         server = servers[self._attempt % len(servers)]
         wait = min(_MAX_WAIT, 0.01 * 2.0**self._attempt) if self._attempt else 0.0
         self._attempt += 1

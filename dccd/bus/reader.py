@@ -468,8 +468,11 @@ class TickReader:
 
     async def _request_more(self) -> None:
         room = self._capacity - len(self._buffer)
-        if room < self._capacity // 2:
+        # After a reset, what the caller has had comes again: it takes no room, and ack() waits for its tokens.
+        again = self._last - max(self._acked, self._tokens[-1][0] if self._tokens else 0)
+        if again <= 0 and room < self._capacity // 2:
             return
+        room += max(0, again)
         self._pull += 1
         self._wanted = room
         self._pulled_at = time.monotonic()
