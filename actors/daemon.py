@@ -23,7 +23,7 @@ from actors.links import Links
 from actors.log import configure
 from actors.look import Look, farewell
 from actors.runtime.clock import SystemClock
-from actors.runtime.exits import ActorError
+from actors.runtime.exits import ActorError, path_text
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.screen import Screen
@@ -89,6 +89,7 @@ async def daemon(
         async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
             links.tree = lambda: node(root.tree())
             yield Daemon(links)
+        links.abandoned = [path_text(process.path) for process in root.process.runtime.abandoned]
     except ActorError as exc:
         cause = _root_cause(exc)
         if isinstance(cause, DccdError):
@@ -159,4 +160,8 @@ async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up:
             begun = time.monotonic()
         text = farewell(look(), time.monotonic() - begun)
     print(text, file=sys.stderr, flush=True)
+    if links.abandoned:
+        # Their tasks still run and would keep the event loop, hence the process, from ending.
+        print(f"did not stop when told to: {', '.join(links.abandoned)}", file=sys.stderr, flush=True)
+        os._exit(1)
     return 0

@@ -140,6 +140,7 @@ class Links:
     board: dict[str, StreamState] = field(default_factory=dict)
     archive: Archive = field(default_factory=Archive)
     active: dict[str, Run] = field(default_factory=dict)
+    abandoned: list[str] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     entries: dict[str, DatasetEntry] = field(default_factory=dict)
     recent: deque[Run] = field(default_factory=lambda: deque(maxlen=_RECENT_RUNS))

@@ -23,7 +23,11 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     if style == "json":
         tail: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        tail = [structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0, pad_level=False)]
+        # Plain tracebacks: drawing one with frames around it stops the event loop for a tenth of a second.
+        plain = structlog.dev.plain_traceback
+        tail = [
+            structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0, pad_level=False, exception_formatter=plain)
+        ]
     structlog.configure(
         processors=shared + tail,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
