@@ -153,7 +153,7 @@ async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up:
             up.set()
             if not drawing:
                 log = structlog.get_logger("dccd")
-                log.info("running", bus=running.bus_url, data=str(links.data_path), pid=os.getpid())
+                log.info("running", bus=links.bus_shown, data=str(links.data_path), pid=os.getpid())
                 for hint in look.hints():
                     log.info("try", command=hint)
             await stop.wait()

@@ -8,6 +8,7 @@ of runs, ``recent`` of those that are over.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -166,6 +167,11 @@ class Links:
         if isinstance(answer, DccdError):
             raise answer
         return answer
+
+    @property
+    def bus_shown(self) -> str:
+        """The bus URL for people: without the password that it may hold."""
+        return re.sub(r"//[^@/]*@", "//", self.bus_url)
 
     def stored(self, dataset: Dataset) -> None:
         """Files of *dataset* have changed: the catalogue looks at them when it next does."""

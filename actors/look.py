@@ -39,7 +39,7 @@ class Look:
             title=self.title,
             now=now,
             uptime=(now - links.started) / NS,
-            bus_url=links.bus_url,
+            bus_url=links.bus_shown,
             bus_connected=hasattr(links, "bus") and links.bus.connected,
             data_path=str(links.data_path),
             streams=[state.entry(now, restarts.get(name, 0)) for name, state in sorted(links.board.items())],
@@ -54,7 +54,7 @@ class Look:
     def hints(self) -> list[str]:
         """Commands to try, with this daemon's URL and one of its streams."""
         dataset = next((state.dataset for state in self.links.board.values()), None)
-        known = {"url": self.links.bus_url}
+        known = {"url": self.links.bus_shown}
         if dataset is not None:
             known |= {"exchange": dataset.exchange, "symbol": dataset.symbol.human, "dataset": dataset.name}
         return [

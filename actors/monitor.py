@@ -84,7 +84,7 @@ class Monitor(Actor):
         streams = self.desk.list()
         set_aside = [c.id for c in links.backfills.nodes() if c.status == "gave_up"]
         checks = [
-            HealthCheck(name="bus", ok=links.bus.connected, detail=links.bus_url),
+            HealthCheck(name="bus", ok=links.bus.connected, detail=links.bus_shown),
             check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
             check_streams(streams, alerts, now),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
@@ -95,7 +95,7 @@ class Monitor(Actor):
             host=links.host,
             version=links.version,
             uptime=round((now - links.started) / NS, 3),
-            bus_url=links.bus_url,
+            bus_url=links.bus_shown,
             data_path=str(links.data_path),
             archiver_lag=archive.pending,
             checks=checks,

@@ -38,6 +38,7 @@ Exit codes:
   3    not found
   4    no daemon answers, or the bus can't be reached
   130  interrupted with Ctrl-C
+  143  ended by SIGTERM
 """
 
 
