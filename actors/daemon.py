@@ -149,7 +149,7 @@ async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up:
         links = make_links(config)
         look = Look(links, "dccd demo, simulated exchanges" if mode == "demo" else f"dccd on {links.host}")
         extra = [ChildSpec(id="screen", start=lambda: Screen(look, console))] if screen else []
-        async with daemon(config, extra=extra, links=links) as running:
+        async with daemon(config, extra=extra, links=links):
             up.set()
             if not drawing:
                 log = structlog.get_logger("dccd")
