@@ -1,23 +1,21 @@
 """What it costs to make records of frames, next to decoding the same bytes with the standard library.
 
-    .venv/bin/python ops/bench/parse.py [--seconds 1] [--json]
-
-Each row is one process on one core: frames a second through the live protocol (bytes to records, ids checked, books
-maintained, checksums verified), and through ``json.loads`` and ``msgspec.json.decode`` alone, which make dicts. The
-best of three rounds each, the rounds of all kinds interleaved. The frames are made here, all different.
+One process on one core: frames a second through the live protocol (bytes to records, ids checked, books maintained,
+checksums verified), and through ``json.loads`` and ``msgspec.json.decode`` alone, which make dicts; rows a second of
+the pages of history. The frames are made here, all different.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import random
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
+from harness import Measurement, Report, arguments, finish
 
 from dccd.exchanges.base import PageRequest, SnapshotWanted, StreamOptions, StreamProtocol
 from dccd.exchanges.registry import get
@@ -153,26 +151,20 @@ def pages() -> dict[str, tuple[Callable[[], None], int]]:
     }
 
 
-def best(runs: dict[str, tuple[Callable[[], None], int]], seconds: float, rounds: int = 3) -> dict[str, float]:
-    """Units a second, the best round of each; rounds are interleaved, so that a busy moment hits all alike."""
-    rates = dict.fromkeys(runs, 0.0)
-    for _ in range(rounds):
-        for name, (run, units) in runs.items():
-            done, spent, began = 0, 0.0, time.perf_counter()
-            while spent < seconds / rounds:
-                run()
-                done += units
-                spent = time.perf_counter() - began
-            rates[name] = max(rates[name], done / spent)
-    return rates
+def rate(run: Callable[[], None], units: int, seconds: float) -> float:
+    """Units a second, over about *seconds*."""
+    done, spent, began = 0, 0.0, time.perf_counter()
+    while spent < seconds:
+        run()
+        done += units
+        spent = time.perf_counter() - began
+    return done / spent
 
 
 def main() -> None:
-    """Print a table, or JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each cell of the table")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = arguments(
+        __doc__, ("--seconds", {"type": float, "default": 0.5, "help": "for each figure of a round (0.5)"})
+    )
     sources = {
         "binance aggTrade": ("binance.trades.BTC-USDT", list(binance_trades()), COUNT),
         "binance aggTrade, combined": ("binance.trades.BTC-USDT", list(binance_trades_wrapped()), COUNT),
@@ -181,27 +173,20 @@ def main() -> None:
         "kraken trade, 10 a frame": ("kraken.trades.BTC-USD", list(kraken_trades(10)), COUNT),
         "kraken book, 2 levels": ("kraken.orderbook.BTC-USD", list(kraken_book()), COUNT // 2),
     }
-    results: dict[str, dict[str, float]] = {}
-    for title, (name, frames, expected) in sources.items():
-        kinds = {
-            "dccd": through_protocol(name, expected),
-            "json.loads": decode_with(json.loads),
-            "msgspec": decode_with(msgspec.json.decode),
-        }
-        runs = {kind: ((lambda run=run, frames=frames: run(frames)), len(frames)) for kind, run in kinds.items()}
-        results[title] = best(runs, options.seconds)
-    rows = best(pages(), options.seconds)
-    if options.json:
-        print(json.dumps({"frames/s": results, "rows/s": rows}, indent=2))
-        return
-    print(f"Python {platform.python_version()}, msgspec {msgspec.__version__}, {platform.machine()}; a second and core")
-    print(f"{'frames':30}{'to records':>14}{'json.loads':>14}{'msgspec':>14}   times json.loads")
-    for title, rates in results.items():
-        ratio = rates["dccd"] / rates["json.loads"]
-        cells = "".join(f"{rates[kind]:14,.0f}" for kind in ("dccd", "json.loads", "msgspec"))
-        print(f"{title:30}{cells}{ratio:10.2f}")
-    for title, rate in rows.items():
-        print(f"{title:30}{rate:14,.0f} rows")
+    report = Report("Parsing, one core")
+    for _ in range(options.rounds):
+        for title, (name, frames, expected) in sources.items():
+            kinds = {
+                "to records": through_protocol(name, expected),
+                "json.loads": decode_with(json.loads),
+                "msgspec.json.decode": decode_with(msgspec.json.decode),
+            }
+            for kind, run in kinds.items():
+                each = rate(partial(run, frames), len(frames), options.seconds)
+                report.add(Measurement(title, kind, {"frames/s": each}))
+        for title, (page, rows) in pages().items():
+            report.add(Measurement(title, "to records", {"rows/s": rate(page, rows, options.seconds)}))
+    finish(report, options.json)
 
 
 if __name__ == "__main__":
