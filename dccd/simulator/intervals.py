@@ -31,6 +31,16 @@ class Interval:
         moment = datetime.fromtimestamp(time // NS, UTC)
         return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp()) * NS
 
+    def starts(self, first: int, last: int, most: int) -> list[int]:
+        """Starts of the bars from the one at *first* to that at *last*, at most that many."""
+        if self._span:
+            return list(range(first, min(last, first + (most - 1) * self._span) + 1, self._span))
+        out: list[int] = []
+        while first <= last and len(out) < most:
+            out.append(first)
+            first = self.shift(first, 1)
+        return out
+
     def shift(self, start: int, count: int) -> int:
         """When the bar *count* bars after the one at *start* begins; before it if negative."""
         if self._span:

@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from dccd.records import Bar, Trade
@@ -175,7 +176,8 @@ class Market:
         self._nodes: list[list[_Node]] = []
         for level in range(len(self._fanouts)):
             self._nodes.append([self._draw_node(draw, level) for _ in range(12)])
-        self._leaf_at = lru_cache(maxsize=8192)(self._find_leaf)
+        self._leaf_at = lru_cache(maxsize=1024)(self._find_leaf)
+        self._node_at = lru_cache(maxsize=1024)(self._find_node)
         self._day_at = lru_cache(maxsize=1024)(self._find_day)
 
     def __repr__(self) -> str:
@@ -232,17 +234,24 @@ class Market:
         pick = random.Random(f"{self._seed}:day:{day}").randrange(len(self._nodes[-1]))
         return pick, round(self.instrument.price * (1 + wave))
 
-    def _find_leaf(self, leaf: int) -> tuple[int, int]:
-        """(template, starting price in ticks) of the *leaf*-th leaf."""
-        per_day = self._counts[-1] // self.leaf_trades
-        day, rest = divmod(leaf, per_day)
+    def _find_node(self, number: int) -> tuple[_Node, int]:
+        """The *number*-th of the nodes right above the leaves, and its starting price in ticks."""
+        size = math.prod(self._fanouts[1:])
+        day, rest = divmod(number, size)
         pick, price = self._day_at(day)
-        for level in range(len(self._fanouts) - 1, -1, -1):
-            per_day //= self._fanouts[level]
-            n, rest = divmod(rest, per_day)
+        for level in range(len(self._fanouts) - 1, 0, -1):
+            size //= self._fanouts[level]
+            n, rest = divmod(rest, size)
             start, pick = self._nodes[level][pick].children[n]
             price += start
-        return pick, price
+        return self._nodes[0][pick], price
+
+    def _find_leaf(self, leaf: int) -> tuple[int, int]:
+        """(template, starting price in ticks) of the *leaf*-th leaf."""
+        number, n = divmod(leaf, self._fanouts[0])
+        node, price = self._node_at(number)
+        start, pick = node.children[n]
+        return pick, price + start
 
     # ------------------------------------------------------------ trades
 
@@ -341,16 +350,29 @@ class Market:
 
     def aggregate(self, first: int, last: int) -> Aggregate:
         """What trades ``[first, last)`` come to; of none, flat at the price before them and without volume."""
-        if last - first == self.leaf_trades and first % self.leaf_trades == 0:
-            # The common case, a minute at a moderate rate, without a walk down the tree.
-            pick, price = self._leaf_at(first // self.leaf_trades)
-            return self._leaf_totals[pick].lifted(price)
         if first >= last:
             price = self.price(first - 1)
             return Aggregate(price, price, price, price, 0, 0, 0, 0, 0)
         parts: list[Aggregate] = []
         self._gather(first, last, parts)
         return _join(parts)
+
+    def aggregates(self, edges: Sequence[int]) -> list[Aggregate]:
+        """What the trades between each two neighbours of *edges* (numbers of trades) come to."""
+        out: list[Aggregate] = []
+        size, fanout, totals = self.leaf_trades, self._fanouts[0], self._leaf_totals
+        known, node, price = -1, self._nodes[0][0], 0
+        for first, last in pairwise(edges):
+            if last - first != size or first % size:
+                out.append(self.aggregate(first, last))
+                continue
+            # The common case, minutes at a moderate rate: leaves side by side, without a walk down the tree for each.
+            number, n = divmod(first // size, fanout)
+            if number != known:
+                known, (node, price) = number, self._node_at(number)
+            start, pick = node.children[n]
+            out.append(totals[pick].lifted(price + start))
+        return out
 
     def _gather(self, first: int, last: int, parts: list[Aggregate]) -> None:
         while first < last:
@@ -385,8 +407,9 @@ class Market:
         span *= NS
         found = []
         oldest = self.time(0) - self.time(0) % span
-        for at in range(max(start + -start % span, oldest), end, span):
-            bar = self.bar(at, at + span)
+        starts = range(max(start + -start % span, oldest), end, span)
+        edges = [self.index(at) for at in starts] + [self.index(at + span) for at in starts[-1:]]
+        for at, bar in zip(starts, self.aggregates(edges), strict=True):
             found.append(
                 Bar(
                     at,

@@ -79,6 +79,10 @@ class Simulator:
         unknown = set(self.config.exchanges) - set(EXCHANGES)
         if unknown or not self.config.exchanges:
             raise ValueError(f"exchanges {sorted(unknown)} can't be simulated; there are {', '.join(EXCHANGES)}")
+        for name, least in (("history", 0), ("total", 1), ("book_depth", 10), ("replay_speed", 0)):
+            value = getattr(self.config, name)
+            if value is not None and not value >= least:
+                raise ValueError(f"{name} is {value}; at least {least} is wanted")
         if self.config.replay is not None and len(self.config.exchanges) != 1:
             raise ValueError("a recording is of one exchange: name that in exchanges")
         self.clock: Clock = clock or SystemClock(speed=self.config.speed)

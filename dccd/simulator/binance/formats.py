@@ -97,23 +97,30 @@ class Formats:
 
     # ------------------------------------------------------------ bars
 
-    def kline_row(self, start: int, end: int, bar: Aggregate) -> str:
-        """An element of ``/api/v3/klines``."""
-        opened, high, low, close, volume, quote, trades, buys, buy_quote = bar
+    def kline_rows(self, starts: list[int], ends: list[int], bars: list[Aggregate]) -> list[str]:
+        """Elements of ``/api/v3/klines``."""
         price, lot = self._units
-        return self._kline % (
-            start // MS,
-            *divmod(opened, price),
-            *divmod(high, price),
-            *divmod(low, price),
-            *divmod(close, price),
-            *divmod(volume, lot),
-            end // MS - 1,
-            *divmod(quote, price * lot),
-            trades,
-            *divmod(buys, lot),
-            *divmod(buy_quote, price * lot),
-        )
+        value = price * lot
+        form = self._kline
+        return [
+            form
+            % (
+                start // MS,
+                *divmod(opened, price),
+                *divmod(high, price),
+                *divmod(low, price),
+                *divmod(close, price),
+                *divmod(volume, lot),
+                end // MS - 1,
+                *divmod(quote, value),
+                trades,
+                *divmod(buys, lot),
+                *divmod(buy_quote, value),
+            )
+            for start, end, (opened, high, low, close, volume, quote, trades, buys, buy_quote) in zip(
+                starts, ends, bars, strict=True
+            )
+        ]
 
     def kline_frame(self, interval: Interval, start: int, end: int, now: int, closed: bool) -> str:
         """A ``kline`` stream payload: the bar of ``[start, end)`` as it stands at *now*."""

@@ -282,14 +282,13 @@ class Binance(Venue):
             first = max(oldest, interval.shift(newest, 1 - limit))
         else:
             first = max(oldest, interval.shift(interval.start(start * MS - 1), 1))
-        rows: list[str] = []
-        begin = market.index(first)
-        while first <= newest and len(rows) < limit:
-            after = interval.shift(first, 1)
-            end = market.index(min(after, now + 1))
-            rows.append(formats.kline_row(first, after, market.aggregate(begin, end)))
-            first, begin = after, end
-        return _list(rows)
+        starts = interval.starts(first, newest, limit)
+        if not starts:
+            return "[]"
+        edges = [market.index(start) for start in starts]
+        ends = [*starts[1:], interval.shift(starts[-1], 1)]
+        edges.append(market.index(min(ends[-1], now + 1)))
+        return _list(formats.kline_rows(starts, ends, market.aggregates(edges)))
 
     def _avg_price(self, query: Query, now: int) -> str:
         listing, formats = self._listing(query)

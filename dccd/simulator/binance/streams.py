@@ -26,6 +26,7 @@ __all__ = ["BinanceSession", "make_stream", "open_session"]
 
 _MAX_STREAMS = 1024
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_SYNTAX = re.compile(r"[!a-z0-9]+@[\w@+:-]+|![\w@-]+")
 _NAME = re.compile(
     r"([a-z0-9]+)@(aggTrade|trade|bookTicker|miniTicker|avgPrice|kline_(\w+)|depth(5|10|20)?(@100ms|@1000ms)?)"
 )
@@ -249,7 +250,7 @@ class BinanceSession(Session):
         return [f"{head}{frame}}}" for frame in frames]
 
     def subscribe(self, names: list[str], now: int) -> None:
-        """Add streams; a name that stands for none is taken and stays silent, as with Binance."""
+        """Add streams; one of a symbol that isn't listed stays silent, as with Binance."""
         for name in names:
             if name not in self._named:
                 self._named.append(name)
@@ -291,12 +292,14 @@ class BinanceSession(Session):
                     self._named.remove(name)
                 self.streams.pop(name, None)
             return _result(None, id)
+        if not all(_SYNTAX.fullmatch(name) for name in params):
+            return _error(2, "Invalid request: invalid stream", id)
         for name in params:
             stream = self._make(name, now)
             pair = (stream.symbol, stream.data_type) if stream else ("", "")
             refusal = self._faults.take(RefuseSubscription, "binance", symbol=pair[0], data_type=pair[1])
             if refusal is not None:
-                return _error(2, refusal.message or f"Invalid request: invalid stream {name}", id)
+                return _error(2, refusal.message or "Invalid request: invalid stream", id)
         if len({*self._named, *params}) > _MAX_STREAMS:
             return _error(2, f"Invalid request: too many subscriptions, at most {_MAX_STREAMS} a connection", id)
         self.subscribe(params, now)

@@ -176,10 +176,9 @@ class Kraken(Venue):
         oldest = max(first - first % span, newest - (_MOST_BARS - 1) * span)
         if since is not None:
             oldest = max(oldest, since - since % span + span)
-        rows = [
-            text.candle_row(start, market.bar(start, min(start + span, now + 1)))
-            for start in range(oldest, newest + 1, span)
-        ]
+        starts = range(oldest, newest + 1, span)
+        edges = [market.index(start) for start in starts] + [market.index(now + 1)]
+        rows = [text.candle_row(start, bar) for start, bar in zip(starts, market.aggregates(edges), strict=True)]
         return f'{{"{text.id}":[{",".join(rows)}],"last":{(newest - span) // NS}}}'
 
     def _trades(self, query: Query, now: int) -> str:

@@ -322,9 +322,9 @@ class KrakenSession(Session):
         try:
             request = json.loads(text)
         except ValueError:
-            return [_answer("", None, now, error="Malformed request")]
+            return [_answer("error", None, now, error="Malformed request")]
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return [_answer("", None, now, error="Malformed request")]
+            return [_answer("error", None, now, error="Malformed request")]
         method, req_id = request["method"], request.get("req_id")
         if req_id is not None and (isinstance(req_id, bool) or not isinstance(req_id, int)):
             return [_answer(method, None, now, error="Field 'req_id' must be an integer")]
@@ -411,8 +411,7 @@ def _answer(
     out: dict[str, Any] = {}
     if error is not None:
         out["error"] = error
-    if method:
-        out["method"] = method
+    out["method"] = method
     if req_id is not None:
         out["req_id"] = req_id
     if result is not None:

@@ -29,8 +29,8 @@ PAIRS = [("binance", "BTC/USDT"), ("kraken", "BTC/USD")]
 
 @pytest.fixture
 async def live() -> AsyncIterator[Simulator]:
-    """Both exchanges, twenty times as fast as real time, since a client of the real ones can't be told to advance."""
-    async with asyncio.timeout(60), Simulator(SimConfig(seed=5, rate=2, history=2, speed=20)) as simulator:
+    """Both exchanges, sixty times as fast as real time, since a client of the real ones can't be told to advance."""
+    async with asyncio.timeout(60), Simulator(SimConfig(seed=5, rate=2, history=2, speed=60)) as simulator:
         yield simulator
 
 

@@ -27,6 +27,21 @@ def test_a_bar_has_its_start_and_its_next(name: str, start: str, after: str) -> 
     assert interval.shift(parse_time(after), -1) == parse_time(start)
 
 
+def test_bars_from_one_to_another() -> None:
+    """Both ends included, cut at the newer end."""
+    minute, month = INTERVALS["1m"], INTERVALS["1M"]
+    first = parse_time("2024-02-28T13:47:00Z")
+    assert minute.starts(first, first + 3 * 60 * 10**9, 100) == [first + n * 60 * 10**9 for n in range(4)]
+    assert minute.starts(first, first + 3 * 60 * 10**9, 2) == [first, first + 60 * 10**9]
+    assert minute.starts(first, first - 1, 2) == []
+    january = parse_time("2024-01-01")
+    assert month.starts(january, parse_time("2024-12-01"), 3) == [
+        january,
+        month.shift(january, 1),
+        parse_time("2024-03-01"),
+    ]
+
+
 def test_months_cross_years() -> None:
     """Thirteen months before January."""
     assert INTERVALS["1M"].shift(parse_time("2024-01-01"), -13) == parse_time("2022-12-01")

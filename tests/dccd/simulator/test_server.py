@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -33,11 +34,21 @@ async def test_a_taken_port_is_an_error_and_nothing_stays(sim: Simulator) -> Non
 
 
 @pytest.mark.parametrize(
-    "config", [SimConfig(exchanges=("nyse",)), SimConfig(exchanges=()), SimConfig(symbols=("what",))]
+    ("config", "words"),
+    [
+        (SimConfig(exchanges=("nyse",)), "can't be simulated"),
+        (SimConfig(exchanges=()), "can't be simulated"),
+        (SimConfig(symbols=("what",)), "'what' is no symbol"),
+        (SimConfig(rate=-1), "can be simulated"),
+        (SimConfig(speed=0), "speed"),
+        (SimConfig(history=-1), "history is -1"),
+        (SimConfig(total=0), "total is 0"),
+        (SimConfig(replay=Path("x.tsv")), "of one exchange"),
+    ],
 )
-async def test_impossible_options_are_refused(config: SimConfig) -> None:
+async def test_impossible_options_are_refused(config: SimConfig, words: str) -> None:
     """Before anything listens."""
-    with pytest.raises(ValueError, match=r"what|simulated"):
+    with pytest.raises(ValueError, match=words):
         Simulator(config)
 
 

@@ -165,6 +165,7 @@ def test_unknown_streams_are_accepted_and_silent(venue: Binance) -> None:
         ('{"method":"SUBSCRIBE","id":1}', 2, "missing field `params`"),
         ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2, "must be strings"),
         ('{"method":"SUBSCRIBE","params":["a@trade"],"id":-1}', 2, "unsigned integer"),
+        ('{"method":"SUBSCRIBE","params":["btcusdt@trade","what"],"id":1}', 2, "Invalid request: invalid stream"),
     ],
 )
 def test_wrong_requests_get_errors(venue: Binance, text: str, code: int, words: str) -> None:
