@@ -15,6 +15,8 @@ from dccd.symbols import Dataset
 
 __all__ = ["Compactor"]
 
+_STOP_SECONDS = 5.0
+
 
 class Compactor(Actor):
     """Looks at an interval at each period that has segments; what is due is the store's own decision."""
@@ -32,6 +34,16 @@ class Compactor(Actor):
 
     async def run(self) -> None:
         await run_together(self._work, self.serve)
+
+    async def on_stop(self) -> None:
+        """Make the bases that there are none of yet: who reads plain Parquet next finds what was backfilled.
+
+        The backfills have stopped before. No base is rewritten here, so this is the work of a moment.
+        """
+        with anyio.move_on_after(_STOP_SECONDS):
+            for dataset, period in await anyio.to_thread.run_sync(self._with_segments):
+                if not self.links.layout.base_path(dataset, period).exists():
+                    await self._fold(dataset, period)
 
     async def _work(self) -> None:
         while True:

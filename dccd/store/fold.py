@@ -5,8 +5,9 @@ Segments and a base flow in, a merged segment or a new base flows out; then what
 
 What is rewritten grows with the logarithm of the rows. :attr:`FoldPolicy.fan_in` segments of a level make one of the
 next (a size-tiered log-structured merge: O'Neil et al., "The Log-Structured Merge-Tree", 1996), and when all segments
-together have grown to the base's size they are merged into it, so that the base doubles each time. After a period has
-ended and been quiet for a while, or when rows have waited for a day, they go into the base as well.
+together have grown to the base's size they are merged into it, so that the base doubles each time. Where there is no
+base yet it is made at once. After a period has ended and been quiet for a while, or when rows have waited for a day,
+they go into the base as well.
 
 A crash at any step is harmless. A merged file says in its footer which segments it holds, so that they don't count
 while they still lie about; and they are removed, durably, before that file is itself rewritten by the next fold.
@@ -79,7 +80,7 @@ class FoldResult(msgspec.Struct, frozen=True):
 
 
 def plan(
-    base_rows: int,
+    base_rows: int | None,
     pieces: Sequence[Piece],
     period_end: int,
     now: int,
@@ -88,15 +89,18 @@ def plan(
 ) -> Plan | None:
     """Decide what to rewrite next, if anything; asked again after each step. Pure.
 
-    ``base_rows`` is 0 where there is none; ``period_end`` and ``now`` in ns. *force*: into the base, whatever there
-    is.
+    ``base_rows`` is 0 where there is no base, ``None`` where it doesn't matter how many there are; ``period_end`` and
+    ``now`` in ns. *force*: into the base, whatever there is.
     """
     if not pieces:
         return None
     few = len(pieces) <= policy.max_sources
     settled = now >= period_end and now >= max(piece.written_at for piece in pieces) + policy.settle
     waited = now >= min(piece.since for piece in pieces) + policy.max_age
-    grown = len(pieces) >= policy.fan_in and sum(piece.rows for piece in pieces) >= base_rows
+    if base_rows == 0:
+        grown = True  # the first base rewrites nothing, and who reads Parquet without dccd waits for it
+    else:
+        grown = base_rows is not None and len(pieces) >= policy.fan_in and sum(p.rows for p in pieces) >= base_rows
     level = _full_level(pieces, policy.fan_in)
     if (few or level is None) and (force or settled or waited or grown or level == MAX_LEVEL):
         return Plan(tuple(piece.name for piece in pieces), None)
@@ -144,7 +148,8 @@ def fold(
         while True:
             pieces = _pieces(layout, dataset, period)
             # Only so many are compared with the base: else it needn't be opened to know its rows.
-            base_rows = _rows(layout.base_path(dataset, period)) if len(pieces) >= policy.fan_in else 0
+            base = layout.base_path(dataset, period)
+            base_rows = _rows(base) if len(pieces) >= policy.fan_in or not base.exists() else None
             todo = plan(base_rows, pieces, end, when, policy, force)
             if todo is None:
                 break

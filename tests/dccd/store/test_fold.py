@@ -33,7 +33,7 @@ def names(*numbers: int) -> tuple[str, ...]:
     [
         # Nothing to do.
         (0, pieces(), 200, True, None, None),
-        (0, pieces(0), 200, False, None, None),
+        (None, pieces(0), 200, False, None, None),
         (999, pieces(0, 0, 0), 200, False, None, None),
         (999, pieces(1, 1, 1, 0, 0, 0), 200, False, None, None),
         # As many as make one of the next level; all the lower ones go with them.
@@ -42,6 +42,9 @@ def names(*numbers: int) -> tuple[str, ...]:
         (999, pieces(2, 1, 1, 1, 0, 0, 0, 0), 200, False, 2, names(1, 2, 3, 4, 5, 6, 7)),
         (999, pieces(2, 2, 2, 1, 1, 1, 0, 0, 0, 0), 200, False, 3, names(*range(10))),
         (999, pieces(1, 1, 1, 1, 0, 0), 200, False, 2, names(0, 1, 2, 3, 4, 5)),
+        # The first base.
+        (0, pieces(0), 200, False, "base", names(0)),
+        (0, pieces(1, 0), 200, False, "base", names(0, 1)),
         # Grown to the base's size.
         (40, pieces(0, 0, 0, 0), 200, False, "base", names(0, 1, 2, 3)),
         (41, pieces(0, 0, 0, 0), 200, False, 1, names(0, 1, 2, 3)),
@@ -63,7 +66,7 @@ def names(*numbers: int) -> tuple[str, ...]:
     ],
 )
 def test_plan(
-    base: int, segments: list[Piece], now: int, force: bool, level: Any, merged: tuple[str, ...] | None
+    base: int | None, segments: list[Piece], now: int, force: bool, level: Any, merged: tuple[str, ...] | None
 ) -> None:
     """What is rewritten follows from sizes, levels and times."""
     found = plan(base, segments, END, now, POLICY, force)
@@ -132,10 +135,21 @@ def test_nothing_to_fold(bench: Any) -> None:
     """A period without segments, or with too few, is left as it is, and no file is touched."""
     assert fold(bench.layout, bench.trades, bench.day, force=True) is None
     assert bench.files() == []
-    bench.put([bench.trade(1)])
+    bench.put([bench.trade(1), bench.trade(2)])
+    fold(bench.layout, bench.trades, bench.day, now=bench.noon)
+    bench.put([bench.trade(3)])
     files = bench.files()
     assert fold(bench.layout, bench.trades, bench.day, now=bench.noon) is None
     assert bench.files() == files
+
+
+def test_the_first_base_is_made_at_once(bench: Any) -> None:
+    """Who reads Parquet without dccd finds a file as soon as there are rows, however few."""
+    bench.put([bench.trade(1)])
+    result = fold(bench.layout, bench.trades, bench.day, now=bench.noon)
+    assert result is not None
+    assert result.base
+    assert bench.files() == ["binance/trades/BTC-USDT/2023-11-15.parquet"]
 
 
 def stock(bench: Any) -> list[tuple[Any, ...]]:
