@@ -16,7 +16,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -29,13 +29,10 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.js import JetStreamContext
 
-from dccd.errors import BusError, BusRefused, BusUnavailable, PayloadTooLarge, RequestError
+from dccd.bus.translation import raise_service_error, text_of, translated
+from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
 
-__all__ = ["ERROR", "ERROR_CODE", "Bus", "Message", "Subscription", "raise_service_error", "translated"]
-
-ERROR_CODE = "Nats-Service-Error-Code"
-ERROR = "Nats-Service-Error"
-"""Headers of an error reply (ADR-32); its body says the same as JSON, for those who don't see headers."""
+__all__ = ["Bus", "Message", "Subscription"]
 
 _PENDING_BYTES = 8 << 20
 _MAX_WAIT = 1.0
@@ -49,59 +46,6 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     reply: str = ""
     headers: Mapping[str, str] | None = None
-
-
-class _ErrorDetail(msgspec.Struct):
-    code: int = 500
-    reason: str = "internal"
-    message: str = ""
-    field: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorDetail
-
-
-@contextlib.contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn what nats-py raises inside the block into dccd's errors; *what* was to be done, for the message."""
-    try:
-        yield
-    except nats.errors.MaxPayloadError as exc:
-        raise PayloadTooLarge(0, 0) from exc
-    except nats.errors.AuthorizationError as exc:
-        raise BusRefused(f"{what}: {exc}") from exc
-    except (nats.errors.NoRespondersError, nats.js.errors.ServiceUnavailableError) as exc:
-        raise BusUnavailable(f"{what}: nobody answers") from exc
-    except nats.js.errors.NoStreamResponseError as exc:
-        raise BusUnavailable(f"{what}: no stream takes it") from exc
-    except (
-        TimeoutError,
-        OSError,
-        nats.errors.TimeoutError,
-        nats.errors.ConnectionClosedError,
-        nats.errors.ConnectionDrainingError,
-        nats.errors.ConnectionReconnectingError,
-        nats.errors.NoServersError,
-        nats.errors.OutboundBufferLimitError,
-        nats.errors.StaleConnectionError,
-    ) as exc:
-        raise BusUnavailable(f"{what}: {_text(exc)}") from exc
-    except nats.errors.Error as exc:
-        raise BusError(f"{what}: {_text(exc)}") from exc
-
-
-def raise_service_error(message: Msg) -> None:
-    """Raise the RequestError that *message* carries, if it is an error reply."""
-    headers = message.headers
-    if headers is None or ERROR_CODE not in headers:
-        return
-    try:
-        detail = msgspec.json.decode(message.data, type=_ErrorBody).error
-    except msgspec.DecodeError:  # another service than ours: headers only
-        code = headers[ERROR_CODE]
-        detail = _ErrorDetail(int(code) if code.isdigit() else 500, "error", headers.get(ERROR, ""))
-    raise RequestError(detail.code, detail.reason, detail.message, detail.field)
 
 
 class Subscription:
@@ -436,7 +380,7 @@ class Bus:
     # ---------------------------------------------------------------- nats-py calls these
 
     async def _on_error(self, error: Exception) -> None:
-        text = _text(error)
+        text = text_of(error)
         self._errors[type(error).__name__] += 1
         if match := _REFUSED.search(text):
             kind, subject = match.groups()
@@ -478,7 +422,7 @@ class Bus:
     async def _on_closed(self) -> None:
         self._connected.clear()
         if not self._closing:
-            self._last_error = _text(self.client.last_error) if self.client.last_error else self._last_error
+            self._last_error = text_of(self.client.last_error) if self.client.last_error else self._last_error
             self._log.error("the bus connection is closed for good", error=self._last_error)
         self._closed.set()
         self._tell(False)
@@ -513,7 +457,3 @@ class Bus:
         # Headers count too, and a message that only they push over closes the connection for good.
         if len(payload) > self.max_payload - 1024:
             raise PayloadTooLarge(len(payload), self.max_payload - 1024)
-
-
-def _text(error: BaseException) -> str:
-    return str(error).removeprefix("nats: ") or type(error).__name__

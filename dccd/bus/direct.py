@@ -15,7 +15,8 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
-from dccd.bus.connection import Bus, translated
+from dccd.bus.connection import Bus
+from dccd.bus.translation import translated
 from dccd.errors import BusError, BusUnavailable, JetStreamError
 
 __all__ = [
@@ -27,12 +28,13 @@ __all__ = [
     "decode_reply",
     "get_batch",
     "get_last",
+    "renew_epoch",
     "rfc3339_ns",
     "stream_epoch",
     "stream_state",
 ]
 
-GENERATION = "dccd.generation"
+_GENERATION = "dccd.generation"
 """Metadata of a stream: how often its sequence numbers have begun to mean something else; see stream_epoch."""
 
 T = TypeVar("T")
@@ -65,6 +67,10 @@ class _StreamInfo(msgspec.Struct):
     created: str
     config: _StreamConfig
     state: _StreamCounts
+
+
+class _RawInfo(msgspec.Struct):
+    config: dict[str, Any]
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -104,7 +110,7 @@ async def stream_state(bus: Bus, name: str) -> StreamState:
     info = await api(bus, f"STREAM.INFO.{name}", None, _StreamInfo)
     counts = info.state
     return StreamState(
-        epoch=info.created + "".join(f"+{n}" for n in [info.config.metadata.get(GENERATION)] if n),
+        epoch=info.created + "".join(f"+{n}" for n in [info.config.metadata.get(_GENERATION)] if n),
         messages=counts.messages,
         bytes=counts.bytes,
         first=counts.first_seq,
@@ -118,7 +124,7 @@ async def stream_epoch(bus: Bus, name: str) -> str:
     """Return what tells a stream's sequence numbers from those of another of its name.
 
     It is the time of its creation, followed by ``+n`` when a power cut has taken sequence numbers back that the store
-    had seen already (:func:`dccd.bus.streams.renew_epoch`).
+    had seen already (:func:`renew_epoch`).
     """
     return (await stream_state(bus, name)).epoch
 
@@ -145,6 +151,19 @@ def rfc3339_ns(text: str) -> int:
     whole, _, fraction = text.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+async def renew_epoch(bus: Bus, name: str) -> str:
+    """Give stream *name* a new epoch and return it.
+
+    Needed when a power cut has taken messages back that had been read: their sequence numbers are given out again, and
+    who has noted "stored up to here" would take the new messages for the old.
+    """
+    config = (await api(bus, f"STREAM.INFO.{name}", None, _RawInfo)).config
+    metadata = dict(config.get("metadata") or {})
+    metadata[_GENERATION] = str(int(metadata.get(_GENERATION, "0")) + 1)
+    await api(bus, f"STREAM.UPDATE.{name}", {**config, "metadata": metadata}, _RawInfo)
+    return await stream_epoch(bus, name)
 
 
 async def get_last(bus: Bus, stream: str, subject: str, timeout: float = 5.0) -> Stored | None:

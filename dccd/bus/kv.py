@@ -20,8 +20,9 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from dccd.bus.connection import Bus, translated
+from dccd.bus.connection import Bus
 from dccd.bus.direct import JetStreamError, Stored, api, decode_reply, get_batch, get_last, stream_state
+from dccd.bus.translation import translated
 from dccd.errors import BusError, Conflict, StreamReplaced
 
 __all__ = ["Bucket", "Entry"]

@@ -1,10 +1,9 @@
 """The reader of the write-ahead log: every tick message once and in order, until it is acknowledged as stored.
 
 Messages of the stream flow out in sequence order, acknowledgements flow in. A durable pull consumer with ack policy
-*all* delivers; what exactly-once needs beyond what a consumer promises is decided here:
+*all* delivers; what exactly-once needs beyond what a consumer promises is decided here and in
+:mod:`dccd.bus.consumer`:
 
-* How far all is stored is noted in a bucket, beside the consumer's ack floor: the server moves that one over messages
-  which fall off the stream after they were delivered, so that their loss couldn't be seen.
 * Whenever the connection was lost, or anything looks odd, the consumer is set back to what was acknowledged (ADR-60;
   on a server before 2.14 it is made anew) and read from there; what the caller has had already is not handed out again.
   So nothing depends on what a killed server remembers of its deliveries, and nothing waits for a redelivery.
@@ -20,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -34,10 +32,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from dccd import subjects
-from dccd.bus.connection import Bus, translated
-from dccd.bus.direct import JetStreamError, api, get_batch, stream_state
-from dccd.bus.kv import Bucket
-from dccd.errors import BusError, BusRefused, BusUnavailable, Conflict, StreamReplaced
+from dccd.bus.connection import Bus
+from dccd.bus.consumer import ArchiverConsumer
+from dccd.bus.direct import JetStreamError, get_batch, stream_state
+from dccd.bus.translation import translated
+from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
 
 __all__ = ["Lag", "LostRange", "TickMessage", "TickReader"]
 
@@ -79,48 +78,21 @@ class Lag(msgspec.Struct, frozen=True):
     acked: int
 
 
-class _Position(msgspec.Struct):
-    """What the bucket says of an archiver; ``reader`` is the one that may change it."""
-
-    epoch: str
-    acked: int
-    reader: str
-
-
-class _Floor(msgspec.Struct):
-    stream_seq: int
-
-
-class _ConsumerInfo(msgspec.Struct):
-    ack_floor: _Floor
-    config: dict[str, Any]
-    num_pending: int = 0
-    num_ack_pending: int = 0
-    num_waiting: int = 0
-
-
 class TickReader:
     """Reads ``DCCD_TICKS`` for one archiver. Made by :meth:`open`; one at a time a *name*."""
 
     def __init__(self, bus: Bus, stream: str, host: str, capacity: int) -> None:
-        self.name = f"{subjects.CONSUMER_ARCHIVER}-{host}"
         self.stream = stream
-        self.epoch = ""
-        """The stream's epoch: sequence numbers compare within one only."""
         self._bus = bus
-        self._bucket = Bucket(bus, subjects.BUCKET_ARCHIVERS)
-        self._host = host
+        self._consumer = ArchiverConsumer(bus, stream, host)
         self._capacity = capacity
-        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=self.name)
+        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=self._consumer.name)
         self._on_lost: Callable[[LostRange], None] | None = None
         self._buffer: deque[TickMessage] = deque()
         self._last = 0  # highest sequence put into the buffer
         self._last_at: int | None = None
-        self._acked = 0
         # What acknowledges which message, for those delivered since the last reset.
         self._tokens: deque[tuple[int, str]] = deque()
-        self._id = secrets.token_urlsafe(9)
-        self._revision = 0
         self._inbox = ""
         self._subscription: NatsSubscription | None = None
         self._pulled_at = 0.0
@@ -158,30 +130,16 @@ class TickReader:
         reader = cls(bus, stream, host, capacity)
         reader._on_lost = on_lost
         state = await stream_state(bus, stream)
-        reader.epoch = state.epoch
-        noted = await reader._noted()
-        info = await reader._ensure_consumer()
-        reader._acked = reader._last = info.ack_floor.stream_seq if noted is None else noted
-        if state.last < max(stored, reader._acked):
-            from dccd.bus.streams import renew_epoch  # it imports this module
-
-            reader._log.error("the stream has lost its end", ends_at=state.last, known=max(stored, reader._acked))
-            reader.epoch = await renew_epoch(bus, stream)
-            reader._acked = reader._last = state.first - 1
-        # From here on we are the one reader of this name.
-        position = msgspec.json.encode(_Position(reader.epoch, reader._acked, reader._id))
-        reader._revision = await reader._bucket.put(host, position)
-        if info.num_waiting:
-            # Of a process that is dead the server knows. So another one lives, and would go on to be served.
-            reader._log.warning("another reader of this name is connected: taking over")
-            await reader._replace_consumer(reader._acked + 1)
+        consumer = reader._consumer
+        known = await consumer.take_over(state, stored)
+        reader._last = consumer.acked
         await reader._reset()
-        if noted is None:
+        if not known:
             reader._last = max(reader._last, state.first - 1)  # what fell off before its time wasn't for it
         elif reader._last + 1 < state.first:
             await reader._look_up_jump()
         reader._unregister = bus.on_change(reader._connection_changed)
-        reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {reader.name}")
+        reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {consumer.name}")
         return reader
 
     async def aclose(self) -> None:
@@ -236,7 +194,7 @@ class TickReader:
         it isn't confirmed within *timeout* seconds, StreamReplaced.
         """
         deadline = time.monotonic() + timeout
-        while seq > self._acked:
+        while seq > self.acked:
             left = deadline - time.monotonic()
             if self._failure is not None:
                 raise self._failure
@@ -253,115 +211,60 @@ class TickReader:
             try:
                 with translated("acknowledging"):
                     await self._bus.client.request(token, timeout=min(left, 2.0))
-                await self._note(seq)
+                await self._consumer.note(seq)
             except BusUnavailable:
                 # The server was killed, or the consumer is gone: a reset finds out which.
                 self._want_reset()
                 await asyncio.sleep(0.02)
                 continue
-            self._acked = max(self._acked, seq)
             while self._tokens and self._tokens[0][0] <= seq:
                 self._tokens.popleft()
 
     @property
+    def epoch(self) -> str:
+        """The stream's epoch: sequence numbers compare within one only."""
+        return self._consumer.epoch
+
+    @property
     def acked(self) -> int:
         """The highest sequence number that the server has confirmed as acknowledged."""
-        return self._acked
+        return self._consumer.acked
 
     async def lag(self) -> Lag:
         """Ask the server how many messages are not acknowledged. Raises BusUnavailable, JetStreamError."""
         state = await stream_state(self._bus, self.stream)
-        return Lag(max(0, state.last - max(self._acked, state.first - 1)), state.last, self._acked)
+        return Lag(max(0, state.last - max(self.acked, state.first - 1)), state.last, self.acked)
 
     def statistics(self) -> dict[str, Any]:
         """Counters since it was opened."""
         return {
-            "consumer": self.name,
+            "consumer": self._consumer.name,
             "epoch": self.epoch,
             "received": self._received,
             "read": self._last,
-            "acked": self._acked,
+            "acked": self.acked,
             "buffered": len(self._buffer),
             "resets": self._resets,
             "lost": self._lost,
         }
 
     def __repr__(self) -> str:
-        return f"<TickReader {self.name} read={self._last} acked={self._acked}>"
+        return f"<TickReader {self._consumer.name} read={self._last} acked={self.acked}>"
 
-    # ---------------------------------------------------------------- the consumer
+    # ---------------------------------------------------------------- details
 
-    async def _noted(self) -> int | None:
-        """Where the last reader was, if it was in this epoch."""
-        found = await self._bucket.get(self._host)
-        if found is None:
-            return None
-        position = msgspec.json.decode(found[0], type=_Position)
-        return position.acked if position.epoch == self.epoch else None
-
-    async def _note(self, acked: int) -> None:
-        """Note that all up to *acked* is stored. Raises StreamReplaced when another reader has taken over."""
-        position = msgspec.json.encode(_Position(self.epoch, acked, self._id))
-        try:
-            self._revision = await self._bucket.update(self._host, position, self._revision)
-        except Conflict:
-            await self._check_owner()
-            self._revision = await self._bucket.update(self._host, position, self._revision)
-
-    async def _check_owner(self) -> None:
-        found = await self._bucket.get(self._host)
-        if found is None or msgspec.json.decode(found[0], type=_Position).reader != self._id:
-            raise StreamReplaced(f"another reader has taken over consumer {self.name}")
-        self._revision = found[1]  # that of an update whose answer we never got
-
-    async def _ensure_consumer(self) -> _ConsumerInfo:
-        return await self._consumer() or await self._create_consumer(None)
-
-    async def _consumer(self) -> _ConsumerInfo | None:
-        try:
-            return await api(self._bus, f"CONSUMER.INFO.{self.stream}.{self.name}", None, _ConsumerInfo)
-        except JetStreamError as exc:
-            if exc.code == 404:
-                return None
-            raise
-
-    async def _create_consumer(self, start: int | None) -> _ConsumerInfo:
-        config: dict[str, Any] = {
-            "name": self.name,
-            "durable_name": self.name,
-            "description": "dccd: its ack floor says what is in Parquet",
-            "ack_policy": "all",
-            # The reader bounds what is on its way, and asks again itself: never the server by its clock.
-            "max_ack_pending": -1,
-            "ack_wait": 3600 * _NS,
-            "deliver_policy": "all",
-        }
-        if start is not None:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-        return await api(
-            self._bus,
-            f"CONSUMER.CREATE.{self.stream}.{self.name}",
-            {"stream_name": self.stream, "config": config},
-            _ConsumerInfo,
-        )
+    async def _unsubscribe(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
 
     async def _reset(self) -> None:
         """Set the consumer back to what is acknowledged, and listen on a new inbox: old deliveries are void."""
         await self._unsubscribe()
         self._tokens.clear()
         self._wanted = 0
-        start = self._acked + 1
-        try:
-            await api(self._bus, f"CONSUMER.RESET.{self.stream}.{self.name}", {"seq": start}, _ConsumerInfo)
-        except JetStreamError as exc:
-            if exc.code not in (400, 404):
-                raise
-            # Gone, or made with a start after ours.
-            await self._replace_consumer(start)
-        except BusUnavailable:
-            if self._server_version() >= (2, 14):
-                raise
-            await self._replace_consumer(start)
+        await self._consumer.reset(self.acked + 1)
         self._inbox = self._bus.client.new_inbox()
         with translated("subscribing"):
             # No limits: what comes was asked for, and there was room for it.
@@ -370,21 +273,6 @@ class TickReader:
             )
         self._reset_wanted = False
         self._resets += 1
-
-    async def _replace_consumer(self, start: int) -> None:
-        with contextlib.suppress(JetStreamError):
-            await api(self._bus, f"CONSUMER.DELETE.{self.stream}.{self.name}", None, dict[str, Any])
-        await self._create_consumer(start)
-
-    def _server_version(self) -> tuple[int, int]:
-        version = self._bus.client.connected_server_version
-        return version.major, version.minor
-
-    async def _unsubscribe(self) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
 
     async def _look_up_jump(self) -> None:
         """Find out why there was a jump: report what the stream doesn't have any more."""
@@ -456,11 +344,9 @@ class TickReader:
             raise
         if state.epoch != self.epoch:
             raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
-        if state.last < self._acked:
-            raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self._acked} that was stored")
-        await self._check_owner()
-        if await self._consumer() is None:
-            await self._create_consumer(self._acked + 1)
+        if state.last < self.acked:
+            raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self.acked} that was stored")
+        await self._consumer.check_owner()
         await self._reset()
         if self._jumped:
             await self._look_up_jump()
@@ -469,7 +355,7 @@ class TickReader:
     async def _request_more(self) -> None:
         room = self._capacity - len(self._buffer)
         # After a reset, what the caller has had comes again: it takes no room, and ack() waits for its tokens.
-        again = self._last - max(self._acked, self._tokens[-1][0] if self._tokens else 0)
+        again = self._last - max(self.acked, self._tokens[-1][0] if self._tokens else 0)
         if again <= 0 and room < self._capacity // 2:
             return
         room += max(0, again)
@@ -482,7 +368,7 @@ class TickReader:
             max(_MAX_BYTES, self._bus.max_payload),
         )
         await self._bus.client.publish(
-            f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.name}", body, reply=f"{self._inbox}.{self._pull}"
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self._consumer.name}", body, reply=f"{self._inbox}.{self._pull}"
         )
 
     async def _deliver(self, message: Msg) -> None:

@@ -5,15 +5,13 @@ business, not done here.
 
 A server never outlives its daemon, however that dies: on Linux the kernel ends it (``PR_SET_PDEATHSIG``, prctl(2)),
 elsewhere a small watcher does when a pipe closes. One that still runs, since it is being ended at this moment, is
-recognised by its pid file and ended before a new one starts on the same folder. A lock on the folder, which the
-kernel drops with the process that holds it, tells such a leftover from the server of another live daemon.
+recognised and ended before a new one starts on the same folder (:mod:`dccd.bus.folder`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -28,11 +26,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import anyio
 import structlog
 
+from dccd.bus.folder import ServerFolder
 from dccd.errors import BusError, BusPortTaken, BusUnavailable
 
 __all__ = ["CONF", "EmbeddedServer", "LogLine", "find_binary", "parse_log_line"]
@@ -43,8 +42,6 @@ CONF = Path(__file__).with_name("nats.conf")
 LogLine = tuple[str, str]
 """Level (``debug info warning error critical``) and text."""
 
-_PROC = Path("/proc")
-_HAS_PROC = (_PROC / "self").exists()
 _LEVELS = {"TRC": "debug", "DBG": "debug", "INF": "info", "WRN": "warning", "ERR": "error", "FTL": "critical"}
 _LINE = re.compile(r"\[\d+\] (?:[\d/]+ [\d:.]+ )?\[(\w{3})\] ?(.*)")
 _LISTENING = re.compile(r"Listening for client connections on .*:(\d+)$")
@@ -116,7 +113,7 @@ class EmbeddedServer:
         self._reader: asyncio.Task[None] | None = None
         self._watcher: asyncio.subprocess.Process | None = None
         self._watch_pipe: int | None = None
-        self._lock: IO[str] | None = None
+        self._folder = ServerFolder(self.data_dir)
         self._tail: deque[str] = deque(maxlen=8)
         self._news = asyncio.Event()
         self._says_ready = False
@@ -133,8 +130,8 @@ class EmbeddedServer:
         if self._process is not None:
             raise BusError("this server was started already; make a new one")
         try:
-            self._take_folder()
-            await self._end_leftover()
+            self._folder.take()
+            await self._folder.end_leftover(self._stop_timeout)
             for port in self._ports():
                 try:
                     await self._spawn(port)
@@ -161,7 +158,7 @@ class EmbeddedServer:
     async def stop(self, timeout: float | None = None) -> None:
         """End the server: SIGTERM, and SIGKILL when it still runs after *timeout* seconds. Safe to repeat."""
         await self._end_process(self._stop_timeout if timeout is None else timeout)
-        self._release_folder()
+        self._folder.release()
 
     async def __aenter__(self) -> EmbeddedServer:
         await self.start()
@@ -195,80 +192,16 @@ class EmbeddedServer:
     def __repr__(self) -> str:
         return f"<EmbeddedServer {self.url} pid={self.pid} store={self.data_dir}>"
 
-    # ---------------------------------------------------------------- the folder
-
-    def _take_folder(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        lock = (self.data_dir / "lock").open("a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            lock.close()
-            raise BusError(
-                f"another dccd runs a nats-server on {self.data_dir}; give this one its own data_path"
-            ) from exc
-        self._lock = lock
-
-    def _release_folder(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.data_dir / "nats-server.pid"
-
-    async def _end_leftover(self) -> None:
-        """End the server that a killed daemon has left on this folder, if one still runs."""
-        try:
-            pid = int(self._pid_file.read_text())
-        except (OSError, ValueError):
-            return
-        for sign, patience in ((signal.SIGTERM, self._stop_timeout), (signal.SIGKILL, 5.0)):
-            if not await self._is_ours(pid):
-                return
-            self._log.warning("ending a nats-server that an earlier daemon left", pid=pid, signal=sign.name)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sign)
-            with anyio.move_on_after(patience):
-                while await self._is_ours(pid):  # noqa: ASYNC110 - not our child, so no event tells its end
-                    await asyncio.sleep(0.01)
-        if await self._is_ours(pid):
-            raise BusError(f"the nats-server with pid {pid}, left by an earlier daemon, can't be ended")
-
-    async def _is_ours(self, pid: int) -> bool:
-        """Whether *pid* is a live server started on this folder (pids are reused: its command line tells)."""
-        if _HAS_PROC:
-            try:
-                command = (_PROC / str(pid) / "cmdline").read_bytes()
-            except OSError:
-                return False
-        else:
-            ps = await asyncio.create_subprocess_exec(
-                "ps",
-                "-p",
-                str(pid),
-                "-o",
-                "command=",
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            command, _ = await ps.communicate()
-        return os.fsencode(self._pid_file) in command
-
     # ---------------------------------------------------------------- the process
 
     def _ports(self) -> list[int]:
         if self._wanted_port:
             return [self._wanted_port]
-        try:
-            return [int((self.data_dir / "port").read_text()), -1]
-        except (OSError, ValueError):
-            return [-1]
+        return [port for port in (self._folder.port, -1) if port]
 
     async def _spawn(self, port: int) -> None:
         binary = find_binary()
-        command = [str(binary), "-c", str(self._conf), "--pid", str(self._pid_file)]
+        command = [str(binary), "-c", str(self._conf), "--pid", str(self._folder.pid_file)]
         by_kernel = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
         if by_kernel:
             # The signal comes when the thread that forked ends: right for the main thread only.
@@ -309,7 +242,7 @@ class EmbeddedServer:
             raise
         self._started_at = time.monotonic()
         if self._wanted_port == 0:
-            (self.data_dir / "port").write_text(f"{self.port}\n")
+            self._folder.port = self.port
 
     async def _ready(self) -> None:
         """Wait until this very process answers a PING; raises when it ends before."""
@@ -362,7 +295,7 @@ class EmbeddedServer:
             if not raw:
                 await process.wait()
                 if self._started_at:
-                    self._release_folder()  # the next one may start, though nobody has called stop()
+                    self._folder.release()  # the next one may start, though nobody has called stop()
                 self._news.set()
                 return
             level, text = parse_log_line(raw.decode(errors="replace").rstrip())

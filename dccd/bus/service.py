@@ -26,8 +26,9 @@ from nats.micro.service import Service as MicroService
 from nats.micro.service import ServiceConfig, ServiceStats
 
 from dccd import subjects
-from dccd.bus.connection import ERROR, ERROR_CODE, Bus, translated
+from dccd.bus.connection import Bus
 from dccd.bus.transfer import FLOW, ChunkSender
+from dccd.bus.translation import ERROR, ERROR_CODE, translated
 from dccd.errors import BusError, RequestError
 
 __all__ = ["Handler", "Service", "error_body"]

@@ -14,11 +14,11 @@ import structlog
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import (
-    GENERATION,
     JetStreamError,
     StreamState,
     api,
     get_last,
+    renew_epoch,
     stream_epoch,
     stream_state,
 )
@@ -124,19 +124,6 @@ async def last_message(bus: Bus, subject: str) -> tuple[int, bytes] | None:
     stream = subjects.STREAM_EVENTS if subject.startswith(f"{subjects.EVENTS}.") else subjects.STREAM_TICKS
     found = await get_last(bus, stream, subject)
     return (found.seq, found.data) if found else None
-
-
-async def renew_epoch(bus: Bus, name: str) -> str:
-    """Give stream *name* a new epoch and return it.
-
-    Needed when a power cut has taken messages back that had been read: their sequence numbers are given out again, and
-    who has noted "stored up to here" would take the new messages for the old.
-    """
-    config = (await api(bus, f"STREAM.INFO.{name}", None, _Info)).config
-    metadata = dict(config.get("metadata") or {})
-    metadata[GENERATION] = str(int(metadata.get(GENERATION, "0")) + 1)
-    await api(bus, f"STREAM.UPDATE.{name}", {**config, "metadata": metadata}, _Info)
-    return await stream_epoch(bus, name)
 
 
 def _limited(age: float, size: int, limits: TickLimits) -> dict[str, Any]:

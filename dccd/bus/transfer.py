@@ -24,7 +24,8 @@ import anyio
 import nats.errors
 from nats.aio.msg import Msg
 
-from dccd.bus.connection import Bus, raise_service_error, translated
+from dccd.bus.connection import Bus
+from dccd.bus.translation import raise_service_error, translated
 from dccd.errors import BusUnavailable, RequestError
 
 __all__ = ["CHUNK", "FLOW", "ChunkSender", "receive"]
