@@ -151,7 +151,7 @@ class Backfiller(Actor):
             self._log("error", error)
         self._over = True
         # The runner writes the last state and makes room for the next run.
-        await self.links.runner.tell(RunEnded(self._run))
+        await self.links.tell_runner(RunEnded(self._run))
 
     def _current(self, *, state: RunState, error: str | None = None) -> Run:
         return msgspec.structs.replace(

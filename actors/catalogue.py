@@ -15,6 +15,7 @@ import msgspec
 from actors.links import Links
 from actors.mail import GapFound, GapSettled, GetInventory, RepairGaps, StartBackfill
 from actors.runtime.actor import Actor, run_together
+from actors.runtime.exits import ActorError
 from dccd import subjects
 from dccd.errors import BusError, DccdError, ExchangeError, RequestError
 from dccd.exchanges.registry import get as get_exchange
@@ -25,6 +26,7 @@ from dccd.symbols import Dataset, DataType
 __all__ = ["Catalogue", "add_gap", "settle_gap"]
 
 _REFRESH = 2.0
+_LOOK = 5.0
 _RETRY = 300.0
 _KEEP = 100
 
@@ -67,11 +69,14 @@ def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
 class Catalogue(Actor):
     """Keeps an entry a dataset, in memory and in KV."""
 
+    mailbox_size = 1024  # it and the runner tell each other things: a full mailbox of either would hold up both
+
     mailbox_size = 4096
 
     def __init__(self, links: Links) -> None:
         self.links = links
         self._entries = links.entries
+        self._retry_at: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Catalogue {len(self._entries)} datasets, {len(self.links.dirty)} to refresh>"
@@ -126,6 +131,8 @@ class Catalogue(Actor):
 
     async def _settled(self, run: Run) -> None:
         entry = self._entry(run.dataset)
+        if run.state != "done":
+            self._retry_at[run.dataset] = self.context.clock.now() + _RETRY
         await self._keep(msgspec.structs.replace(entry, gaps=settle_gap(entry.gaps, run)))
 
     def _repairable(self, dataset: Dataset) -> bool:
@@ -148,7 +155,12 @@ class Catalogue(Actor):
             order = StartBackfill(dataset=dataset, start=gap.start, end=gap.end, trigger="gap", reason=gap.reason)
             try:
                 started: BackfillStarted = await self.links.ask_runner(order)
-            except RequestError as exc:
+            except (ActorError, TimeoutError) as exc:
+                self.context.log.warning("no repair yet", dataset=dataset.name, why=str(exc))
+                break  # the runner restarts: asked again soon
+            except DccdError as exc:
+                if isinstance(exc, RequestError) and exc.code == 503:
+                    break  # it has not started yet
                 # Beyond what the exchange serves: asking again is no use.
                 self.context.log.warning("gap can't be repaired", dataset=dataset.name, why=str(exc))
                 gaps[index] = msgspec.structs.replace(gap, state="unavailable")
@@ -158,18 +170,21 @@ class Catalogue(Actor):
 
     async def _repair_now_and_then(self) -> None:
         """Look for holes whose repair failed, or was never ordered since the daemon was killed in between."""
+        clock = self.context.clock
         while True:
-            for entry in list(self._entries.values()):
-                stale = [g for g in entry.gaps if g.state == "repairing" and not self._runs(g)]
-                if stale:
-                    gaps = [msgspec.structs.replace(g, state="missing") if g in stale else g for g in entry.gaps]
-                    self._entries[entry.dataset] = msgspec.structs.replace(entry, gaps=gaps)
-                if any(g.state == "missing" for g in self._entries[entry.dataset].gaps):
-                    await self.context.ref.tell(RepairGaps(Dataset.parse(entry.dataset)))
-            await self.context.clock.sleep(_RETRY)
+            await clock.sleep(_LOOK)
+            for name, entry in list(self._entries.items()):
+                gaps = [
+                    msgspec.structs.replace(gap, state="missing") if self._abandoned(gap) else gap for gap in entry.gaps
+                ]
+                if gaps != entry.gaps:
+                    self._entries[name] = msgspec.structs.replace(entry, gaps=gaps)
+                if any(gap.state == "missing" for gap in gaps) and clock.now() >= self._retry_at.get(name, 0.0):
+                    await self.context.ref.tell(RepairGaps(Dataset.parse(name)))
 
-    def _runs(self, gap: GapEntry) -> bool:
-        return gap.run_id is not None and gap.run_id in self.links.active
+    def _abandoned(self, gap: GapEntry) -> bool:
+        """Whether a hole counts as under repair while no run repairs it."""
+        return gap.state == "repairing" and gap.run_id not in self.links.active
 
     # ------------------------------------------------------------ statistics
 

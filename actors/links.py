@@ -8,6 +8,7 @@ of runs, ``recent`` of those that are over.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Callable
@@ -21,11 +22,12 @@ from actors.mail import CancelBackfill, RunEnded, StartBackfill
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import Clock
 from actors.runtime.dynamic import DynamicSupervisor
+from actors.runtime.exits import ActorError
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.config import Config
-from dccd.errors import BusUnavailable, DccdError
+from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
 from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
@@ -155,18 +157,27 @@ class Links:
     datasets: Bucket = field(init=False)
     archiver: ActorRef = field(init=False)
     catalogue: ActorRef = field(init=False)
-    runner: ActorRef = field(init=False)
+    runner: ActorRef | None = None
     scheduler: ActorRef = field(init=False)
     monitor: ActorRef = field(init=False)
     streams: DynamicSupervisor = field(init=False)
     backfills: DynamicSupervisor = field(init=False)
 
     async def ask_runner(self, order: StartBackfill | CancelBackfill) -> Any:
-        """Ask the runner; raises the RequestError that it answers with when it refuses."""
-        answer = await self.runner.ask(order, timeout=30.0)
+        """Ask the runner; raises the RequestError that it answers with when it refuses, 503 when it isn't there."""
+        answer = await self._runner().ask(order, timeout=30.0)
         if isinstance(answer, DccdError):
             raise answer
         return answer
+
+    async def tell_runner(self, ended: RunEnded) -> None:
+        """Tell the runner that a run is over. Raises ActorGone while it restarts: who tells is restarted, too."""
+        await self._runner().tell(ended)
+
+    def _runner(self) -> ActorRef:
+        if self.runner is None:
+            raise RequestError(503, "not_now", "the daemon is starting; try again")
+        return self.runner
 
     @property
     def bus_shown(self) -> str:
@@ -182,7 +193,8 @@ class Links:
         run = self.active.get(run_id)
         if run is not None:
             failed = msgspec.structs.replace(run, state="failed", error=f"crashed too often: {reason}")
-            self.runner.tell_nowait(RunEnded(failed))
+            with contextlib.suppress(ActorError, RequestError):  # else the runner finds it when it starts
+                self._runner().tell_nowait(RunEnded(failed))
 
     def emit(self, subject: str, event: Event) -> None:
         """Publish an event; it is kept and published again until the bus has it, as ticks are."""
