@@ -72,6 +72,7 @@ class Archiver(Actor):
         return {"messages": self._messages, "flushes": self._flushes, "waiting_bytes": self._bytes, "reader": reader}
 
     async def on_start(self) -> None:
+        await anyio.to_thread.run_sync(self._writer.clean)
         self._reader = await TickReader.open(self.links.bus, self.links.host, on_lost=self._lost.append)
         self._epoch = self._reader.epoch
         self._recheck = (await self._reader.lag()).last
@@ -170,6 +171,8 @@ class Archiver(Actor):
                 del self._writing[subject]
             except StoreError as exc:
                 self.links.archive.error = str(exc)
+                # Some periods of it may be on disk: the next try must look.
+                self._recheck = max(self._recheck, messages[-1].seq)
                 self.context.log.error("not written, tried again", subject=subject, error=str(exc))
             else:
                 # At once, without a checkpoint in between: a stop must not write it a second time.
