@@ -23,23 +23,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dccd.records import Bar, Trade
+from dccd.simulator.aggregate import Aggregate, Tick, join, summed
 from dccd.simulator.instruments import Instrument
 from dccd.symbols import NS
 
-__all__ = ["DAY", "Aggregate", "Market", "Plan", "Run", "Tick", "plan"]
+__all__ = ["DAY", "Market", "Plan", "Run", "plan"]
 
 DAY = 86_400 * NS
 _MS = 1_000_000
-
-
-class Tick(NamedTuple):
-    """One trade of a template: ``offset`` ns after the leaf's start, ``step`` ticks from its price, ``lots``."""
-
-    offset: int
-    step: int
-    lots: int
-    sell: bool
-    """Whether the taker sold (the buyer was the maker)."""
 
 
 class Run(NamedTuple):
@@ -49,65 +40,6 @@ class Run(NamedTuple):
     start: int
     price: int
     ticks: tuple[Tick, ...]
-
-
-class Aggregate(NamedTuple):
-    """What consecutive trades come to, in ticks and lots; ``quote`` is the sum of ticks × lots. Exact."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    quote: int
-    trades: int
-    buy_volume: int
-    buy_quote: int
-
-    def lifted(self, price: int) -> Aggregate:
-        """The same trades, all *price* ticks higher."""
-        opened, high, low, close, volume, quote, trades, buys, buy_quote = self
-        return Aggregate(
-            opened + price,
-            high + price,
-            low + price,
-            close + price,
-            volume,
-            quote + price * volume,
-            trades,
-            buys,
-            buy_quote + price * buys,
-        )
-
-
-def _join(parts: list[Aggregate]) -> Aggregate:
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    _, highs, lows, _, volumes, quotes, counts, buys, buy_quotes = zip(*parts, strict=True)
-    return Aggregate(
-        first.open,
-        max(highs),
-        min(lows),
-        parts[-1].close,
-        sum(volumes),
-        sum(quotes),
-        sum(counts),
-        sum(buys),
-        sum(buy_quotes),
-    )
-
-
-def _sum(ticks: tuple[Tick, ...]) -> Aggregate:
-    steps = [tick.step for tick in ticks]
-    volume = quote = buy_volume = buy_quote = 0
-    for _, step, lots, sell in ticks:
-        volume += lots
-        quote += step * lots
-        if not sell:
-            buy_volume += lots
-            buy_quote += step * lots
-    return Aggregate(steps[0], max(steps), min(steps), steps[-1], volume, quote, len(ticks), buy_volume, buy_quote)
 
 
 class _Node(NamedTuple):
@@ -172,7 +104,7 @@ class Market:
         draw = random.Random(self._seed)
         self._leaves = [self._draw_leaf(draw) for _ in range(max(4, min(48, 3000 // self.leaf_trades)))]
         self._leaf_offsets = [tuple(tick.offset for tick in leaf) for leaf in self._leaves]
-        self._leaf_totals = [_sum(leaf) for leaf in self._leaves]
+        self._leaf_totals = [summed(leaf) for leaf in self._leaves]
         self._nodes: list[list[_Node]] = []
         for level in range(len(self._fanouts)):
             self._nodes.append([self._draw_node(draw, level) for _ in range(12)])
@@ -221,7 +153,7 @@ class Market:
         excess = price if day else price - round(draw.gauss(0, self._sigma(span)))
         starts = [start - excess * n // len(starts) for n, start in enumerate(starts)]
         children = tuple(zip(starts, picks, strict=True))
-        return _Node(children, _join([below[pick].lifted(start) for start, pick in children]))
+        return _Node(children, join([below[pick].lifted(start) for start, pick in children]))
 
     def _find_day(self, day: int) -> tuple[int, int]:
         """(template, starting price in ticks) of a day: slow waves around the instrument's price."""
@@ -355,7 +287,7 @@ class Market:
             return Aggregate(price, price, price, price, 0, 0, 0, 0, 0)
         parts: list[Aggregate] = []
         self._gather(first, last, parts)
-        return _join(parts)
+        return join(parts)
 
     def aggregates(self, edges: Sequence[int]) -> list[Aggregate]:
         """What the trades between each two neighbours of *edges* (numbers of trades) come to."""
@@ -385,7 +317,7 @@ class Market:
         """Append the sums of trades ``[first, last)`` of one node."""
         whole = first == 0 and last == self._counts[level]
         if level == 0:
-            total = self._leaf_totals[pick] if whole else _sum(self._leaves[pick][first:last])
+            total = self._leaf_totals[pick] if whole else summed(self._leaves[pick][first:last])
             parts.append(total.lifted(price))
             return
         node = self._nodes[level - 1][pick]

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from dccd.simulator.binance.streams import open_session
+from dccd.simulator.binance.session import open_session
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument
-from dccd.simulator.kraken.streams import KrakenSession, KrakenStream, Refused, stream_name
+from dccd.simulator.kraken.session import KrakenSession
+from dccd.simulator.kraken.streams import KrakenStream, Refused, stream_name
 from dccd.simulator.venue import Answer, Session, Stream, Venue
 from dccd.symbols import NS, Symbol
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dccd.simulator.aggregate import Aggregate
 from dccd.simulator.book import Levels
 from dccd.simulator.intervals import Interval
-from dccd.simulator.market import Aggregate, Run
+from dccd.simulator.market import Run
 from dccd.simulator.venue import Listing, fixed, picture
 
 __all__ = ["MS", "TRADE_ID", "Formats"]

@@ -11,7 +11,10 @@ import re
 from collections.abc import Callable
 
 from dccd.simulator.binance.formats import MS, TRADE_ID, Formats
-from dccd.simulator.binance.streams import make_stream, open_session
+from dccd.simulator.binance.listing import limit_info, symbol_info
+from dccd.simulator.binance.parameters import Query, Refused, limited, mandatory, number
+from dccd.simulator.binance.session import open_session
+from dccd.simulator.binance.streams import make_stream
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
@@ -24,16 +27,6 @@ __all__ = ["Binance"]
 _WEIGHT_LIMIT = 6000  # a minute and address
 _BAN = 120  # seconds of 418 for who goes on after a 429
 _HOUR_MS = 3_600_000
-
-Query = dict[str, str]
-
-
-class _Refused(Exception):
-    """An error answer: code and message."""
-
-    def __init__(self, code: int, msg: str) -> None:
-        self.code, self.msg = code, msg
-        super().__init__(msg)
 
 
 class Binance(Venue):
@@ -100,13 +93,13 @@ class Binance(Venue):
         try:
             extra = sum(name not in params for name in query)
             if extra:
-                raise _Refused(
+                raise Refused(
                     -1104,
                     f"Not all sent parameters were read; read '{len(query) - extra}' parameter(s) but was sent "
                     f"'{len(query)}'.",
                 )
             return Answer(answer(query, now).encode(), headers=headers)
-        except _Refused as exc:
+        except Refused as exc:
             return Answer(_error(exc.code, exc.msg), 400, headers)
 
     def error(self, status: int, retry_after: float | None) -> Answer:
@@ -152,73 +145,26 @@ class Binance(Venue):
             try:
                 wanted = json.loads(query["symbols"])
             except ValueError:
-                raise _Refused(-1100, "Illegal characters found in parameter 'symbols'.") from None
+                raise Refused(-1100, "Illegal characters found in parameter 'symbols'.") from None
         else:
             wanted = list(self.by_id)
         if not all(id in self.by_id for id in wanted):
-            raise _Refused(-1121, "Invalid symbol.")
+            raise Refused(-1121, "Invalid symbol.")
         return json.dumps(
             {
                 "timezone": "UTC",
                 "serverTime": now // MS,
                 "rateLimits": [
-                    _limit("REQUEST_WEIGHT", "MINUTE", 1, _WEIGHT_LIMIT),
-                    _limit("ORDERS", "SECOND", 10, 100),
-                    _limit("ORDERS", "DAY", 1, 200_000),
-                    _limit("RAW_REQUESTS", "MINUTE", 5, 61_000),
+                    limit_info("REQUEST_WEIGHT", "MINUTE", 1, _WEIGHT_LIMIT),
+                    limit_info("ORDERS", "SECOND", 10, 100),
+                    limit_info("ORDERS", "DAY", 1, 200_000),
+                    limit_info("RAW_REQUESTS", "MINUTE", 5, 61_000),
                 ],
                 "exchangeFilters": [],
-                "symbols": [self._symbol_info(self.by_id[id].instrument) for id in wanted],
+                "symbols": [symbol_info(self.by_id[id].instrument) for id in wanted],
             },
             separators=(",", ":"),
         )
-
-    def _symbol_info(self, pair: Instrument) -> dict[str, object]:
-        tick, lot = _unit(pair.price_decimals), _unit(pair.amount_decimals)
-        return {
-            "symbol": pair.symbol.base + pair.symbol.quote,
-            "status": "TRADING",
-            "baseAsset": pair.symbol.base,
-            "baseAssetPrecision": 8,
-            "quoteAsset": pair.symbol.quote,
-            "quotePrecision": 8,
-            "quoteAssetPrecision": 8,
-            "baseCommissionPrecision": 8,
-            "quoteCommissionPrecision": 8,
-            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
-            "icebergAllowed": True,
-            "ocoAllowed": True,
-            "otoAllowed": True,
-            "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": True,
-            "cancelReplaceAllowed": True,
-            "isSpotTradingAllowed": True,
-            "isMarginTradingAllowed": False,
-            "filters": [
-                {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
-                {"filterType": "LOT_SIZE", "minQty": lot, "maxQty": "9000000.00000000", "stepSize": lot},
-                {"filterType": "ICEBERG_PARTS", "limit": 10},
-                {
-                    "filterType": "MARKET_LOT_SIZE",
-                    "minQty": "0.00000000",
-                    "maxQty": "9000.00000000",
-                    "stepSize": "0.00000000",
-                },
-                {
-                    "filterType": "NOTIONAL",
-                    "minNotional": "5.00000000",
-                    "applyMinToMarket": True,
-                    "maxNotional": "9000000.00000000",
-                    "applyMaxToMarket": False,
-                    "avgPriceMins": 5,
-                },
-                {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-            ],
-            "permissions": [],
-            "permissionSets": [["SPOT"]],
-            "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-            "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
-        }
 
     def _no_futures(self, query: Query, now: int) -> str:
         return (
@@ -229,14 +175,14 @@ class Binance(Venue):
     def _depth(self, query: Query, now: int) -> str:
         listing, formats = self._listing(query)
         step = listing.book.step(now)
-        limit = _limited(query, 100, 5000)
+        limit = limited(query, 100, 5000)
         return formats.depth_body(listing.book.last_id(step), *listing.book.levels(step, limit))
 
     def _trades(self, query: Query, now: int) -> str:
         """``trades`` and ``historicalTrades``: the newest, or from a trade id on."""
         listing, formats = self._listing(query)
-        limit, end = _limited(query, 500, 1000), listing.market.index(now + 1)
-        from_id = _number(query, "fromId")
+        limit, end = limited(query, 500, 1000), listing.market.index(now + 1)
+        from_id = number(query, "fromId")
         first = end - limit if from_id is None else from_id - TRADE_ID - self.first_id
         first = max(0, first)
         return _list(formats.trade_rows(listing.market.runs(first, min(end, first + limit))))
@@ -244,12 +190,12 @@ class Binance(Venue):
     def _agg_trades(self, query: Query, now: int) -> str:
         """From an id, or a time, or up to a time; both times at most an hour apart; else the newest."""
         listing, formats = self._listing(query)
-        market, limit = listing.market, _limited(query, 500, 1000)
-        from_id, start, end = (_number(query, name) for name in ("fromId", "startTime", "endTime"))
+        market, limit = listing.market, limited(query, 500, 1000)
+        from_id, start, end = (number(query, name) for name in ("fromId", "startTime", "endTime"))
         past = market.index(now + 1)
         if from_id is not None:
             if start is not None or end is not None:
-                raise _Refused(-1128, "Combination of optional parameters invalid.")
+                raise Refused(-1128, "Combination of optional parameters invalid.")
             first = max(0, from_id - self.first_id)
             last = first + limit
         else:
@@ -258,9 +204,9 @@ class Binance(Venue):
                 first, last = max(0, until - limit), until
             else:
                 if end is not None and end < start:
-                    raise _Refused(-1128, "Combination of optional parameters invalid.")
+                    raise Refused(-1128, "Combination of optional parameters invalid.")
                 if end is not None and end - start > _HOUR_MS:
-                    raise _Refused(-1127, "More than 1 hours between startTime and endTime.")
+                    raise Refused(-1127, "More than 1 hours between startTime and endTime.")
                 first = market.index(start * MS)
                 last = min(until, first + limit)
         return _list(formats.agg_rows(market.runs(first, min(past, last))))
@@ -268,13 +214,13 @@ class Binance(Venue):
     def _klines(self, query: Query, now: int) -> str:
         """Bars that begin within the times, from the older end on if a start is given; the last one may be open."""
         listing, formats = self._listing(query)
-        interval = INTERVALS.get(_mandatory(query, "interval"))
+        interval = INTERVALS.get(mandatory(query, "interval"))
         if interval is None:
-            raise _Refused(-1120, "Invalid interval.")
+            raise Refused(-1120, "Invalid interval.")
         if query.get("timeZone", "0") not in ("0", "00:00", "+00:00"):
-            raise _Refused(-1130, "Data sent for parameter 'timeZone' is not valid.")
-        limit = _limited(query, 500, 1000)
-        start, end = _number(query, "startTime"), _number(query, "endTime")
+            raise Refused(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        limit = limited(query, 500, 1000)
+        start, end = number(query, "startTime"), number(query, "endTime")
         market = listing.market
         oldest = interval.start(market.time(0))
         newest = interval.start(now if end is None else min(now, end * MS))
@@ -353,14 +299,14 @@ class Binance(Venue):
     # ------------------------------------------------------------ parameters
 
     def _listing(self, query: Query) -> tuple[Listing, Formats]:
-        id = _mandatory(query, "symbol")
+        id = mandatory(query, "symbol")
         if not re.fullmatch(r"[A-Z0-9_.-]{1,20}", id):
-            raise _Refused(
+            raise Refused(
                 -1100, "Illegal characters found in parameter 'symbol'; legal range is '^[A-Z0-9-_.]{1,20}$'."
             )
         listing = self.by_id.get(id)
         if listing is None:
-            raise _Refused(-1121, "Invalid symbol.")
+            raise Refused(-1121, "Invalid symbol.")
         return listing, self.formats[listing.symbol.human]
 
     def _each(self, query: Query, answer: Callable[[Listing, Formats], str]) -> str:
@@ -390,48 +336,12 @@ def _depth_weight(query: Query) -> int:
     return 5 if levels <= 100 else 25 if levels <= 500 else 50 if levels <= 1000 else 250
 
 
-def _mandatory(query: Query, name: str) -> str:
-    value = query.get(name, "")
-    if not value:
-        raise _Refused(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
-    return value
-
-
-def _number(query: Query, name: str) -> int | None:
-    value = query.get(name)
-    if value is None:
-        return None
-    if not value:
-        raise _Refused(-1105, f"Parameter '{name}' was empty.")
-    if not re.fullmatch(r"[0-9]{1,20}", value):
-        raise _Refused(-1100, f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.")
-    if int(value) >= 1 << 63:
-        raise _Refused(-1108, f"Parameter '{name}' overflowed.")
-    return int(value)
-
-
-def _limited(query: Query, default: int, most: int) -> int:
-    """The ``limit``: what is more than allowed is cut to it."""
-    value = _number(query, "limit")
-    if value is not None and value < 1:
-        raise _Refused(-1130, "Data sent for parameter 'limit' is not valid.")
-    return min(default if value is None else value, most)
-
-
 def _list(rows: list[str]) -> str:
     return "[" + ",".join(rows) + "]"
 
 
-def _unit(decimals: int) -> str:
-    return f"{10**-decimals:.8f}"
-
-
 def _signed(price: Callable[[int], str], ticks: int) -> str:
     return ("-" if ticks < 0 else "") + price(abs(ticks))
-
-
-def _limit(kind: str, interval: str, count: int, limit: int) -> dict[str, object]:
-    return {"rateLimitType": kind, "interval": interval, "intervalNum": count, "limit": limit}
 
 
 def _error(code: int, msg: str) -> bytes:

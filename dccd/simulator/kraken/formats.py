@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from dccd.simulator.aggregate import Aggregate
 from dccd.simulator.book import Levels
 from dccd.simulator.kraken.names import pair_id
-from dccd.simulator.market import Aggregate, Run
+from dccd.simulator.market import Run
 from dccd.simulator.venue import Listing, fixed
 from dccd.symbols import NS
 

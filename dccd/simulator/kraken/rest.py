@@ -17,7 +17,8 @@ from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
 from dccd.simulator.kraken.formats import US, Formats
 from dccd.simulator.kraken.names import alt_asset, asset_id, pair_aliases, pair_alt, ws_name
-from dccd.simulator.kraken.streams import MINUTES, KrakenSession, make_stream
+from dccd.simulator.kraken.session import KrakenSession
+from dccd.simulator.kraken.streams import MINUTES, make_stream
 from dccd.simulator.venue import Answer, Listing, Session, Venue
 from dccd.symbols import NS, Symbol
 

@@ -1,31 +1,27 @@
-"""Kraken's WebSocket v2: frames of a client flow in, answers and channel frames flow out, without I/O.
+"""Kraken's channels on WebSocket v2: a subscription's parameters and the time flow in, its frames flow out. Pure.
 
-https://docs.kraken.com/exchange/api-reference/spot-websocket-v2: channels trade, ohlc, book, ticker, instrument;
-status on connecting, a heartbeat each second in which nothing else is sent, ping and pong.
+https://docs.kraken.com/exchange/api-reference/spot-websocket-v2: trade, ohlc, book, ticker, instrument.
 """
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dccd.simulator.book import Levels
-from dccd.simulator.faults import FaultPlan, RefuseSubscription
 from dccd.simulator.kraken.formats import Formats, checksum, iso
 from dccd.simulator.kraken.names import asset_id
-from dccd.simulator.venue import Listing, Session, Stream
+from dccd.simulator.venue import Listing, Stream
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
     from dccd.simulator.kraken.rest import Kraken
 
-__all__ = ["DEPTHS", "MINUTES", "KrakenSession", "KrakenStream", "Refused", "make_stream", "stream_name"]
+__all__ = ["CHANNELS", "DEPTHS", "MINUTES", "KrakenStream", "Refused", "make_stream", "stream_name"]
 
 DEPTHS = (10, 25, 100, 500, 1000)
 MINUTES = (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
-_CHANNELS = ("trade", "ohlc", "book", "ticker", "instrument")
+CHANNELS = ("trade", "ohlc", "book", "ticker", "instrument")
 _SNAPSHOT_TRADES = 50
 _SNAPSHOT_CANDLES = 720
 _PER_FRAME = 20  # trades a frame in benchmark mode: about what one matching event brings on a busy market
@@ -257,10 +253,6 @@ class Refused(Exception):
     """A request is refused, in Kraken's words."""
 
 
-Maker = Callable[[dict[str, Any], str, int], KrakenStream]
-"""(params, symbol, now) → the stream subscribed to; raises Refused."""
-
-
 def make_stream(venue: Kraken, params: dict[str, Any], symbol: str, now: int) -> KrakenStream:
     """The stream that ``params`` ask for of *symbol*. Raises Refused."""
     channel, name = params["channel"], stream_name(params, symbol)
@@ -291,141 +283,9 @@ def _minutes(params: dict[str, Any]) -> int:
     return _choice(params, "interval", 1, MINUTES, "Subscription ohlc interval")
 
 
-class KrakenSession(Session):
-    """One connection. *make* gives the streams."""
-
-    def __init__(self, opened_at: int, faults: FaultPlan, make: Maker) -> None:
-        super().__init__(opened_at)
-        self._faults = faults
-        self._make = make
-        self._last_sent = opened_at
-        self._id = random.Random(opened_at).getrandbits(63)
-
-    def opening(self) -> list[str]:
-        """The status."""
-        return [
-            f'{{"channel":"status","type":"update","data":[{{"version":"2.0.10","system":"online","api_version":"v2",'
-            f'"connection_id":{self._id}}}]}}'
-        ]
-
-    def idle(self, now: int, sent: bool) -> list[str]:
-        """A heartbeat after each second without a channel's frame, once anything is subscribed."""
-        if sent or not self.streams:
-            self._last_sent = now
-        elif now - self._last_sent >= NS:
-            self._last_sent = now
-            return ['{"channel":"heartbeat"}']
-        return []
-
-    def receive(self, text: str, now: int) -> list[str]:
-        """Answer a request: one frame for each symbol, then the snapshots."""
-        try:
-            request = json.loads(text)
-        except ValueError:
-            return [_answer("error", None, now, error="Malformed request")]
-        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return [_answer("error", None, now, error="Malformed request")]
-        method, req_id = request["method"], request.get("req_id")
-        if req_id is not None and (isinstance(req_id, bool) or not isinstance(req_id, int)):
-            return [_answer(method, None, now, error="Field 'req_id' must be an integer")]
-        if method == "ping":
-            return [_pong(req_id, now)]
-        if method not in ("subscribe", "unsubscribe"):
-            return [_answer(method, req_id, now, error=f"Unsupported method: '{method}'")]
-        params = request.get("params")
-        if not isinstance(params, dict):
-            return [_answer(method, req_id, now, error="Field 'params' must be an object")]
-        try:
-            symbols = self._symbols(params)
-        except Refused as exc:
-            return [_answer(method, req_id, now, error=str(exc))]
-        answers, snapshots = [], []
-        for symbol in symbols:
-            try:
-                result, frames = (
-                    self._subscribe(params, symbol, now) if method == "subscribe" else self._unsubscribe(params, symbol)
-                )
-                answers.append(_answer(method, req_id, now, result=result))
-                snapshots += frames
-            except Refused as exc:
-                answers.append(_answer(method, req_id, now, error=str(exc), symbol=symbol))
-        return answers + snapshots
-
-    def _symbols(self, params: dict[str, Any]) -> list[str]:
-        channel = params.get("channel")
-        if channel == "heartbeat":
-            return [""]
-        if channel not in _CHANNELS:
-            raise Refused(f"Subscription name invalid: '{channel}'" if channel else "Missing field: 'channel'")
-        if channel == "instrument":
-            return [""]
-        symbols = params.get("symbol")
-        if not isinstance(symbols, list) or not symbols or not all(isinstance(one, str) for one in symbols):
-            raise Refused("Field 'symbol' must be an array of strings")
-        return symbols
-
-    def _subscribe(self, params: dict[str, Any], symbol: str, now: int) -> tuple[dict[str, Any], list[str]]:
-        channel = params["channel"]
-        if channel == "heartbeat":
-            return {"channel": channel}, []
-        # A client may send null for "as you like".
-        snapshot = params.get("snapshot")
-        snapshot = channel != "trade" if snapshot is None else snapshot
-        if not isinstance(snapshot, bool):
-            raise Refused("Field 'snapshot' must be a boolean")
-        data_type = {"trade": "trades", "ohlc": "ohlc", "book": "orderbook"}.get(channel, "")
-        refusal = self._faults.take(RefuseSubscription, "kraken", symbol=symbol, data_type=data_type)
-        if refusal is not None:
-            raise Refused(refusal.message or f"Currency pair not supported {symbol}")
-        stream = self._make(params, symbol, now)
-        if stream.name in self.streams:
-            raise Refused("Already subscribed")
-        self.streams[stream.name] = stream
-        result = {"channel": channel, "snapshot": snapshot} | ({"symbol": symbol} if symbol else {}) | stream.result
-        return result, stream.first(now) if snapshot else []
-
-    def _unsubscribe(self, params: dict[str, Any], symbol: str) -> tuple[dict[str, Any], list[str]]:
-        channel = params["channel"]
-        if channel != "heartbeat" and self.streams.pop(stream_name(params, symbol), None) is None:
-            raise Refused("Subscription Not Found")
-        return {"channel": channel} | ({"symbol": symbol} if symbol else {}), []
-
-
 def _choice(params: dict[str, Any], name: str, default: int, allowed: tuple[int, ...], what: str) -> int:
     value = params.get(name)
     value = default if value is None else value
     if isinstance(value, bool) or value not in allowed:
         raise Refused(f"{what} not supported")
     return int(value)
-
-
-def _answer(
-    method: str,
-    req_id: int | None,
-    now: int,
-    *,
-    result: dict[str, Any] | None = None,
-    error: str | None = None,
-    symbol: str | None = None,
-) -> str:
-    out: dict[str, Any] = {}
-    if error is not None:
-        out["error"] = error
-    out["method"] = method
-    if req_id is not None:
-        out["req_id"] = req_id
-    if result is not None:
-        out["result"] = result
-    out["success"] = error is None
-    if error is not None and symbol:
-        out["symbol"] = symbol
-    out["time_in"] = iso(now)
-    out["time_out"] = iso(now + 40_000)
-    return json.dumps(out, separators=(",", ":"))
-
-
-def _pong(req_id: int | None, now: int) -> str:
-    out: dict[str, Any] = {"method": "pong"}
-    if req_id is not None:
-        out["req_id"] = req_id
-    return json.dumps(out | {"time_in": iso(now), "time_out": iso(now + 40_000)}, separators=(",", ":"))

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from dccd.simulator.config import SimConfig
-from dccd.simulator.faults import FaultPlan, RefuseSubscription
+from dccd.simulator.faults import FaultPlan
 from dccd.simulator.kraken import Kraken
-from dccd.simulator.kraken.formats import checksum
 from dccd.simulator.venue import Session
 from dccd.symbols import NS, parse_time
 
@@ -44,14 +43,6 @@ def subscribed(session: Session, **params: Any) -> list[Any]:
 
 def due(session: Session, now: int) -> list[Any]:
     return [json.loads(frame, parse_float=str) for stream in session.streams.values() for frame in stream.due(now)]
-
-
-def test_the_status_comes_first(venue: Kraken) -> None:
-    """Before anything is asked for."""
-    (frame,) = opened(venue).opening()
-    status = json.loads(frame)
-    assert status["channel"] == "status" and status["data"][0]["system"] == "online"
-    assert status["data"][0]["api_version"] == "v2" and status["data"][0]["connection_id"] > 0
 
 
 def test_trades_come_once_each(venue: Kraken) -> None:
@@ -121,14 +112,6 @@ def test_book_checksums_hold_and_the_book_is_the_truth(venue: Kraken, depth: int
     assert any(float(level["qty"]) == 0 for level in told)
 
 
-def test_the_checksum_of_kraken_s_own_example() -> None:
-    """The book of the checksum guide: ten asks and ten bids, price and quantity digits, asks first."""
-    asks = [(452852 + n, 100000 + n) for n in range(12)]
-    bids = [(452835 - n, 10000000 + n) for n in range(12)]
-    digits = "".join(f"{p}{q}" for p, q in asks[:10]) + "".join(f"{p}{q}" for p, q in bids[:10])
-    assert checksum(bids, asks) == zlib.crc32(digits.encode())
-
-
 def test_candles(venue: Kraken) -> None:
     """A snapshot whose last candle is open, then each candle's last state before the next one's first."""
     session = opened(venue)
@@ -154,79 +137,6 @@ def test_candles(venue: Kraken) -> None:
         assert candle["trades"] == bar.trades
 
 
-def test_several_symbols_get_an_answer_each(venue: Kraken) -> None:
-    """Good and bad ones in one request: each is acknowledged or refused by itself."""
-    session = opened(venue)
-    answers = sent(session, method="subscribe", params={"channel": "trade", "symbol": ["BTC/USD", "NO/PE"]}, req_id=3)
-    assert [answer["success"] for answer in answers] == [True, False]
-    assert answers[1]["error"] == "Currency pair not supported NO/PE" and answers[1]["symbol"] == "NO/PE"
-    assert answers[1]["req_id"] == 3
-    (again,) = sent(session, method="subscribe", params={"channel": "trade", "symbol": ["BTC/USD"]})
-    assert again["error"] == "Already subscribed"
-
-
-@pytest.mark.parametrize(
-    ("request_", "error"),
-    [
-        ({"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 11}}, "depth not supp"),
-        ({"method": "subscribe", "params": {"channel": "ohlc", "symbol": ["BTC/USD"], "interval": 2}}, "interval not"),
-        ({"method": "subscribe", "params": {"channel": "trade", "symbol": "BTC/USD"}}, "must be an array"),
-        ({"method": "subscribe", "params": {"channel": "weather", "symbol": ["BTC/USD"]}}, "name invalid"),
-        ({"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"], "snapshot": 1}}, "boolean"),
-        ({"method": "subscribe"}, "'params'"),
-        ({"method": "unsubscribe", "params": {"channel": "trade", "symbol": ["BTC/USD"]}}, "Not Found"),
-        ({"method": "add_order"}, "Unsupported method"),
-        ({"method": 1}, "Malformed"),
-    ],
-)
-def test_wrong_requests_are_refused(venue: Kraken, request_: dict[str, Any], error: str) -> None:
-    """With ``success`` false and words."""
-    (answer,) = sent(opened(venue), **request_)
-    assert answer["success"] is False and error in answer["error"]
-
-
-def test_text_that_is_no_json_is_refused(venue: Kraken) -> None:
-    """And the connection stays."""
-    (answer,) = opened(venue).receive("{", START)
-    assert json.loads(answer)["error"] == "Malformed request"
-
-
-def test_a_subscription_is_refused_on_demand(venue: Kraken) -> None:
-    """In the words asked for."""
-    venue.faults.inject(RefuseSubscription(message="Market in cancel_only mode", data_type="orderbook"))
-    session = opened(venue)
-    subscribed(session, channel="trade", symbol=["BTC/USD"])
-    (answer,) = sent(session, method="subscribe", params={"channel": "book", "symbol": ["BTC/USD"]})
-    assert answer["error"] == "Market in cancel_only mode"
-
-
-def test_unsubscribing_ends_the_stream(venue: Kraken) -> None:
-    """Acknowledged, and nothing comes any more."""
-    session = opened(venue)
-    subscribed(session, channel="ohlc", symbol=["BTC/USD"], interval=15)
-    (answer,) = sent(session, method="unsubscribe", params={"channel": "ohlc", "symbol": ["BTC/USD"], "interval": 15})
-    assert answer["success"] is True and answer["method"] == "unsubscribe"
-    assert due(session, START + 60 * NS) == []
-
-
-def test_pings_are_answered(venue: Kraken) -> None:
-    """With the request's id."""
-    (pong,) = sent(opened(venue), method="ping", req_id=101)
-    assert pong["method"] == "pong" and pong["req_id"] == 101 and pong["time_in"] < pong["time_out"]
-
-
-def test_heartbeats_fill_silent_seconds(venue: Kraken) -> None:
-    """Only once subscribed, and only when nothing else is sent."""
-    session = opened(venue)
-    assert session.idle(START + 5 * NS, sent=False) == []
-    subscribed(session, channel="trade", symbol=["BTC/USD"])
-    assert session.idle(START + 6 * NS, sent=False) == ['{"channel":"heartbeat"}']
-    assert session.idle(START + 6 * NS + 1, sent=False) == []
-    assert session.idle(START + 7 * NS, sent=True) == []
-    assert session.idle(START + 7 * NS + 999_999_999, sent=False) == []
-    assert session.idle(START + 8 * NS, sent=False) == ['{"channel":"heartbeat"}']
-
-
 def test_instruments_and_tickers(venue: Kraken) -> None:
     """The lists say the precision that books and trades have."""
     session = opened(venue)
@@ -249,8 +159,3 @@ def test_numbered_trades_for_benchmarks() -> None:
     ids = [one["trade_id"] for frame in frames for one in frame["data"]]
     assert len(ids) == 1234 and all(b == a + 1 for a, b in pairwise(ids))
     assert stream.take(500) == [] and stream.due(START + 60 * NS) == []
-
-
-def test_only_v2(venue: Kraken) -> None:
-    """Other paths don't exist."""
-    assert venue.open("/", START) is None and venue.open("/v2/", START) is not None
