@@ -14,7 +14,7 @@ import msgspec
 
 from actors.control.runbook import RunBook
 from actors.links import Links
-from actors.mail import RunEnded
+from actors.mail import GapFound, RunEnded
 from actors.runtime.actor import Actor
 from dccd import subjects
 from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
@@ -27,7 +27,7 @@ from dccd.records import Record
 from dccd.runs import Run, RunState
 from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
-from dccd.symbols import NS, Dataset
+from dccd.symbols import NS, Dataset, DataType, format_time
 
 __all__ = ["Backfiller"]
 
@@ -100,12 +100,14 @@ class Backfiller(Actor):
         market = await rest.market_id(self.dataset.symbol)
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
-        async with contextlib.aclosing(pages(rest, pager, settings.concurrency if settings else 4)) as found:
+        concurrency = settings.concurrency if settings else 4
+        async with contextlib.aclosing(pages(rest, pager, concurrency, clock=self.context.clock)) as found:
             first = True
             async for page in found:
                 if first:
                     # The rate counts from here: opening the exchange's client took a moment.
                     first, self._begun = False, (self.context.clock.now(), self._rows + len(page.records), page.end)
+                    await self._check_reach(page.start)
                 self._held.extend(page.records)
                 self._position = max(self._position, pager.position)
                 if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
@@ -119,6 +121,18 @@ class Backfiller(Actor):
                     await self._tell_progress()
         await self._flush()
 
+    async def _check_reach(self, served: int) -> None:
+        """Tell when the exchange serves nothing before *served* any more, as after a long interruption of the run."""
+        missing = served - self._position
+        if self.dataset.data_type is DataType.ORDERBOOK or missing <= (self.dataset.span or 0) * NS:
+            return  # the one book there is is that of now; or no bar begins in between
+        text = f"{self.dataset.exchange} serves nothing before {format_time(served)} any more"
+        self._run = msgspec.structs.replace(self._run, warning=text)
+        self._log("warning", f"{text}: {format_time(self._position)} to there stays missing")
+        if self._run.trigger == "gap":
+            gap = GapFound(self.dataset, self._position, served, text)
+            await self.links.catalogue.ask(gap, timeout=None)
+
     def _begin_at(self, start: int) -> None:
         self._run = msgspec.structs.replace(self._run, start=start)
         self._begun = (self._begun[0], self._begun[1], max(self._begun[2], start))
@@ -126,9 +140,12 @@ class Backfiller(Actor):
     async def _flush(self) -> None:
         """Put what is held on disk, then the position on record: a crash between the two fetches it again."""
         self._flushed_at = self.context.clock.now()
-        held, self._held, position = self._held, [], self._position
+        held, position = self._held, self._position
         if held:
+            # Held until they are on disk: what a full disk or a stop refuses is tried again at the end, and until
+            # then the position stays before it.
             await anyio.to_thread.run_sync(self._write, held)
+            self._held = []
             self._rows += len(held)
             self.links.stored(self.dataset)
         if position != self._written or held:
@@ -158,6 +175,7 @@ class Backfiller(Actor):
             self.links.active.get(self._run.run_id, self._run),
             state=state,
             start=self._run.start,
+            warning=self._run.warning,
             rows=self._rows,
             position=self._position if state == "done" else self._written,
             error=error,

@@ -1,0 +1,145 @@
+"""What of a backfill is on record, whatever refuses its rows or ends it; the rest is in the flows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from actors.backfiller import Backfiller
+from actors.mail import GapFound, RunEnded
+from actors.runtime.clock import FakeClock
+from actors.runtime.exits import Exit
+from actors.runtime.root import open_root
+from actors.runtime.spec import ChildSpec
+from dccd.config import Config
+from dccd.errors import StoreFull
+from dccd.exchanges.base import PageRequest
+from dccd.feeds.fake import FakeRest
+from dccd.messages import RunLog
+from dccd.runs import Run
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+from dccd.store.writer import SegmentWriter
+from dccd.symbols import NS, Dataset
+
+pytestmark = pytest.mark.anyio
+
+MINUTE = 60 * NS
+NOW = 1_700_000_040 * NS  # a whole minute
+
+
+def bars(first: int, count: int) -> bytes:
+    """Kraken's answer: *count* one-minute bars from *first* (ns) on, the last of them open."""
+    rows = [[(first + n * MINUTE) // NS, "1", "2", "0.5", "1.5", "1.2", "10", 3] for n in range(count)]
+    return msgspec.json.encode({"error": [], "result": {"XXBTZUSD": rows, "last": rows[-1][0]}})
+
+
+class Ref:
+    """An actor that keeps what it is told and asked."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    async def ask(self, message: Any, timeout: float | None = 5.0) -> None:
+        self.got.append(message)
+
+
+class Desk(SimpleNamespace):
+    """What a backfiller takes of the daemon's shared names."""
+
+    def __init__(self, root: Path, body: bytes) -> None:
+        self.exchange = exchange = FakeRest(answer=lambda _: body)
+        super().__init__(
+            config=Config(), host="alpha", layout=Layout(root), active={}, progress={}, recent=[], runs=self,
+            catalogue=Ref(), ended=[], events=[], rest=SimpleNamespace(get=lambda _: exchange),
+        )  # fmt: skip
+        self.saved: list[Run] = []
+
+    async def put(self, key: str, value: bytes) -> None:
+        self.saved.append(msgspec.json.decode(value, type=Run))
+
+    async def tell_runner(self, ended: RunEnded) -> None:
+        self.ended.append(ended.run)
+
+    def emit(self, subject: str, event: Any) -> None:
+        self.events.append(event)
+
+    def stored(self, dataset: Dataset) -> None: ...
+
+
+class FullDisk(SegmentWriter):
+    """Refuses the first *times* writes."""
+
+    times = 1
+
+    def write(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise StoreFull(self.layout.root, "no space left")
+        return super().write(dataset, *args, **kwargs)
+
+
+def run_of(start: int, end: int, **fields: Any) -> Run:
+    return Run(
+        run_id="r1", dataset="kraken.ohlc.BTC-USD.1m", state="running", host="alpha",
+        created=0, updated=0, start=start, end=end, position=start, **fields,
+    )  # fmt: skip
+
+
+async def perform(desk: Any, run: Run, times: int = 0) -> Exit:
+    """Run one backfiller to its end, on a disk that refuses the first *times* writes."""
+
+    def make() -> Backfiller:
+        backfiller = Backfiller(desk, run)
+        backfiller._writer = FullDisk(desk.layout, "alpha-r1")
+        backfiller._writer.times = times
+        return backfiller
+
+    with anyio.fail_after(10):
+        # A root that crashes cancels the block; how it ended is what the test is about.
+        with anyio.CancelScope():
+            async with open_root(ChildSpec("backfill", make, "temporary"), clock=FakeClock(wall_ns=NOW)) as ref:
+                await ref.wait()
+    assert ref.process.exit is not None
+    return ref.process.exit
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_the_position_on_record_never_passes_rows_that_are_not_on_disk(refused: int, tmp_path: Path) -> None:
+    """A full disk crashes the run; what it holds is written at its end, or the position stays before it."""
+    desk: Any = Desk(tmp_path, bars(NOW - 10 * MINUTE, 11))
+    with pytest.raises(Exception, match="no space left"):
+        await perform(desk, run_of(NOW - 10 * MINUTE, NOW), refused)
+    rows = Store(tmp_path).read(Dataset.parse("kraken.ohlc.BTC-USD.1m"))
+    stored = NOW - 10 * MINUTE if rows.is_empty() else rows["TS"][-1] + MINUTE
+    assert rows.height == (0 if refused == 2 else 9)  # the last is too young to be final
+    assert all(run.position <= stored for run in desk.saved)
+    assert refused == 2 or desk.saved[-1].position == stored
+    assert not desk.ended
+
+
+async def test_what_an_exchange_serves_no_more_is_told(tmp_path: Path) -> None:
+    """A run that was interrupted for longer than the exchange's reach isn't silently short."""
+    first = NOW - 719 * MINUTE
+    desk: Any = Desk(tmp_path, bars(first, 720))
+    await perform(desk, run_of(NOW - 2000 * MINUTE, NOW - 5 * MINUTE, trigger="gap"))
+    (missing,) = desk.catalogue.got
+    assert isinstance(missing, GapFound)
+    assert (missing.start, missing.end) == (NOW - 2000 * MINUTE, first)
+    assert any(isinstance(event, RunLog) and "serves nothing before" in event.message for event in desk.events)
+    assert "serves nothing before" in desk.saved[-1].warning
+
+
+async def test_a_reach_that_covers_all_is_no_warning(tmp_path: Path) -> None:
+    """A start between two bars misses none of them."""
+    desk: Any = Desk(tmp_path, bars(NOW - 719 * MINUTE, 720))
+    exit = await perform(desk, run_of(NOW - 720 * MINUTE + 1, NOW - 5 * MINUTE))
+    assert exit.kind == "normal"
+    (run,) = desk.ended
+    assert (run.state, run.warning) == ("done", None)
+    assert isinstance(desk.exchange.requests[0], PageRequest)
