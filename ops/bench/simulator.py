@@ -1,6 +1,6 @@
 """How fast the simulated exchanges are: more than any client takes, or they would be what other benchmarks measure.
 
-    ops/bench/run simulator [--trades 500000] [--rounds 3]
+    .venv/bin/python ops/bench/simulator.py [--trades 500000] [--pages 200] [--rounds 3]
 
 The client here does nothing but read bytes off its sockets. "rows/CPU s" is of the simulator's process alone: what
 it would do with a core of its own.
