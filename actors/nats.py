@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import anyio
+import structlog
 
 from actors.links import Links
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, run_together
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
@@ -20,17 +22,24 @@ from dccd.errors import BusError
 __all__ = ["BusLink", "NatsServer"]
 
 _EVENTS_BUFFER = 8 << 20
+_DISK_SECONDS = 2.0
+_DISK_ROOM = 64 << 20
 
 
 class NatsServer(Actor):
     """The embedded nats-server: ready when it answers; its death is this actor's crash, hence its restart.
 
     A server on the same folder takes the same port again, so that clients come back to the URL that they know.
+
+    A stream whose disk was full refuses everything until its server is started anew, also when there is room again
+    (nats-server 2.15): so that is done here. What was refused is published again; subscribers reconnect.
     """
 
     def __init__(self, links: Links) -> None:
         self.links = links
         self._server: EmbeddedServer | None = None
+        self._not_written: str | None = None
+        self._log = structlog.get_logger("dccd.bus.server")
 
     def __repr__(self) -> str:
         return f"<NatsServer {self._server}>"
@@ -40,15 +49,34 @@ class NatsServer(Actor):
 
     async def on_start(self) -> None:
         config = self.links.config.bus
-        server = EmbeddedServer(self.links.data_path / ".dccd" / "nats", config.host, config.port)
+        folder = self.links.data_path / ".dccd" / "nats"
+        server = EmbeddedServer(folder, config.host, config.port, on_log=self._heard)
         await server.start()
         self._server = server
         self.links.bus_url = server.url
 
     async def run(self) -> None:
+        await run_together(self._until_its_end, self._until_there_is_room_again)
+
+    async def _until_its_end(self) -> None:
         assert self._server is not None
         code = await self._server.wait()
         raise BusError(f"nats-server ended by itself with code {code}")
+
+    async def _until_there_is_room_again(self) -> None:
+        while True:
+            await self.context.clock.sleep(_DISK_SECONDS)
+            if self._not_written is not None and shutil.disk_usage(self.links.data_path).free >= _DISK_ROOM:
+                raise BusError(f"nats-server could not write; it starts anew, since there is room: {self._not_written}")
+
+    def _heard(self, level: str, text: str) -> None:
+        """Take a line of the server's log; that the disk is full is said once, and not for each message."""
+        if "failed to store" in text or "ritical write error" in text:
+            first, self._not_written = self._not_written is None, text
+            if not first:
+                return
+        # The server's routine is of interest only to who looks for a fault.
+        getattr(self._log, "debug" if level == "info" else level)(text.strip())
 
     async def on_stop(self) -> None:
         if self._server is not None:
