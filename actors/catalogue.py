@@ -7,6 +7,8 @@ holes are kept here.
 
 from __future__ import annotations
 
+import contextlib
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -15,7 +17,7 @@ import msgspec
 from actors.links import Links
 from actors.mail import GapFound, GapSettled, GetInventory, RepairGaps, StartBackfill
 from actors.runtime.actor import Actor, run_together
-from actors.runtime.exits import ActorError
+from actors.runtime.exits import ActorError, MailboxFull
 from dccd import subjects
 from dccd.errors import BusError, DccdError, ExchangeError, RequestError
 from dccd.exchanges.registry import get as get_exchange
@@ -29,6 +31,7 @@ _REFRESH = 2.0
 _LOOK = 5.0
 _RETRY = 300.0
 _KEEP = 100
+_MOST = 1000
 
 
 def add_gap(gaps: list[GapEntry], start: int, end: int, reason: str, repairable: bool) -> list[GapEntry]:
@@ -41,7 +44,29 @@ def add_gap(gaps: list[GapEntry], start: int, end: int, reason: str, repairable:
         else:
             kept.append(gap)
     kept.append(GapEntry(start=start, end=end, reason=reason, state=state))  # type: ignore[arg-type]  # one of two
-    return sorted(kept, key=lambda gap: gap.start)
+    return _bounded(sorted(kept, key=lambda gap: gap.start))
+
+
+def _bounded(gaps: list[GapEntry]) -> list[GapEntry]:
+    """At most so many that an entry fits a message: the nearest of a kind become one, what lies between included.
+
+    A book that is resynchronised some times a day has holes that nobody can repair, for years.
+    """
+    while len(gaps) > _MOST:
+        near = [
+            (right.start - left.end, index)
+            for index, (left, right) in enumerate(pairwise(gaps))
+            if left.state == right.state != "repairing"
+        ]
+        if not near:
+            break
+        _, index = min(near)
+        left, right = gaps[index : index + 2]
+        reason = left.reason if left.reason == right.reason else "several"
+        gaps[index : index + 2] = [
+            GapEntry(start=left.start, end=max(left.end, right.end), reason=reason, state=left.state)
+        ]
+    return gaps
 
 
 def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
@@ -76,6 +101,7 @@ class Catalogue(Actor):
     def __init__(self, links: Links) -> None:
         self.links = links
         self._entries = links.entries
+        self._writing = anyio.Lock()
         self._retry_at: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -126,8 +152,10 @@ class Catalogue(Actor):
         self.links.emit(subjects.stream_event(gap.dataset, "gap"), event)
         self.context.log.warning("gap", dataset=name, seconds=round((gap.end - gap.start) / 1e9, 3), reason=gap.reason)
         if repairable:
-            # Not at once: the collector waits for this answer, and the runner may be slow.
-            await self.context.ref.tell(RepairGaps(gap.dataset))
+            # Not at once: the collector waits for this answer, and the runner may be slow. Nor may this wait for room
+            # in the actor's own mailbox: then the hole is found missing a little later.
+            with contextlib.suppress(MailboxFull):
+                self.context.ref.tell_nowait(RepairGaps(gap.dataset))
 
     async def _settled(self, run: Run) -> None:
         entry = self._entry(run.dataset)
@@ -155,10 +183,10 @@ class Catalogue(Actor):
             order = StartBackfill(dataset=dataset, start=gap.start, end=gap.end, trigger="gap", reason=gap.reason)
             try:
                 started: BackfillStarted = await self.links.ask_runner(order)
-            except (ActorError, TimeoutError) as exc:
+            except (ActorError, BusError, TimeoutError) as exc:
                 self.context.log.warning("no repair yet", dataset=dataset.name, why=str(exc))
-                break  # the runner restarts: asked again soon
-            except DccdError as exc:
+                break  # the runner restarts, or the bus is away: asked again soon
+            except (RequestError, ExchangeError) as exc:
                 if isinstance(exc, RequestError) and exc.code == 503:
                     break  # it has not started yet
                 # Beyond what the exchange serves: asking again is no use.
@@ -225,7 +253,11 @@ class Catalogue(Actor):
         self._entries[entry.dataset] = entry
         while True:
             try:
-                await self.links.datasets.put(entry.dataset, msgspec.json.encode(entry))
+                # One at a time, and what holds now: an attempt that waited for the bus must not bring back an entry
+                # from before a hole was found.
+                async with self._writing:
+                    latest = self._entries[entry.dataset]
+                    await self.links.datasets.put(latest.dataset, msgspec.json.encode(latest))
                 return
             except BusError as exc:
                 self.context.log.warning("catalogue waits for the bus", error=str(exc))

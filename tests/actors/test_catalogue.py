@@ -1,10 +1,27 @@
-"""The arithmetic of holes; what the actor does with it is in the flows."""
+"""The arithmetic of holes, and what the actor keeps of them while the bus or the runner is away."""
 
 from __future__ import annotations
 
-from actors.catalogue import add_gap, settle_gap
-from dccd.messages import GapEntry
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from actors.catalogue import Catalogue, add_gap, settle_gap
+from actors.mail import GapFound, GetInventory, RepairGaps
+from actors.runtime.actor import ActorRef
+from actors.runtime.clock import FakeClock
+from actors.runtime.root import open_root
+from dccd.errors import BusUnavailable, RequestError
+from dccd.messages import DatasetEntry, GapEntry
 from dccd.runs import Run
+from dccd.store.catalogue import DatasetStats
+from dccd.symbols import Dataset
+
+DATASET = Dataset.parse("binance.trades.BTC-USDT")
 
 
 def gap(start: int, end: int, state: str = "missing", run_id: str | None = None) -> GapEntry:
@@ -64,3 +81,93 @@ def test_old_repaired_holes_are_forgotten() -> None:
     """An entry stays small however often a stream was mended."""
     many = [gap(n, n + 1, "repaired", f"old{n}") for n in range(0, 1000, 2)]
     assert len(settle_gap([*many, gap(5000, 5001, "repairing", "r1")], run(5000, 5001))) == 100
+
+
+def test_an_entry_fits_a_message_however_many_holes_there_are() -> None:
+    """The nearest become one; all that was missing still lies inside one of them."""
+    holes = [(n * 1000 + n % 7, n * 1000 + n % 7 + 10) for n in range(1500)]
+    gaps: list[GapEntry] = []
+    for start, end in holes:
+        gaps = add_gap(gaps, start, end, f"lost at {start}", repairable=False)
+    assert len(gaps) == 1000
+    assert all(any(g.start <= start and end <= g.end for g in gaps) for start, end in holes)
+    assert gaps == sorted(gaps, key=lambda g: g.start)
+
+
+class Desk(SimpleNamespace):
+    """What a catalogue takes of the daemon's shared names. ``refuse``: how the runner answers."""
+
+    def __init__(self, refuse: Exception | None = None) -> None:
+        super().__init__(
+            host="alpha", data_path=Path("data"), entries={}, dirty=set(), board={}, active={}, datasets=self,
+            store=SimpleNamespace(datasets=list, stats=lambda _: DatasetStats(rows=7)), emit=lambda *_: None,
+        )  # fmt: skip
+        self.refuse = refuse
+        self.kept: list[DatasetEntry] = []
+        self.away: anyio.Event | None = None
+        self.waiting = anyio.Event()
+
+    async def all(self) -> list[Any]:
+        return []
+
+    async def put(self, key: str, value: bytes) -> None:
+        away, self.away = self.away, None
+        if away is not None:
+            self.waiting.set()
+            await away.wait()
+            raise BusUnavailable("away")
+        self.kept.append(msgspec.json.decode(value, type=DatasetEntry))
+
+    async def ask_runner(self, order: Any) -> Any:
+        if self.refuse is not None:
+            raise self.refuse
+        return SimpleNamespace(run_id="r1")
+
+    def states(self) -> list[str]:
+        return [g.state for g in self.entries[DATASET.name].gaps]
+
+
+async def found(ref: ActorRef, start: int = 10, end: int = 20) -> None:
+    await ref.ask(GapFound(DATASET, start, end, "lost"))
+    await ref.ask(RepairGaps(DATASET))  # what it has told itself comes before this
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (None, "repairing"),
+        (BusUnavailable("away"), "missing"),
+        (TimeoutError(), "missing"),
+        (RequestError(503, "not_now", "starting"), "missing"),
+        (RequestError(422, "no_capability", "too old"), "unavailable"),
+    ],
+)
+async def test_only_a_refusal_makes_a_hole_unavailable(answer: Exception | None, state: str) -> None:
+    """What can't be ordered at this moment is ordered later."""
+    desk: Any = Desk(answer)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await found(ref)
+        assert desk.states() == [state]
+
+
+@pytest.mark.anyio
+async def test_a_write_that_waited_for_the_bus_brings_back_no_entry_without_the_hole() -> None:
+    """What is on record at last is what was known last."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        desk.away = away = anyio.Event()
+        desk.dirty.add(DATASET.name)
+        await clock.advance(2.0)
+        with anyio.fail_after(10):
+            await desk.waiting.wait()  # statistics are on their way, from before the hole
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(found, ref)
+                await clock.settle()
+                away.set()
+                await clock.settle()
+            await clock.advance(0.5)
+            await ref.ask(GetInventory())
+    assert desk.kept[-1].rows == 7
+    assert [g.start for g in desk.kept[-1].gaps] == [10]
