@@ -205,7 +205,8 @@ class Bus:
     @property
     def connected(self) -> bool:
         """Whether the server answers, as far as is known (a frozen one is noticed after about 15 s)."""
-        return self.client.is_connected
+        # nats-py says so a moment before it has made the subscriptions again: too early for what wants an answer.
+        return self._connected.is_set() and self.client.is_connected
 
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until connected; raises BusUnavailable after *timeout* seconds or when closed for good."""

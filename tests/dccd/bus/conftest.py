@@ -39,9 +39,24 @@ class Server:
         await self.running.wait()
         await self.running.stop()
 
-    def signal(self, number: signal.Signals) -> None:
+    async def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP), and wait until every thread of it stands still."""
         assert self.running is not None and self.running.pid is not None
-        os.kill(self.running.pid, number)
+        os.kill(self.running.pid, signal.SIGSTOP)
+        async with asyncio.timeout(10):
+            while not stands_still(self.running.pid):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.001)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.running is not None and self.running.pid is not None
+        os.kill(self.running.pid, signal.SIGCONT)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether every thread of the process is stopped; proc(5)."""
+    stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from pathlib import Path
 
@@ -208,7 +207,7 @@ async def test_close(server) -> None:
 async def test_close_while_the_server_is_frozen(server) -> None:
     """A frozen server doesn't hold up the end."""
     bus = await Bus.open(server.url, "test")
-    server.signal(signal.SIGSTOP)
+    await server.freeze()
     async with asyncio.timeout(5):
         await bus.aclose(timeout=0.2)
-    server.signal(signal.SIGCONT)
+    server.thaw()

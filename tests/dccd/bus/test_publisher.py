@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import pytest
 
@@ -63,11 +62,11 @@ async def test_duplicates_are_stored_once(server, bus, until) -> None:
     await ensure_streams(bus)
     publisher = Publisher(bus, deadline=0.05)
     # A server that is frozen takes what we send when it goes on: by then the deadline has passed, several times.
-    server.signal(signal.SIGSTOP)
+    await server.freeze()
     for number in range(20):
         publisher.offer(SUBJECT, b"%d" % number)
     await until(lambda: publisher.statistics()["published_again"] >= 40)
-    server.signal(signal.SIGCONT)
+    server.thaw()
     assert await publisher.drain() == 0
     await publisher.aclose()
     assert await stored(bus) == [b"%d" % number for number in range(20)]
@@ -77,7 +76,7 @@ async def test_room_is_backpressure(server, bus, until) -> None:
     """room() waits while a window of messages is on its way, and not while the server doesn't answer at all."""
     await ensure_streams(bus)
     publisher = Publisher(bus, window=4, deadline=0.3)
-    server.signal(signal.SIGSTOP)
+    await server.freeze()
     for number in range(4):
         await publisher.room()
         publisher.offer(SUBJECT, b"%d" % number)
@@ -89,7 +88,7 @@ async def test_room_is_backpressure(server, bus, until) -> None:
     publisher.offer(SUBJECT, b"4")
     async with asyncio.timeout(0.2):
         await publisher.room()
-    server.signal(signal.SIGCONT)
+    server.thaw()
     assert await publisher.drain() == 0
     assert publisher.statistics()["on_way"] == 0
     await publisher.aclose()
@@ -100,7 +99,7 @@ async def test_room_returns_while_the_bus_is_away(server, bus, until) -> None:
     """A waiting collector goes on at once when the bus goes away, and what it offers is kept and delivered."""
     await ensure_streams(bus)
     publisher = Publisher(bus, window=2, deadline=30)
-    server.signal(signal.SIGSTOP)
+    await server.freeze()
     publisher.offer(SUBJECT, b"0")
     publisher.offer(SUBJECT, b"1")
     waiting = asyncio.create_task(publisher.room())
