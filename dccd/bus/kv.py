@@ -32,6 +32,8 @@ _KEY = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
 _WRONG_REVISION = (10071, 10164)
 _HEARTBEAT = 0.5
 """Seconds between heartbeats to a watch: it notices within three that its server is not the one it was."""
+_SIEVED = 4
+"""How many times the entries that are wanted are looked through before the server is asked to look for them."""
 _OPERATION = "KV-Operation"
 _MARKER = "Nats-Marker-Reason"
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -109,27 +111,56 @@ class Bucket:
     async def newest(self, limit: int, filter: str | None = None, before: int | None = None) -> list[Entry]:
         """Return the *limit* entries that were written last, newest first; older than revision *before*, if given.
 
-        *filter* is a subject filter over keys, as ``*.stream.binance.>``. What it costs depends on *limit*, and by the
-        logarithm on the number of entries: it finds the revision from which on there are enough, and reads from there.
+        *filter* is a subject filter over keys, as ``*.stream.binance.>``. What it costs depends on *limit* and on how
+        many of the newest entries match. Where few do, the server is asked to look for them.
         """
-        found: list[Entry] = []
-        subject = self._prefix + (filter or ">")
         state = await stream_state(self._bus, self._stream)
         top = min(state.last, before - 1) if before is not None else state.last
-        while len(found) < limit and top >= state.first:
-            start = await self._start_of(limit - len(found), subject, state.first, top)
-            batch: list[Stored] = []
-            seq = start
-            while seq <= top:
-                part = await get_batch(self._bus, self._stream, seq, min(1000, top - seq + 1), subject)
-                self.entries_read += len(part.messages)
-                batch += [message for message in part.messages if message.seq <= top]
-                if not part.messages or not part.pending:
-                    break
-                seq = part.messages[-1].seq + 1
-            found += [self._entry(message) for message in reversed(batch) if not _is_deleted(message.headers)]
-            top = start - 1
+        found, top = await self._sieve(limit, filter, state.first, top)
+        if filter is not None:
+            subject = self._prefix + filter
+            while len(found) < limit and top >= state.first:
+                start = await self._start_of(limit - len(found), subject, state.first, top)
+                found += self._living(await self._between(start, top, subject))
+                top = start - 1
         return _latest(found)[:limit]
+
+    async def _sieve(self, limit: int, filter: str | None, first: int, top: int) -> tuple[list[Entry], int]:
+        """Read down from revision *top* whatever is there and keep what matches; gives up where few entries do.
+
+        Returns what it found and the revision down to which that is all. The more keys there are, the longer the server
+        takes to look for matches (15 to 60 ms a request with 100,000; reading without a filter 2 ms).
+        """
+        found: list[Entry] = []
+        looked, span = 0, limit
+        while len(found) < limit and top >= first and (filter is None or looked < _SIEVED * limit):
+            start = max(first, top - span + 1)
+            batch = await self._between(start, top, ">")
+            matching = [entry for entry in self._living(batch) if filter is None or _matches(filter, entry.key)]
+            found += matching
+            looked, top = looked + len(batch), start - 1
+            # As far down as the rest is to be expected, if it goes on like this.
+            wanted = limit - len(found)
+            span = min(4 * span, max(wanted, wanted * span // max(1, len(matching))))
+            if filter is not None:
+                span = max(1, min(span, _SIEVED * limit - looked))
+        return found, top
+
+    async def _between(self, start: int, top: int, subject: str) -> list[Stored]:
+        """What is on *subject* from revision *start* to *top*, oldest first."""
+        found: list[Stored] = []
+        while start <= top:
+            part = await get_batch(self._bus, self._stream, start, min(1000, top - start + 1), subject)
+            self.entries_read += len(part.messages)
+            found += [message for message in part.messages if message.seq <= top]
+            if not part.messages or not part.pending:
+                break
+            start = part.messages[-1].seq + 1
+        return found
+
+    def _living(self, messages: list[Stored]) -> list[Entry]:
+        """Entries of what isn't deleted, newest first."""
+        return [self._entry(message) for message in reversed(messages) if not _is_deleted(message.headers)]
 
     async def find(self, prefix: str) -> list[Entry]:
         """Return all entries whose key begins with the tokens *prefix* (``a.b`` finds ``a.b.c``), by revision."""
@@ -362,6 +393,17 @@ class _Consumer(msgspec.Struct):
 def _is_deleted(headers: dict[str, str]) -> bool:
     # A marker that the server has put itself (age, a purge) has another header than a client's.
     return headers.get(_OPERATION) in ("DEL", "PURGE") or _MARKER in headers
+
+
+def _matches(filter: str, key: str) -> bool:
+    """Whether NATS's subject *filter* (``*`` a token, ``>`` the rest) fits *key*."""
+    wanted, tokens = filter.split("."), key.split(".")
+    if wanted[-1] == ">":
+        wanted.pop()
+        if len(tokens) <= len(wanted):
+            return False
+        tokens = tokens[: len(wanted)]
+    return len(wanted) == len(tokens) and all(a in ("*", b) for a, b in zip(wanted, tokens, strict=True))
 
 
 def _latest(entries: list[Entry]) -> list[Entry]:

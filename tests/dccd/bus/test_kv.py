@@ -109,6 +109,16 @@ async def test_newest_of_many(bucket: Bucket) -> None:
     assert bucket.entries_read - before < 250
 
 
+async def test_newest_of_a_bucket_that_is_written_again_and_again(bucket: Bucket) -> None:
+    """Few entries among many revisions are found in few steps, and each once."""
+    await fill(bucket, [f"k{number}" for number in range(40)])
+    for _ in range(50):
+        await fill(bucket, ["k3"] * 100)
+    before = bucket.entries_read
+    assert [entry.key for entry in await bucket.newest(5)] == ["k3", "k39", "k38", "k37", "k36"]
+    assert bucket.entries_read - before < 150
+
+
 async def test_newest_where_matches_are_far_back_and_dense(bucket: Bucket) -> None:
     """Matches that are all at the beginning are found without reading all of them."""
     keys = [f"{number:06}.old.x" for number in range(6000)] + [f"{number:06}.new.x" for number in range(6000, 12_000)]
@@ -149,6 +159,31 @@ async def test_newest_while_entries_change(bucket: Bucket) -> None:
         assert len(keys) == len(set(keys)) and len(keys) > 80
     await changing
     assert len(await bucket.newest(1000)) == 100
+
+
+@pytest.mark.parametrize(
+    ("filter", "key", "fits"),
+    [
+        (">", "a", True),
+        ("a.>", "a.b.c", True),
+        ("a.>", "a", False),
+        ("a.*", "a.b", True),
+        ("a.*", "a.b.c", False),
+        ("*.b", "a.c", False),
+        ("*.*.*.*.>", "active.run", False),
+        ("*.*.*.*.>", "run.backfill.binance.ohlc.X.1m", True),
+        ("*.*.*.*.>", "run.backfill.binance.ohlc", False),
+        ("a.b", "a.b", True),
+    ],
+)
+async def test_filters_mean_here_what_they_mean_to_the_server(
+    bucket: Bucket, filter: str, key: str, fits: bool
+) -> None:
+    """An entry is listed if and only if the server too would say that its key matches."""
+    await bucket.put(key, b"")
+    assert [entry.key for entry in await bucket.newest(1, filter)] == [key] * fits
+    found = await bucket._between(1, 1, f"$KV.{bucket.name}.{filter}")
+    assert bool(found) == fits
 
 
 async def test_watch(bucket: Bucket) -> None:
