@@ -7,6 +7,7 @@ line says "stored", that many rows were in the day before the rows that are time
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from daemon import Daemon, title
 from environments import CRYPTOFEED, DCCD3, Unavailable
 from harness import ROOT, Child, Measurement, Report, arguments, cpu_seconds, finish, peak_memory, rate
 
+import dccd
 from dccd.symbols import Dataset
 
 OTHERS = ROOT / "ops" / "bench" / "others"
@@ -29,15 +31,16 @@ def symbols(count: int) -> list[str]:
     return ["BTC-USDT"] if count == 1 else [f"X{letters[i // 26]}{letters[i % 26]}-USDT" for i in range(count)]
 
 
-def source(rows: int) -> Child:
-    """The source with *rows* a symbol."""
-    return Child([sys.executable, ROOT / "ops" / "bench" / "source.py", "--rows", str(rows)], "source", timeout=120)
+def source(rows: int, streams: int = 1) -> Child:
+    """The source with *rows* a symbol, which starts when *streams* are subscribed to."""
+    program = [sys.executable, ROOT / "ops" / "bench" / "source.py"]
+    return Child([*program, "--rows", str(rows), "--streams", str(streams)], "source", timeout=120)
 
 
 def cryptofeed(case: str, streams: int, rows: int) -> Measurement:
     """Parse and call back."""
     each = rows // streams
-    with source(each) as frames:
+    with source(each, streams) as frames:
         runner = [CRYPTOFEED.python(), OTHERS / "cryptofeed_ingest.py", "--port", str(frames.ready["port"])]
         more = ["--rows", str(each * streams), "--symbols", ",".join(symbols(streams))]
         with Child([*runner, *more], "cryptofeed", timeout=600) as child:
@@ -70,36 +73,42 @@ def ours(case: str, streams: int, rows: int) -> Iterator[Measurement]:
     each = rows // streams
     total = each * streams
     datasets = [Dataset.make("binance", "trades", name) for name in symbols(streams)]
-    with source(each) as frames:
-        config = {
-            "exchanges": {"binance": {"ws_url": f"ws://127.0.0.1:{frames.ready['port']}"}},
-            "jobs": [{"exchange": "binance", "pairs": symbols(streams), "data_type": "trades"}],
+    with (
+        source(each, streams) as frames,
+        Daemon({"exchanges": {"binance": {"ws_url": f"ws://127.0.0.1:{frames.ready['port']}"}}}) as daemon,
+    ):
+        used, bus = daemon.cpu()
+        asyncio.run(start(daemon, datasets))
+        began = frames.result()["began"]
+        samples = [(began, 0)]
+        store = daemon.store
+        while samples[-1][1] < total:
+            time.sleep(0.1)
+            samples.append((time.monotonic(), sum(store.stats(dataset).rows for dataset in datasets)))
+            if samples[-1][0] - began > 60 + total / 20_000:
+                raise SystemExit(f"{samples[-1][1]:,} of {total:,} rows on disk in time:\n{daemon.tail()}")
+        wall = samples[-1][0] - began
+        now_used, now_bus = daemon.cpu()
+        more = {
+            "source CPU s": cpu_seconds(frames.pid),
+            "of it bus": now_bus - bus,
+            "peak MB": peak_memory(daemon.pid),
         }
-        with Daemon(config) as daemon:
-            began = frames.result()["began"]
-            used, bus = daemon.cpu()
-            samples = [(began, 0)]
-            store = daemon.store
-            while samples[-1][1] < total:
-                time.sleep(0.1)
-                samples.append((time.monotonic(), sum(store.stats(dataset).rows for dataset in datasets)))
-                if samples[-1][0] - began > 60 + total / 20_000:
-                    raise SystemExit(f"{samples[-1][1]:,} of {total:,} rows on disk in time:\n{daemon.tail()}")
-            wall = samples[-1][0] - began
-            now_used, now_bus = daemon.cpu()
-            more = {
-                "source CPU s": cpu_seconds(frames.pid),
-                "of it bus": now_bus - bus,
-                "peak MB": peak_memory(daemon.pid),
-            }
-            verify(daemon, datasets, each)
+        verify(daemon, datasets, each)
     note = "parses, publishes, stores"
     yield rate(case, title(), total, wall, now_used - used, more, note)
     if streams == 1:
         for stored in (100_000, 1_000_000, 10_000_000):
-            stretch = between(samples, stored, min(STRETCH, total // 2))
-            if stretch:
+            stretch = between(samples, stored, STRETCH)
+            if stretch is not None:
                 yield Measurement(stored_case(stored), title(), {"rows/s": stretch}, note)
+
+
+async def start(daemon: Daemon, datasets: list[Dataset]) -> None:
+    """Ask for a stream of each."""
+    async with dccd.connect(daemon.url) as client:
+        for dataset in datasets:
+            await client.start_stream(dataset.exchange, dataset.symbol.human)
 
 
 def between(samples: list[tuple[float, int]], stored: int, stretch: int) -> float | None:
@@ -121,10 +130,10 @@ def verify(daemon: Daemon, datasets: list[Dataset], rows: int) -> None:
 def main() -> None:
     options = arguments(
         __doc__,
-        ("--rows", {"type": int, "default": 1_200_000, "help": "rows of a run of this dccd (1,200,000)"}),
-        ("--long", {"action": "store_true", "help": "11,100,000 rows, to see the rate at 10,000,000 stored"}),
+        ("--rows", {"type": int, "default": 2_200_000, "help": "rows of a run of this dccd (2,200,000)"}),
+        ("--long", {"action": "store_true", "help": "11,200,000 rows, to see the rate at 10,000,000 stored"}),
     )
-    rows = 11_100_000 if options.long else options.rows
+    rows = 11_200_000 if options.long else options.rows
     report, missing = Report("Ingest, from a WebSocket's frames"), []
     for _ in range(options.rounds):
         for streams in (1, 50):

@@ -1,10 +1,11 @@
 """A Binance trade stream on loopback that costs next to nothing: what feeds every contender the same frames.
 
 ``/ws/btcusdt@aggTrade``, ``/stream?streams=a@aggTrade/b@aggTrade`` and SUBSCRIBE requests flow in; aggregate trades
-flow out, ``--rows`` of each symbol, then silence. Two lines of JSON are printed: the port, then, when the first trade
-goes out, the time of the monotonic clock. As fast as the client reads; or ``--rate`` a second and symbol, and
-then a trade's quantity is the moment it was sent: see :func:`sent_at`. Ids of a symbol are consecutive; times count up
-from ``--day``, ten trades a millisecond.
+flow out, ``--rows`` of each symbol, then silence: as fast as the client reads, or ``--rate`` a second and symbol, and
+then a trade's quantity is the moment it was sent (:func:`sent_at`). All ``--streams`` start together, when the last of
+them is subscribed to. Ids of a symbol are consecutive; times count up from ``--day``, ten trades a millisecond.
+
+Two lines of JSON are printed: the port, then, when the first trade goes out, the time of the monotonic clock.
 
 (dccd's own simulator speaks much more of the exchange, and takes more of the processor for it: with two cores it
 would be what is measured.)
@@ -92,7 +93,8 @@ def tell(**values: object) -> None:
 class Connection(asyncio.Protocol):
     """One client: the handshake and control frames by websockets, the trades straight to the transport."""
 
-    begun = False
+    subscribed = 0
+    begun = asyncio.Event()
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -157,14 +159,16 @@ class Connection(asyncio.Protocol):
     def add(self, names: list[str], wrapped: bool) -> None:
         fresh = [name for name in names if re.fullmatch(r"[a-z0-9]+@aggTrade", name)]
         self.streams += [Stream(name, wrapped, self.options) for name in fresh]
-        if self.streams and not Connection.begun:
-            Connection.begun = True
+        Connection.subscribed += len(fresh)
+        if Connection.subscribed >= self.options.streams and not Connection.begun.is_set():
+            Connection.begun.set()
             tell(began=time.monotonic())
         if self.streams and self.task is None:
             self.task = asyncio.create_task(self.pump() if not self.options.rate else self.pace())
 
     async def pump(self) -> None:
         """Write as fast as the client reads."""
+        await self.begun.wait()
         while any(stream.left for stream in self.streams):
             for stream in self.streams:
                 await self.writable.wait()
@@ -173,6 +177,7 @@ class Connection(asyncio.Protocol):
 
     async def pace(self) -> None:
         """Write what is due, a frame at a time; being late by a timer's grain is made up for at once."""
+        await self.begun.wait()
         began, sent, each = time.monotonic(), 0, 1 / self.options.rate
         while any(stream.left for stream in self.streams):
             while sent * each <= time.monotonic() - began:
@@ -185,6 +190,7 @@ class Connection(asyncio.Protocol):
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, required=True)
+    parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--day", type=int, default=int(time.time()) // 86400 * 86_400_000, help="ms; today by default")
     options = parser.parse_args()
