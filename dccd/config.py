@@ -74,7 +74,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True, kw_only=True):
     """``settings``: where data goes, who this host is, how it logs."""
 
     data_path: str = "data"
@@ -89,7 +89,7 @@ class Settings(_Section):
         return self.host or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "host"
 
 
-class BusConfig(_Section):
+class BusConfig(_Section, frozen=True, kw_only=True):
     """``bus``: a server to join, or the embedded one.
 
     ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` the events.
@@ -110,7 +110,7 @@ class BusConfig(_Section):
     buffer: Size = "64MiB"
 
 
-class ExchangeConfig(_Section):
+class ExchangeConfig(_Section, frozen=True, kw_only=True):
     """``exchanges.<id>``: other base URLs (scheme, host and port; the exchange's own paths stay), and limits.
 
     ``concurrency``: how many pages of one backfill are asked for at once.
@@ -122,7 +122,7 @@ class ExchangeConfig(_Section):
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
-class StorageConfig(_Section):
+class StorageConfig(_Section, frozen=True, kw_only=True):
     """``storage``: how often new rows are flushed to segments, and when segments are folded into the base."""
 
     flush_interval: Duration = "2s"
@@ -130,7 +130,7 @@ class StorageConfig(_Section):
     fold_interval: Duration = "1m"
 
 
-class Alerts(_Section):
+class Alerts(_Section, frozen=True, kw_only=True):
     """``alerts``: what makes ``dccd.health`` say no, with a warning in the log.
 
     ``archiver_lag``: the oldest record that isn't on disk; ``stream_silence``: no record for so long (0: off);
@@ -142,7 +142,7 @@ class Alerts(_Section):
     free_space: Size = "1GiB"
 
 
-class Job(_Section):
+class Job(_Section, frozen=True, kw_only=True):
     """One entry of ``jobs``: an operation on one data type of some pairs of an exchange."""
 
     exchange: str
@@ -176,7 +176,7 @@ class Job(_Section):
         return StreamOptions(depth=self.depth, snapshot_interval=interval, book=self.book or "deltas")
 
 
-class Config(_Section):
+class Config(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     settings: Settings = Settings()
@@ -244,7 +244,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]  # yaml's stubs
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, (str, int)) and key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
             if isinstance(key, (str, int)):
@@ -332,7 +332,7 @@ def _check_job(job: Job, path: str) -> None:
     if job.start not in (None, "last", "origin"):
         _read(f"{path}.start", job.start, lambda v: parse_time(v, "start"), "last, origin, ")
     for field in ("depth", "snapshot_interval", "book"):
-        if getattr(job, field) is not None and job.data_type != DataType.ORDERBOOK:
+        if getattr(job, field) is not None and job.data_type != DataType.ORDERBOOK.value:
             raise ConfigError(f"{path}.{field}", repr(getattr(job, field)), "for data_type: orderbook only")
     if job.snapshot_interval is not None and not (
         1 <= _read(f"{path}.snapshot_interval", job.snapshot_interval, parse_duration) <= 86_400
