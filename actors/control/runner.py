@@ -5,6 +5,7 @@ All asks pass one mailbox, so that the same backfill asked for twice at once is 
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from actors.control.runbook import RunBook
 from actors.links import Links
 from actors.mail import CancelBackfill, GapSettled, RunEnded, StartBackfill
 from actors.runtime.actor import Actor
+from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
-from dccd.errors import DccdError, IdentityError, RequestError
+from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted
@@ -29,6 +31,7 @@ from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 __all__ = ["Runner", "resolve_range"]
 
 _BACKOFF = Backoff(initial=1.0, maximum=30.0)
+_RETRY_SECONDS = 0.5
 _DEFAULT_BARS = 1000
 _DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS}
 
@@ -103,7 +106,12 @@ class Runner(Actor):
     async def on_start(self) -> None:
         """Resume what a crash or a stop interrupted: the same runs, at their recorded positions."""
         self.links.active.clear()
-        here = {child.id for child in self.links.backfills.nodes() if child.status != "gave_up"}
+        here = set()
+        for child in self.links.backfills.nodes():
+            if child.status == "gave_up":
+                await self.links.backfills.terminate_child(child.id)  # forgets it: its run may go on as a new child
+            else:
+                here.add(child.id)
         for run in await self.book.unfinished():
             if run.run_id in here:  # this actor crashed, the backfill didn't
                 self.links.active[run.run_id] = run
@@ -144,7 +152,7 @@ class Runner(Actor):
                 waits = run.run_id not in self._running and run.run_id not in self._queue
                 if waits:
                     await self._enqueue_again(run)
-                    await self._fill()
+                await self._fill()
                 return BackfillStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
         now = self.context.clock.wall_ns()
         stored = None
@@ -181,12 +189,13 @@ class Runner(Actor):
     async def _fill(self) -> None:
         """Start what waits, as far as there is room."""
         while self._queue and len(self._running) < self.parallel:
-            run_id = self._queue.popleft()
-            run = self.links.active[run_id]
+            run_id = self._queue[0]
+            # With the bus away this raises: then the run still waits its turn.
+            await self._changed(self.links.active[run_id], "running")
+            self._queue.popleft()
             self._running.add(run_id)
             start = partial(self._made, run_id)
             spec = ChildSpec(id=run_id, start=start, restart="transient", shutdown=20.0, backoff=_BACKOFF)
-            await self._changed(run, "running")
             await self.links.backfills.start_child(spec)
 
     def _made(self, run_id: str) -> Actor:
@@ -202,9 +211,13 @@ class Runner(Actor):
             return await self._over(run, "cancelled")  # interrupted, and not gone on with
         if run_id not in self._running:
             raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
+        try:
+            # The backfiller writes what it holds and its position while it stops.
+            await self.links.backfills.terminate_child(run_id)
+        except ChildNotFound as exc:
+            # It has ended by itself; its word of that waits behind this request.
+            raise RequestError(409, "not_running", f"run {run_id} has just ended", "run_id") from exc
         self._running.discard(run_id)
-        # The backfiller writes what it holds and its position while it stops.
-        await self.links.backfills.terminate_child(run_id)
         run = await self._over(self.links.active[run_id], "cancelled")
         await self._fill()
         return run
@@ -212,14 +225,22 @@ class Runner(Actor):
     async def _ended(self, run: Run) -> None:
         if run.run_id not in self._running:
             return  # cancelled meanwhile
+        while True:
+            try:
+                await self._over(run, run.state)
+                break
+            except BusUnavailable as exc:
+                # Nobody tells it a second time: who follows the run would wait for ever.
+                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
+                await self.context.clock.sleep(_RETRY_SECONDS)
         self._running.discard(run.run_id)
-        await self._over(run, run.state)
         await self._fill()
 
     async def _over(self, run: Run, state: RunState) -> Run:
         run = await self._changed(run, state, finished=self.context.clock.wall_ns())
         if run.trigger == "gap":
-            await self.links.catalogue.tell(GapSettled(run))
+            with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself that no run repairs the hole
+                await self.links.catalogue.tell(GapSettled(run))
         return run
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:

@@ -1,12 +1,27 @@
-"""What range a backfill is asked for."""
+"""What range a backfill is asked for, and what becomes of runs while others are away."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import msgspec
 import pytest
 
-from actors.control.runner import resolve_range
-from dccd.errors import RequestError
+from actors.control.runner import Runner, resolve_range
+from actors.mail import CancelBackfill, RunEnded, StartBackfill
+from actors.runtime.actor import Actor
+from actors.runtime.clock import FakeClock
+from actors.runtime.dynamic import DynamicSupervisor
+from actors.runtime.root import open_root
+from actors.runtime.spec import ChildSpec
+from actors.runtime.supervisor import Supervisor
+from dccd.errors import BusUnavailable, RequestError
 from dccd.exchanges.base import Capability
+from dccd.runs import Run
 from dccd.symbols import NS, Dataset
 
 TRADES = Dataset.parse("binance.trades.BTC-USDT")
@@ -72,3 +87,140 @@ def test_a_range_that_can_not_be_is_refused(
     with pytest.raises(RequestError) as caught:
         resolve_range(dataset, asked, None, NOW, RECENT if dataset is BARS else ALL)
     assert (caught.value.code, caught.value.reason, caught.value.field) == (code, reason, field)
+
+
+class Desk(SimpleNamespace):
+    """What a runner takes of the daemon's shared names; the bucket refuses the puts whose turn is in ``refuse``."""
+
+    def __init__(self) -> None:
+        super().__init__(host="alpha", active={}, progress={}, recent=[], runs=self, emit=lambda *_: None)
+        self.entries: dict[str, bytes] = {}
+        self.refuse: set[int] = set()
+        self.puts = 0
+
+    async def put(self, key: str, value: bytes) -> None:
+        self.puts += 1
+        if self.puts in self.refuse:
+            raise BusUnavailable("the bus is away")
+        self.entries[key] = value
+
+    async def delete(self, key: str) -> None:
+        self.entries.pop(key, None)
+
+    async def find(self, prefix: str) -> list[Any]:
+        found = sorted(item for item in self.entries.items() if item[0].startswith(f"{prefix}."))
+        return [SimpleNamespace(key=key, value=value) for key, value in found]
+
+    def run(self) -> Run:
+        """The one run on record."""
+        (value,) = [value for key, value in self.entries.items() if not key.startswith("active.")]
+        return msgspec.json.decode(value, type=Run)
+
+
+class Fetching(Actor):
+    """A backfill that goes on until it is told to end, or to crash."""
+
+    def __init__(self, desk: Any) -> None:
+        self.desk = desk
+
+    async def run(self) -> None:
+        self.desk.orders = anyio.Event()
+        await self.desk.orders.wait()
+        if self.desk.crash:
+            raise OSError("broken")
+
+
+@asynccontextmanager
+async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
+    """A runner beside its supervisor of backfills, which sets a child aside at its first crash."""
+
+    def backfills() -> Actor:
+        desk.backfills = DynamicSupervisor(intensity=0, on_excess="give_up")
+        return desk.backfills  # type: ignore[no-any-return]  # a namespace
+
+    top = Supervisor(
+        [
+            ChildSpec("backfills", backfills, type="supervisor"),
+            ChildSpec("runner", lambda: Runner(desk, lambda run: Fetching(desk))),
+        ]
+    )
+    async with open_root(top, clock=clock):
+        yield top
+
+
+ORDER = StartBackfill(dataset=TRADES, start="2023-11-14", end="2023-11-14T01:00", trigger="request")
+
+
+@pytest.mark.anyio
+async def test_a_cancel_that_comes_too_late_harms_nothing() -> None:
+    """The run has ended, the word of it is on its way: 409, and then it is done."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        child = desk.backfills.whereis(run.run_id)
+        desk.crash = False
+        desk.orders.set()
+        await child.wait()
+        answer = await runner.ask(CancelBackfill(run.run_id))
+        assert isinstance(answer, RequestError)
+        assert answer.code == 409
+        await runner.ask(RunEnded(msgspec.structs.replace(run, state="done", position=run.end)))
+        assert runner.alive
+    assert desk.run().state == "done"
+    assert len(desk.entries) == 1, "the mark of an active run is left"
+
+
+@pytest.mark.anyio
+async def test_a_run_that_could_not_start_with_the_bus_away_starts_when_asked_again() -> None:
+    """It is not taken for running, and keeps no other from its turn."""
+    desk: Any = Desk()
+    desk.refuse = {3}  # mark, queued, running
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        assert isinstance(await runner.ask(ORDER), BusUnavailable)
+        assert desk.run().state == "queued"
+        assert not desk.backfills.nodes()
+        started = await runner.ask(ORDER)
+        assert (started.run.state, started.already_running) == ("running", True)
+        assert [child.id for child in desk.backfills.nodes()] == [started.run_id]
+
+
+@pytest.mark.anyio
+async def test_the_end_of_a_run_waits_for_the_bus() -> None:
+    """Who follows it must not wait for ever."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    async with running(desk, clock) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        desk.refuse = {desk.puts + 1, desk.puts + 2}
+        runner.tell_nowait(RunEnded(msgspec.structs.replace(run, state="failed", error="no")))
+        await clock.advance(0.5)
+        assert desk.run().state == "running"
+        await clock.advance(0.5)
+        assert desk.run().state == "failed"
+
+
+@pytest.mark.anyio
+async def test_a_run_that_was_set_aside_meanwhile_goes_on_when_the_runner_comes_back() -> None:
+    """Its child is known and doesn't run: that must not end the runner again and again."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        await top.terminate_child("runner")
+        child = desk.backfills.whereis(run.run_id)
+        desk.crash = True
+        desk.orders.set()
+        await child.wait()
+        assert [node.status for node in desk.backfills.nodes()] == ["gave_up"]
+        await top.restart_child("runner")
+        runner = top.whereis("runner")
+        assert runner is not None
+        assert (await runner.ask(ORDER)).run_id == run.run_id
+        assert [node.status for node in desk.backfills.nodes()] == ["running"]
