@@ -15,8 +15,10 @@ import msgspec
 from actors.links import Links, StreamState
 from actors.mail import GapFound
 from actors.runtime.actor import Actor
+from actors.runtime.exits import ActorGone
 from dccd import subjects
 from dccd.bus.streams import last_message
+from dccd.errors import BusUnavailable
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.session import Session
@@ -30,6 +32,7 @@ MAX_PAYLOAD = 900_000
 """Bytes of one tick message: below the server's ``max_payload`` of 1 MiB, with room for headers."""
 
 _MARGIN = 5 * NS
+_RETRY_SECONDS = 0.5
 
 
 def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
@@ -66,11 +69,23 @@ class Collector(Actor):
         return f"<Collector {self.dataset} {self.state.state} {self.state.records} records>"
 
     async def _stood_at(self) -> int | None:
-        """Return where the stream stood: the newest record in the bus's last message of it, or on disk."""
+        """Return where the stream stood: the newest record in the bus's last message of it, or on disk.
+
+        Waits while the bus is away: a stream must not be set aside for that.
+        """
         known = [await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)]
-        if (found := await last_message(self.links.bus, self.subject)) is not None:
-            records: list[Record] = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
-            known.append(max(record.ts for record in records))
+        while True:
+            try:
+                found = await last_message(self.links.bus, self.subject)
+                break
+            except BusUnavailable as exc:
+                self.state.error = str(exc)
+                await self.context.clock.sleep(_RETRY_SECONDS)
+        if found is not None:
+            # Anybody may publish there: what is no ticks says nothing, and what is on disk is then known to be older.
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                records: list[Record] = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
+                known.append(max(record.ts for record in records))
         return max((ts for ts in known if ts is not None), default=None)
 
     async def run(self) -> None:
@@ -105,8 +120,8 @@ class Collector(Actor):
         state.saw(batch.records, batch.recv_ts)
         if state.overflow is not None:
             # The publisher had no room for a while, and has it again: first the hole, then what follows it.
-            (start, end), state.overflow = state.overflow, None
-            await self._report(start, end, "overflow: the bus was away for longer than the buffer holds")
+            await self._report(*state.overflow, "overflow: the bus was away for longer than the buffer holds")
+            state.overflow = None
         for payload, records in split(batch.records, self._encoder):
             publisher.offer(self.subject, payload, len(records), records[0].ts, records[-1].ts)
         await publisher.room()
@@ -141,7 +156,13 @@ class Collector(Actor):
     async def _report(self, start: int, end: int, reason: str) -> None:
         """Put a hole on record, and come back only then."""
         self.state.gaps += 1
-        await self.links.catalogue.ask(GapFound(self.dataset, start, end, reason), timeout=None)
+        while True:
+            try:
+                await self.links.catalogue.ask(GapFound(self.dataset, start, end, reason), timeout=None)
+                return
+            except ActorGone:
+                # It restarts, and is another one then. This stream has no part in that.
+                await self.context.clock.sleep(_RETRY_SECONDS)
 
     def _status(self, status: str, reason: str | None = None) -> None:
         self.context.log.info(

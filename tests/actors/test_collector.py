@@ -1,0 +1,140 @@
+"""Where a stream stands when it starts, and that its holes are on record whoever else restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from actors.collector import Collector, hole_since, split
+from actors.links import StreamState
+from actors.mail import GapFound
+from actors.runtime.actor import Actor
+from actors.runtime.clock import FakeClock
+from actors.runtime.root import open_root
+from actors.runtime.spec import ChildSpec
+from actors.runtime.supervisor import Supervisor
+from dccd.errors import BusUnavailable
+from dccd.exchanges.base import StreamOptions
+from dccd.records import Trade
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+from dccd.store.schema import table_from_records
+from dccd.store.writer import SegmentWriter
+from dccd.symbols import NS, Dataset, DataType
+
+DATASET = Dataset.parse("binance.trades.BTC-USDT")
+TS = 1_700_000_000 * NS
+
+
+def trade(ts: int) -> Trade:
+    return Trade(ts=ts, price=1.0, amount=1.0, side="buy", tid=str(ts))
+
+
+class Desk(SimpleNamespace):
+    """What a collector takes of the daemon's shared names; the bus answers with *bodies*, one a request."""
+
+    def __init__(self, root: Path, *bodies: bytes | Exception) -> None:
+        super().__init__(store=Store(root), layout=Layout(root), bus=self, bodies=list(bodies), holes=[])
+
+    async def exchange(self, subject: str, payload: bytes, timeout: float = 5.0) -> Any:
+        body = self.bodies.pop(0)
+        if isinstance(body, Exception):
+            raise body
+        known = {"Nats-Sequence": "1", "Nats-Subject": "s", "Nats-Time-Stamp": "2024-01-01T00:00:00Z"}
+        return SimpleNamespace(data=body, headers=known if body else {"Status": "404"})
+
+
+class Asking(Collector):
+    """Finds out where it stood, and no more."""
+
+    stood: int | None = None
+
+    async def run(self) -> None:
+        self.stood = await self._stood_at()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("bodies", "stood"),
+    [
+        ([msgspec.json.encode([trade(TS + 5), trade(TS + 3)])], TS + 5),
+        ([b"hello"], TS + 1),
+        ([b"[]"], TS + 1),
+        ([b'[{"ts": "soon"}]'], TS + 1),
+        ([b""], TS + 1),
+        ([BusUnavailable("away"), BusUnavailable("away"), msgspec.json.encode([trade(TS + 5)])], TS + 5),
+    ],
+)
+async def test_where_a_stream_stood(bodies: list[Any], stood: int, tmp_path: Path) -> None:
+    """The newest of bus and disk; somebody's message that is no ticks, or a bus that is away, set no stream aside."""
+    desk: Any = Desk(tmp_path, *bodies)
+    SegmentWriter(desk.layout, "alpha").write(DATASET, table_from_records(DataType.TRADES, [trade(TS + 1)]))
+    actor = Asking(desk, StreamState(DATASET, StreamOptions()))
+    clock = FakeClock()
+    async with open_root(ChildSpec("stream", lambda: actor, "temporary"), clock=clock) as ref:
+        with anyio.fail_after(10):
+            while ref.alive:
+                await clock.advance(1.0)
+    assert actor.stood == stood
+
+
+class Reporting(Collector):
+    """Reports an overflow before its next batch."""
+
+    async def run(self) -> None:
+        await self._report(1, 2, "lost")
+
+
+class Catalogue(Actor):
+    """Crashes over the first hole, as one that is restarted, and keeps the second."""
+
+    def __init__(self, desk: Any) -> None:
+        self.desk = desk
+
+    async def on_start(self) -> None:
+        self.desk.catalogue = self.context.ref
+
+    async def on_message(self, message: GapFound) -> None:
+        self.desk.holes.append(message)
+        if len(self.desk.holes) == 1:
+            raise SystemExit("killed while it handled the hole")
+
+
+@pytest.mark.anyio
+async def test_a_hole_is_reported_again_when_the_catalogue_restarts(tmp_path: Path) -> None:
+    """The stream doesn't crash for it: after some crashes it would be set aside."""
+    desk: Any = Desk(tmp_path)
+    collector = Reporting(desk, StreamState(DATASET, StreamOptions()))
+    clock = FakeClock()
+    top = Supervisor(
+        [ChildSpec("catalogue", lambda: Catalogue(desk)), ChildSpec("stream", lambda: collector, "temporary")]
+    )
+    async with open_root(top, clock=clock):
+        child = top.whereis("stream")
+        assert child is not None
+        await clock.advance(1.0)
+        exit = await child.wait()
+    assert exit.kind == "normal"
+    assert [(hole.start, hole.end) for hole in desk.holes] == [(1, 2), (1, 2)]
+
+
+def test_a_hole_of_trades_begins_before_the_newest_one() -> None:
+    """A jump in the ids that was still held open when the process was killed lies inside."""
+    assert hole_since(DataType.TRADES, TS) == TS - 5 * NS
+    assert hole_since(DataType.OHLC, TS) == TS
+    assert hole_since(DataType.TRADES, None) is None
+
+
+def test_records_are_split_into_messages_that_the_bus_takes() -> None:
+    """All of them, in order, each message within the limit."""
+    records: list[Any] = [trade(TS + n) for n in range(20_000)]
+    parts = split(records, msgspec.json.Encoder())
+    assert len(parts) > 1
+    assert all(len(payload) <= 900_000 for payload, _ in parts)
+    assert [record for _, part in parts for record in part] == records
+    assert [msgspec.json.decode(payload, type=list[Trade]) for payload, _ in parts] == [part for _, part in parts]
