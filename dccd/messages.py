@@ -143,7 +143,8 @@ class RunsGet(_Request, frozen=True, kw_only=True):
 
 
 class RunsList(_Request, frozen=True, kw_only=True):
-    """List runs, newest first. ``before`` is the ``next`` of the page before."""
+    """List runs, the last changed first. ``before`` is the ``next`` of the page before, or a run: those changed before
+    it."""
 
     limit: _Limit = 50
     dataset: _Name | None = None

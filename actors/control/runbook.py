@@ -87,7 +87,7 @@ class RunBook:
         filtered = query.state is not None or query.host is not None
         size = max(query.limit, _PAGE) if filtered else query.limit
         runs: list[Run] = []
-        before, looked = _revision(query.before), 0
+        before, looked = await self._revision(query.before), 0
         while looked < _SCAN:
             page = await self._bucket.newest(size, pattern, before)
             for entry in page:
@@ -102,10 +102,11 @@ class RunBook:
             looked += len(page)
         return Runs(runs=runs, next=str(before))
 
-
-def _revision(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isdecimal():
-        raise RequestError(400, "malformed", f"{cursor!r} is no cursor: give the next of the page before", "before")
-    return int(cursor)
+    async def _revision(self, cursor: str | None) -> int | None:
+        if cursor is None or cursor.isdecimal():
+            return None if cursor is None else int(cursor)
+        # Who has a list of runs but not its `next` names the last of them.
+        found = await self._bucket.find(cursor)
+        if not found:
+            raise RequestError(400, "malformed", f"{cursor!r} is neither the next of a page nor a run", "before")
+        return found[-1].revision
