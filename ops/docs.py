@@ -1,0 +1,361 @@
+"""Writes the reference parts of docs/ from the code: ``.venv/bin/python ops/docs.py``. ``--check`` only says what is old.
+
+The configuration's structs, the operations, events and records flow in; the text between a page's markers flows out.
+What stands outside of them is written by hand. What the code doesn't say of itself (what a field of the
+configuration means, which errors an operation has) is in the tables below, and a name that is missing there, or too
+many, is an error.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import NODEFAULT, Meta
+
+from dccd import config, messages, records, runs, subjects
+from dccd.operations import OPERATIONS, Operation
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+MEANINGS = {
+    "settings.data_path": "Where the files go. `~` is the home folder; a relative path counts from where dccd starts.",
+    "settings.timezone": "The zone in which `cron` fields are read. Times in files and messages are UTC always.",
+    "settings.host": "This host's name on the bus. `null`: the machine's.",
+    "settings.log_level": "The least that is logged.",
+    "settings.log_format": "`json` for log collectors; `auto` is `console`.",
+    "bus.url": "A NATS server or cluster to join, as `nats://a:4222,nats://b:4222`. `null`: dccd runs its own.",
+    "bus.host": "Where its own server listens. Other than loopback needs TLS and users.",
+    "bus.port": "Its port. 0 takes a free one, and the same again at the next start on the same `data_path`.",
+    "bus.user": "User name, for a server that asks for one.",
+    "bus.password": "Its password.",
+    "bus.credentials": "A NATS credentials file (JWT and NKEY), instead of both.",
+    "bus.ticks_max_age": "How long the bus keeps ticks.",
+    "bus.ticks_max_bytes": "How many bytes of ticks it keeps. The server sets them aside at once: see below.",
+    "bus.events_max_age": "How long the bus keeps events.",
+    "bus.window": "How many tick messages may be unacknowledged before collectors pause.",
+    "bus.buffer": "How many bytes of ticks are kept in memory while the bus is away. What is more is a reported gap.",
+    "exchanges.*.rest_url": "Scheme, host and port instead of the exchange's own; the paths stay.",
+    "exchanges.*.ws_url": "The same of its WebSocket.",
+    "exchanges.*.rate_limit": "Keep to the exchange's limits. `false` only for a server of your own: exchanges ban.",
+    "exchanges.*.concurrency": "How many pages of one backfill are asked for at once.",
+    "storage.flush_interval": "How long rows wait, at most, before they are written and fsynced.",
+    "storage.flush_rows": "About how many rows are written at once, if so many come sooner.",
+    "storage.fold_interval": "How often to look whether segments are due to be folded into the base files.",
+    "alerts.archiver_lag": "How old the oldest record may get that is not on disk.",
+    "alerts.stream_silence": "How long a stream may be without a record. 0: for ever.",
+    "alerts.free_space": "What must be left on the disk of `data_path`.",
+    "jobs[].exchange": "Which exchange: `dccd exchanges` lists them.",
+    "jobs[].pairs": "Which symbols, as `BTC/USDT`. Each is a dataset, a stream or a run of its own.",
+    "jobs[].data_type": "What kind of data.",
+    "jobs[].operation": "`stream`: live. `backfill`: history.",
+    "jobs[].span": "The span of bars, as `1m`, `1h`, or seconds. For `ohlc`, and only then.",
+    "jobs[].trigger_kind": "When. Streams: `supervised` (always) or `manual`. Backfills: `once` (at each start of the"
+    " daemon), `interval`, `cron` or `manual`. `null`: `supervised` for a stream, `once` for a backfill.",
+    "jobs[].every": "How often, at least `1s`. With `interval`, and only then.",
+    "jobs[].cron": "Five cron fields, in `settings.timezone`. With `cron`, and only then.",
+    "jobs[].start": "Where a backfill begins: `last` (goes on from the newest stored row), `origin`, an ISO date or"
+    " time, or ns. `null`: `last`.",
+    "jobs[].depth": "Order books: levels a side. `null`: the exchange's default.",
+    "jobs[].snapshot_interval": "Order books: between stored snapshots, `1s` to `1d`. `null`: `60s`.",
+    "jobs[].book": "Order books: store deltas with periodic snapshots, or snapshots only. `null`: `deltas`.",
+    "jobs[].restart": "Streams: after which exit the collector is started again, as in OTP. `null`: `permanent`.",
+}
+"""What each field of the configuration means."""
+
+Error = tuple[int, str, str]
+_DATASET: Error = (400, "malformed", "no dataset, or both its name and its parts")
+_CAPABILITY: Error = (422, "no_capability", "the exchange can't; the message says what it can")
+_RUN: Error = (404, "no_run", "there is no such run")
+
+ERRORS: dict[str, list[Error]] = {
+    "operations": [],
+    "health": [],
+    "tree": [],
+    "inventory": [],
+    "backfill.start": [
+        _DATASET,
+        _CAPABILITY,
+        (422, "empty_range", "`start` is not before `end`"),
+    ],
+    "backfill.status": [_RUN],
+    "backfill.cancel": [_RUN, (409, "not_running", "the run is over")],
+    "runs.list": [(400, "malformed", "`before` is neither the `next` of a page nor a run")],
+    "runs.get": [_RUN],
+    "streams.list": [],
+    "streams.start": [_DATASET, _CAPABILITY],
+    "streams.stop": [_DATASET, (404, "no_stream", "no such stream runs on this host")],
+    "jobs.list": [],
+    "read": [
+        _DATASET,
+        (404, "no_dataset", "nothing is stored of it"),
+        (422, "too_many_rows", "`limit` beyond 1,000 in JSON"),
+        (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
+        (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
+        (503, "store", "a file could not be read now"),
+        (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
+    ],
+    "exchanges": [],
+}
+"""What an operation may answer beside the errors that all have."""
+
+_BARS = '"exchange": "binance", "symbol": "BTC/USDT", "data_type": "ohlc", "span": "1m"'
+_DETACH = "run=$(dccd backfill kraken BTC/USD --type trades --start origin --detach)\n"
+
+EXAMPLES = {
+    "operations": "nats req --raw dccd.operations ''",
+    "health": "nats req --raw dccd.health ''",
+    "tree": "nats req --raw dccd.tree ''",
+    "inventory": 'nats req --raw dccd.inventory \'{"dataset": "binance.trades"}\'',
+    "backfill.start": f'nats req --raw dccd.backfill.start \'{{{_BARS}, "start": "origin"}}\'',
+    "backfill.status": _DETACH + "nats req --raw dccd.backfill.status '{\"run_id\": \"'$run'\"}'",
+    "backfill.cancel": _DETACH + "nats req --raw dccd.backfill.cancel '{\"run_id\": \"'$run'\"}'",
+    "runs.list": 'nats req --raw dccd.runs.list \'{"limit": 5, "state": "done"}\'',
+    "runs.get": _DETACH + "nats req --raw dccd.runs.get '{\"run_id\": \"'$run'\"}'",
+    "streams.list": "nats req --raw dccd.streams.list ''",
+    "streams.start": 'nats req --raw dccd.streams.start \'{"dataset": "kraken.trades.SOL-USDT"}\'',
+    "streams.stop": "dccd streams start kraken.trades.SOL-USDT\n"
+    'nats req --raw dccd.streams.stop \'{"dataset": "kraken.trades.SOL-USDT"}\'',
+    "jobs.list": "nats req --raw dccd.jobs.list ''",
+    "read": f'nats req --raw dccd.read \'{{{_BARS}, "limit": 3, "newest": true}}\'',
+    "exchanges": "nats req --raw dccd.exchanges ''",
+}
+"""A command to try."""
+
+EVENT_SUBJECTS = {
+    "RunStatus": subjects.run_event("<run_id>", "status"),
+    "RunProgress": subjects.run_event("<run_id>", "progress"),
+    "RunLog": subjects.run_event("<run_id>", "log"),
+    "StreamChanged": f"{subjects.EVENTS}.stream.<dataset>.status",
+    "StreamGap": f"{subjects.EVENTS}.stream.<dataset>.gap",
+    "StreamSample": f"{subjects.EVENTS}.stream.<dataset>.sample",
+    "ActorChanged": subjects.actor_event("<change>"),
+}
+
+# ---------------------------------------------------------------- types in words
+
+
+def shown(kind: Any) -> str:
+    """A field's type, for people."""
+    limits: list[str] = []
+    while get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        limits += [text for note in notes if isinstance(note, Meta) for text in _limits(note, kind)]
+    text = _shown(kind)
+    return f"{text} ({', '.join(limits)})" if limits else text
+
+
+def _shown(kind: Any) -> str:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(shown(arg) for arg in sorted(args, key=lambda arg: arg is NoneType)))
+    if origin is Literal:
+        return " ".join(f"`{value}`" for value in args)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return " ".join(f"`{member}`" for member in kind)
+    if origin is list:
+        return f"list of {shown(args[0])}"
+    if origin is dict:
+        return "object" if args[1] is Any else f"object of {shown(args[1])}"
+    if origin is tuple:
+        return f"[{', '.join(shown(arg) for arg in args)}]"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return f"[{kind.__name__}](#{kind.__name__.lower()})"
+    return {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null", Any: "any"}[kind]
+
+
+def _limits(note: Meta, kind: Any) -> Iterator[str]:
+    of = {list: "items", str: "characters"}.get(get_origin(kind) or kind, "")
+    low, high = (note.ge, note.le) if not of else (note.min_length, note.max_length)
+    low = low if low is None or low < 2**53 else None
+    high = high if high is None or high < 2**53 else None
+    if low is not None and high is not None:
+        yield f"{low:,} to {high:,} {of}".rstrip()
+    elif low is not None:
+        yield f"at least {low:,} {of}".rstrip()
+    elif high is not None:
+        yield f"at most {high:,} {of}".rstrip()
+    if note.pattern:
+        yield f"`{note.pattern}`"
+
+
+def default(field: msgspec.structs.FieldInfo) -> str:
+    """A field's default, as JSON."""
+    if field.default_factory is not NODEFAULT:
+        return f"`{msgspec.json.encode(field.default_factory()).decode()}`"
+    return "must be given" if field.default is NODEFAULT else f"`{msgspec.json.encode(field.default).decode()}`"
+
+
+def said(kind: type) -> str:
+    """A docstring, on one line, as Markdown."""
+    text = " ".join((kind.__doc__ or "").split())
+    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text).replace("``", "`")
+
+
+def asked(kind: type[msgspec.Struct]) -> str:
+    """A request's fields as a table."""
+    lines = ["| field | type | default |", "|---|---|---|"]
+    lines += [f"| `{f.name}` | {shown(f.type)} | {default(f)} |" for f in msgspec.structs.fields(kind)]
+    return "\n".join(lines)
+
+
+def told(kind: type[msgspec.Struct]) -> str:
+    """The fields of a reply, event or record as a table. All are there in each: defaults are of no interest."""
+    lines = ["| field | type |", "|---|---|"]
+    tag = kind.__struct_config__
+    if tag.tag_field:
+        lines.append(f"| `{tag.tag_field}` | `{tag.tag}` |")
+    lines += [f"| `{f.name}` | {shown(f.type)} |" for f in msgspec.structs.fields(kind)]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def config_part(section: str) -> str:
+    """The fields of one section of the configuration."""
+    kind, prefix = _SECTIONS[section]
+    lines = ["| field | what it means | allowed | default |", "|---|---|---|---|"]
+    for field in msgspec.structs.fields(kind):
+        name = prefix + field.name
+        lines.append(f"| `{field.name}` | {MEANINGS[name]} | {_allowed(name, field.type)} | {default(field)} |")
+    return "\n".join(lines)
+
+
+def _allowed(name: str, kind: Any) -> str:
+    """The type, without null: that is told by the default."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = Union[tuple(arg for arg in get_args(kind) if arg is not NoneType)]  # noqa: UP007  # made of a tuple
+    if name in ("jobs[].span", "jobs[].start"):
+        return shown(kind)
+    return {config.Duration: "duration", config.Size: "size"}.get(kind) or shown(kind)
+
+
+_SECTIONS: dict[str, tuple[type[msgspec.Struct], str]] = {
+    "settings": (config.Settings, "settings."),
+    "bus": (config.BusConfig, "bus."),
+    "exchanges": (config.ExchangeConfig, "exchanges.*."),
+    "storage": (config.StorageConfig, "storage."),
+    "alerts": (config.Alerts, "alerts."),
+    "jobs": (config.Job, "jobs[]."),
+}
+
+
+def operations_part() -> str:
+    """Every operation."""
+    return "\n\n".join(_operation(op) for op in OPERATIONS.values())
+
+
+def _operation(op: Operation) -> str:
+    parts = [f"### `{subjects.request(op.name)}`", f"{op.description}."]
+    if op.request is messages.Empty:
+        parts.append("Request: empty, or `{}`.")
+    else:
+        parts += [f"Request: {said(op.request)}", asked(op.request)]
+    parts.append(f"Reply: {_reply(op.reply)}")
+    if op.reply is not runs.Run:
+        parts.append(told(op.reply))
+    if errors := ERRORS[op.name]:
+        parts.append("\n".join(f"- {code} `{reason}`: {when}." for code, reason, when in errors))
+    parts.append(f"```sh\n{EXAMPLES[op.name]}\n```")
+    return "\n\n".join(parts)
+
+
+def _reply(kind: type) -> str:
+    return "a [Run](#run)." if kind is runs.Run else said(kind)
+
+
+def structures_part() -> str:
+    """The structs that replies and events hold."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    for kind in (*(op.reply for op in OPERATIONS.values()), messages.RunStatus):
+        _collect(kind, found)
+    top = {op.reply.__name__ for op in OPERATIONS.values()} - {"Run"}
+    return "\n\n".join(
+        f"### {name}\n\n{said(kind)}\n\n{told(kind)}"
+        for name, kind in sorted(found.items())
+        if name not in top and name != "RunStatus"
+    )
+
+
+def _collect(kind: Any, found: dict[str, type[msgspec.Struct]]) -> None:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind.__name__ in found:
+            return
+        found[kind.__name__] = kind
+        for field in msgspec.structs.fields(kind):
+            _collect(field.type, found)
+    for arg in get_args(kind):
+        _collect(arg, found)
+
+
+def events_part() -> str:
+    """Every event."""
+    return "\n\n".join(
+        f"### `{EVENT_SUBJECTS[kind.__name__]}`\n\n{said(kind)}\n\n{told(kind)}" for kind in get_args(messages.Event)
+    )
+
+
+def ticks_part() -> str:
+    """The records of each data type."""
+    return "\n\n".join(
+        f"### `{data_type}`: {record.__name__}\n\n{said(record)}\n\n{told(record)}"
+        for data_type, kind in records.RECORD_TYPES.items()
+        for record in get_args(get_args(kind)[0]) or get_args(kind)
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    **{f"config {section}": partial(config_part, section) for section in _SECTIONS},
+    "operations": operations_part,
+    "structures": structures_part,
+    "events": events_part,
+    "ticks": ticks_part,
+}
+
+_MARKED = re.compile(r"(<!-- from the code: ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def written(text: str) -> str:
+    """*text* with what stands between its markers as the code has it now. Raises KeyError for an unknown marker."""
+    return _MARKED.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]()}\n\n{match[3]}", text)
+
+
+def complete() -> list[str]:
+    """What the tables above lack or have too many of."""
+    known = {prefix + f.name for kind, prefix in _SECTIONS.values() for f in msgspec.structs.fields(kind)}
+    sections = {field.name for field in msgspec.structs.fields(config.Config)}
+    return sorted(
+        (known ^ MEANINGS.keys())
+        | (sections ^ _SECTIONS.keys())
+        | (OPERATIONS.keys() ^ ERRORS.keys())
+        | (OPERATIONS.keys() ^ EXAMPLES.keys())
+        | ({kind.__name__ for kind in get_args(messages.Event)} ^ EVENT_SUBJECTS.keys())
+    )
+
+
+def main(check: bool) -> int:
+    """Bring the pages up to date, or with *check* only name those that aren't."""
+    if wrong := complete():
+        print(f"ops/docs.py: in the code or in the tables here, not in both: {', '.join(wrong)}", file=sys.stderr)
+        return 1
+    old = 0
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text()
+        if (fresh := written(text)) != text:
+            old += 1
+            print(f"docs/{page.name} {'is not up to date' if check else 'written'}")
+            if not check:
+                page.write_text(fresh)
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
