@@ -6,14 +6,13 @@ allowed. Found at ``--config``, ``DCCD_CONFIG``, ``./config.yml``, then ``$XDG_C
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import socket
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,6 +20,7 @@ import yaml
 from cronsim import CronSim, CronSimError
 from msgspec import Meta
 
+from dccd.config_errors import explain
 from dccd.errors import ConfigError, IdentityError, NoCapability
 from dccd.exchanges.base import StreamOptions
 from dccd.exchanges.registry import get as get_exchange
@@ -233,7 +233,7 @@ def parse(text: str, name: str = "config") -> Config:
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as exc:
-        raise _explain(str(exc), raw) from exc
+        raise explain(str(exc), raw, Config) from exc
     _check(config)
     return config
 
@@ -347,82 +347,3 @@ def _read(path: str, value: Any, read: Any, also: str = "") -> Any:
         return read(value)
     except ValueError as exc:
         raise ConfigError(path, repr(value), f"{also}{exc}") from exc
-
-
-# ---------------------------------------------------------------- msgspec's errors, in terms of the file
-
-
-def _explain(message: str, raw: Any) -> ConfigError:
-    """Turn msgspec's message into path, found and allowed."""
-    text, _, where = message.partition(" - at `")
-    path = _name_keys(where.rstrip("`").removeprefix("$").lstrip("."), raw)
-    unknown = re.search(r"unknown field `(.*)`", text)
-    missing = re.search(r"missing required field `(.*)`", text)
-    if unknown:
-        fields = _fields_at(path)
-        near = difflib.get_close_matches(unknown[1], fields, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return ConfigError(f"{path}.{unknown[1]}".lstrip("."), "an unknown field", ", ".join(fields) + hint)
-    if missing:
-        return ConfigError(f"{path}.{missing[1]}".lstrip("."), "nothing", "it must be given")
-    found = _value_at(path, raw)
-    allowed = re.sub(r"^Expected `?(.*?)`?(, got .*)?$", r"\1", text).replace("`", "")
-    if text.startswith("Invalid enum value"):
-        kind = _type_at(path)
-        allowed = ", ".join(str(v) for v in _literals(kind)) or text
-    return ConfigError(path or "the file", repr(found)[:80], allowed)
-
-
-def _name_keys(path: str, raw: Any) -> str:
-    """msgspec writes ``exchanges[...]`` for a mapping's value: find out which of them it was."""
-    head, dots, tail = path.partition("[...]")
-    if not dots:
-        return path
-    for key, value in _value_at(head, raw).items():
-        try:
-            msgspec.convert({key: value}, dict[str, _type_at(f"{head}.*")])  # type: ignore[misc]  # a type found at run time
-        except msgspec.ValidationError:
-            return f"{head}.{key}{tail}"
-    return head
-
-
-def _steps(path: str) -> list[str]:
-    return [s for s in re.split(r"\.|(?=\[)", path) if s]
-
-
-def _type_at(path: str) -> Any:
-    """The declared type of the field at *path* in the file."""
-    kind: Any = Config
-    for step in _steps(path):
-        if step.startswith("[") and get_origin(kind) in (list, dict):
-            kind = get_args(kind)[-1]
-        elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            by_name = {f.name: f.type for f in msgspec.structs.fields(kind)}
-            kind = by_name.get(step)
-        elif get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-        while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-    return kind
-
-
-def _fields_at(path: str) -> list[str]:
-    kind = _type_at(path)
-    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return [f.name for f in msgspec.structs.fields(kind)] if is_struct else []
-
-
-def _literals(kind: Any) -> list[Any]:
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    return [value for arg in get_args(kind) for value in _literals(arg)]
-
-
-def _value_at(path: str, raw: Any) -> Any:
-    value = raw
-    for step in _steps(path):
-        try:
-            value = value[int(step[1:-1])] if re.fullmatch(r"\[\d+\]", step) else value[step]
-        except (KeyError, IndexError, TypeError):
-            return value
-    return value
