@@ -296,6 +296,8 @@ def arguments(description: str, *more: tuple[str, dict[str, Any]]) -> argparse.N
         parser.add_argument(name, **options)
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs, in turns (3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements there, too")
+    # Ended from outside, it ends what it has started: without this, SIGTERM would leave it all running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return parser.parse_args()
 
 
