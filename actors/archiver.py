@@ -24,7 +24,7 @@ from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
 from dccd.store.replay import table_of, unstored
 from dccd.store.writer import BusPosition, SegmentWriter
-from dccd.symbols import Dataset
+from dccd.symbols import NS, Dataset
 
 __all__ = ["Archiver"]
 
@@ -50,6 +50,7 @@ class Archiver(Actor):
         self.links = links
         self._flush_after = parse_duration(links.config.storage.flush_interval)
         self._flush_bytes = links.config.storage.flush_rows * _ROW_BYTES
+        self._max_age = int(parse_duration(links.config.bus.ticks_max_age) * NS)
         self._writer = SegmentWriter(links.layout, links.host)
         self._reader: TickReader | None = None
         self._recheck = 0  # messages up to here may be on disk already
@@ -75,9 +76,13 @@ class Archiver(Actor):
         await anyio.to_thread.run_sync(self._writer.clean)
         self._reader = await TickReader.open(self.links.bus, self.links.host, on_lost=self._lost.append)
         self._epoch = self._reader.epoch
-        self._recheck = (await self._reader.lag()).last
+        try:
+            self._recheck = (await self._reader.lag()).last
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._reader.aclose()
+            raise
         self._last = self._reader.acked
-        self.links.archiver = self.context.ref
 
     async def run(self) -> None:
         await run_together(self._take, self._watch_lag, self.serve)
@@ -238,16 +243,34 @@ class Archiver(Actor):
         return min(times, default=None)
 
     async def _report_lost(self) -> None:
-        """What fell off the stream unread is a hole in each stream of this host."""
+        """What fell off the stream unread is a hole in each stream of this host; it is forgotten once on record."""
         while self._lost:
-            lost = self._lost.pop(0)
-            now = self.context.clock.wall_ns()
-            start, end = lost.since or now, lost.until or now
+            lost = self._lost[0]
+            end = lost.until or self.context.clock.wall_ns()
             reason = f"bus: messages {lost.first} to {lost.last} fell off the stream before they were stored"
-            for state in list(self.links.board.values()):
-                await self.links.catalogue.ask(
-                    GapFound(state.dataset, start, max(end, start + 1), reason), timeout=None
-                )
+            for dataset, newest in await anyio.to_thread.run_sync(self._streamed):
+                # After a start nobody knows when the messages before were published: all of them are on disk.
+                start = next((at for at in (lost.since, newest) if at is not None), end - self._max_age)
+                await self.links.catalogue.ask(GapFound(dataset, start, max(end, start + 1), reason), timeout=None)
+            self._lost.pop(0)
+
+    def _streamed(self) -> list[tuple[Dataset, int | None]]:
+        """A thread's work: what this host streams, or has streamed by what is on disk, and its newest row (ns).
+
+        When a daemon starts, no stream runs yet. What can't be read counts as streamed.
+        """
+        store, layout = self.links.store, self.links.layout
+        running = {state.dataset for state in list(self.links.board.values())}
+        found = []
+        for dataset in sorted(running.union(store.datasets())):
+            try:
+                newest = layout.periods(dataset)[-1:]
+                if dataset in running or any(store.stored_position(dataset, p, self._epoch) for p in newest):
+                    found.append((dataset, store.last_ts(dataset)))
+            except StoreError as exc:
+                self.context.log.error("not readable", dataset=dataset.name, error=str(exc))
+                found.append((dataset, None))
+        return found
 
     def _now(self) -> float:
         return self.context.clock.now()

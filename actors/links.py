@@ -155,7 +155,6 @@ class Links:
     events: Publisher | None = None
     runs: Bucket = field(init=False)
     datasets: Bucket = field(init=False)
-    archiver: ActorRef = field(init=False)
     catalogue: ActorRef = field(init=False)
     runner: ActorRef | None = None
     scheduler: ActorRef = field(init=False)

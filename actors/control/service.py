@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from actors.control.handlers import Handlers
 from actors.links import Links
 from actors.runtime.actor import Actor
@@ -22,17 +24,24 @@ class Control(Actor):
         return f"<Control {self._service}>"
 
     async def on_start(self) -> None:
-        self._service = service = Service(self.links.bus, host_id=self.links.host, version=self.links.version)
-        await service.start()
-        # Health last: who waits for its answer before asking for more finds everything there.
-        for operation in sorted(OPERATIONS.values(), key=lambda operation: operation.name == "health"):
-            await service.add(
-                operation.name,
-                self.handlers.handler(operation),
-                request_schema=schema(operation.request),
-                reply_schema=schema(operation.reply),
-                description=operation.description,
-            )
+        service = Service(self.links.bus, host_id=self.links.host, version=self.links.version)
+        try:
+            await service.start()
+            # Health last: who waits for its answer before asking for more finds everything there.
+            for operation in sorted(OPERATIONS.values(), key=lambda operation: operation.name == "health"):
+                await service.add(
+                    operation.name,
+                    self.handlers.handler(operation),
+                    request_schema=schema(operation.request),
+                    reply_schema=schema(operation.reply),
+                    description=operation.description,
+                )
+        except BaseException:
+            # Half of a service would answer beside the next incarnation's.
+            with anyio.CancelScope(shield=True):
+                await service.stop()
+            raise
+        self._service = service
 
     async def on_stop(self) -> None:
         if self._service is not None:

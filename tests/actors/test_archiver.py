@@ -1,0 +1,116 @@
+"""What the archiver reports of messages that it never had; what it stores is in the flows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actors.archiver import Archiver
+from actors.links import StreamState
+from actors.mail import GapFound
+from actors.runtime.actor import Actor
+from actors.runtime.clock import FakeClock
+from actors.runtime.exits import ActorGone
+from actors.runtime.root import open_root
+from actors.runtime.spec import ChildSpec
+from dccd.bus.reader import LostRange
+from dccd.config import Config
+from dccd.exchanges.base import StreamOptions
+from dccd.records import Bar, Trade
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+from dccd.store.schema import table_from_records
+from dccd.store.writer import BusPosition, SegmentWriter
+from dccd.symbols import NS, Dataset
+
+pytestmark = pytest.mark.anyio
+
+TRADES = Dataset.parse("binance.trades.BTC-USDT")
+BARS = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+OTHER = Dataset.parse("kraken.trades.BTC-USD")
+TS = 1_700_000_000_000_000_000
+
+
+class Catalogue:
+    """Keeps what it is asked; gone for the first *gone* questions."""
+
+    def __init__(self, gone: int = 0) -> None:
+        self.gone = gone
+        self.got: list[GapFound] = []
+
+    async def ask(self, message: GapFound, timeout: float | None = 5.0) -> None:
+        if self.gone:
+            self.gone -= 1
+            raise ActorGone(("catalogue",), "restarts")
+        self.got.append(message)
+
+
+def desk_of(root: Path, **fields: Any) -> Any:
+    """What an archiver takes of the daemon's shared names: trades that came over the bus, bars that didn't."""
+    layout = Layout(root)
+    writer = SegmentWriter(layout, "alpha")
+    trade = Trade(ts=TS, price=1.0, amount=1.0, side="buy", tid="1")
+    bar = Bar(TS, 1.0, 1.0, 1.0, 1.0, 1.0)
+    position = BusPosition(stream="DCCD_TICKS", epoch="e", first=1, last=7)
+    writer.write(TRADES, table_from_records(TRADES.data_type, [trade]), bus=position)
+    writer.write(BARS, table_from_records(BARS.data_type, [bar]), run_id="r1")
+    shared = {"config": Config(), "host": "alpha", "layout": layout, "store": Store(layout), "board": {}}
+    return SimpleNamespace(**shared | {"catalogue": Catalogue()} | fields)
+
+
+class Reporting(Archiver):
+    """Reports what was lost, and no more."""
+
+    def __init__(self, desk: Any, *lost: LostRange) -> None:
+        super().__init__(desk)
+        self._lost.extend(lost)
+        self._epoch = "e"
+
+    async def on_start(self) -> None: ...
+
+    async def run(self) -> None:
+        await self._report_lost()
+
+
+async def report(actor: Actor) -> None:
+    async with open_root(ChildSpec("archiver", lambda: actor, "temporary"), clock=FakeClock()) as ref:
+        await ref.wait()
+
+
+async def test_a_loss_while_the_daemon_was_down_is_a_hole_from_the_last_stored_row_on(tmp_path: Path) -> None:
+    """No stream runs yet: what has streamed before is known by its files, unlike what was only backfilled."""
+    desk = desk_of(tmp_path)
+    await report(Reporting(desk, LostRange(8, 20, None, TS + 99)))
+    assert [(gap.dataset, gap.start, gap.end) for gap in desk.catalogue.got] == [(TRADES, TS, TS + 99)]
+    assert "messages 8 to 20" in desk.catalogue.got[0].reason
+
+
+async def test_a_loss_while_streams_run_is_a_hole_of_each_of_them(tmp_path: Path) -> None:
+    """When it begins the messages before tell."""
+    desk = desk_of(tmp_path, board={OTHER.name: StreamState(OTHER, StreamOptions())})
+    await report(Reporting(desk, LostRange(8, 20, TS + 5, TS + 99)))
+    assert [(gap.dataset, gap.start) for gap in desk.catalogue.got] == [(TRADES, TS + 5), (OTHER, TS + 5)]
+
+
+async def test_a_loss_is_remembered_until_it_is_on_record(tmp_path: Path) -> None:
+    """Also when the catalogue restarts just then."""
+    desk = desk_of(tmp_path, catalogue=Catalogue(gone=1))
+    actor = Reporting(desk, LostRange(8, 20, None, TS + 99))
+    with pytest.raises(Exception, match="gone"):
+        await report(actor)
+    assert len(actor._lost) == 1
+    await report(Reporting(desk, *actor._lost))
+    assert [gap.dataset for gap in desk.catalogue.got] == [TRADES]
+
+
+async def test_what_can_not_be_read_counts_as_lost_for_as_long_as_the_bus_keeps_messages(tmp_path: Path) -> None:
+    """A corrupt file must not end the archiver, nor hide a hole."""
+    desk = desk_of(tmp_path)
+    (segment,) = desk.layout.dataset_segments(TRADES).glob("*/*.parquet")
+    segment.write_bytes(b"no Parquet")
+    await report(Reporting(desk, LostRange(8, 20, None, TS + 99)))
+    (gap,) = desk.catalogue.got
+    assert (gap.dataset, gap.start, gap.end) == (TRADES, TS + 99 - 2 * 86_400 * NS, TS + 99)
