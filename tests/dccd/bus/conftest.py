@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 
 from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
+from dccd.bus.service import Service
+from dccd.errors import RequestError
 
 
 class Server:
@@ -115,3 +119,83 @@ def nats_command(server: Server) -> Callable[..., Awaitable[str]]:
         return out.decode()
 
     return run
+
+
+@pytest.fixture
+def ended() -> Callable[..., Awaitable[None]]:
+    """Waits until a process, which need not be our child, has ended."""
+
+    async def ended(pid: int, timeout: float = 10.0) -> None:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            readable, _, _ = await asyncio.to_thread(select.select, [handle], [], [], timeout)
+            assert readable, f"process {pid} still runs"
+        finally:
+            os.close(handle)
+
+    return ended
+
+
+@pytest.fixture
+async def daemon(
+    tmp_path: Path, request: pytest.FixtureRequest, ended: Callable[..., Awaitable[None]]
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Another process that runs a server on ``tmp_path/nats``, in its main thread or another; and the server's pid."""
+    in_thread = getattr(request, "param", "main") == "thread"
+    script = f"""
+import asyncio, threading
+from pathlib import Path
+from dccd.bus.server import EmbeddedServer
+async def main():
+    server = EmbeddedServer(Path({str(tmp_path / "nats")!r}), port=0, on_log=lambda level, text: None)
+    await server.start()
+    print(server.pid, flush=True)
+    await server.wait()
+run = lambda: asyncio.run(main())
+{"thread = threading.Thread(target=run); thread.start(); thread.join()" if in_thread else "run()"}
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        pid = int(await process.stdout.readline())
+    yield process, pid
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+    await ended(pid)
+
+
+@pytest.fixture
+async def service(bus: Bus) -> AsyncIterator[Service]:
+    """A service with an operation of each kind."""
+    service = Service(bus, "alpha", "4.0.0.dev0", limit=4, patience=2)
+
+    async def echo(body: bytes) -> bytes:
+        return body
+
+    async def refuse(body: bytes) -> bytes:
+        raise RequestError(422, "no_capability", "kraken has no\r\nfunding", "data_type")
+
+    async def crash(body: bytes) -> bytes:
+        raise {"system": SystemExit, "cancel": asyncio.CancelledError}.get(body.decode(), ZeroDivisionError)("oops")
+
+    async def rows(body: bytes) -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
+            for number in range(int(body)):
+                yield b"%d," % number * 100
+                if number == 66:
+                    raise RequestError(404, "gone", "the file went away")
+
+        return chunks()
+
+    async def big(body: bytes) -> bytes:
+        return bytes(int(body))
+
+    await service.start()
+    for name, handler in {"echo": echo, "refuse": refuse, "crash": crash, "rows.read": rows, "big": big}.items():
+        await service.add(name, handler, {"type": "object"}, {"type": "object"}, f"does {name}")
+    yield service
+    await service.stop()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 
 from dccd.bus.connection import Bus
 from dccd.bus.server import CONF, EmbeddedServer, find_binary, parse_log_line
-from dccd.errors import BusError, BusPortTaken, BusUnavailable
+from dccd.errors import BusPortTaken, BusUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -32,49 +30,7 @@ def embedded(folder: Path, port: int = 0, **options) -> EmbeddedServer:
     return EmbeddedServer(folder, port=port, **{"on_log": quiet, **options})
 
 
-async def ended(pid: int, timeout: float = 10.0) -> None:
-    """Wait until the process *pid*, which need not be our child, has ended."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        readable, _, _ = await asyncio.to_thread(select.select, [handle], [], [], timeout)
-        assert readable, f"process {pid} still runs"
-    finally:
-        os.close(handle)
-
-
-@pytest.fixture
-async def daemon(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Another process that runs a server on ``tmp_path/nats``, in its main thread or another; and the server's pid."""
-    in_thread = getattr(request, "param", "main") == "thread"
-    script = f"""
-import asyncio, threading
-from pathlib import Path
-from dccd.bus.server import EmbeddedServer
-async def main():
-    server = EmbeddedServer(Path({str(tmp_path / "nats")!r}), port=0, on_log=lambda level, text: None)
-    await server.start()
-    print(server.pid, flush=True)
-    await server.wait()
-run = lambda: asyncio.run(main())
-{"thread = threading.Thread(target=run); thread.start(); thread.join()" if in_thread else "run()"}
-"""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    async with asyncio.timeout(20):
-        pid = int(await process.stdout.readline())
-    yield process, pid
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
-    await ended(pid)
-
-
-async def test_answers_when_started(tmp_path: Path) -> None:
+async def test_answers_when_started(tmp_path: Path, ended) -> None:
     """Once start() returns a client connects and JetStream works; after stop() nothing runs."""
     async with embedded(tmp_path) as server:
         assert server.port and server.url == f"nats://127.0.0.1:{server.port}"
@@ -131,17 +87,6 @@ async def test_port_taken_by_another_nats_server(tmp_path: Path) -> None:
         assert other.pid is None
 
 
-async def test_two_on_one_folder(tmp_path: Path) -> None:
-    """A second live server on one folder is refused, and the first goes on."""
-    async with embedded(tmp_path) as server:
-        with pytest.raises(BusError, match="another dccd"):
-            await embedded(tmp_path).start()
-        async with await Bus.open(server.url, "test", timeout=2):
-            pass
-    async with embedded(tmp_path):
-        pass
-
-
 async def test_a_server_that_can_not_start(tmp_path: Path) -> None:
     """A configuration that the server refuses is an error with the server's own words."""
     conf = tmp_path / "nats.conf"
@@ -158,7 +103,7 @@ async def test_a_server_that_never_gets_ready(tmp_path: Path) -> None:
     assert server.pid is None
 
 
-async def test_start_that_is_cancelled(tmp_path: Path, until) -> None:
+async def test_start_that_is_cancelled(tmp_path: Path, until, ended) -> None:
     """Cancelling the start leaves no process and no lock behind."""
     server = embedded(tmp_path)
     starting = asyncio.create_task(server.start())
@@ -202,47 +147,12 @@ async def test_odd_folder_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("daemon", ["main", "thread"], indirect=True)
-async def test_ends_with_a_killed_daemon(daemon: tuple[asyncio.subprocess.Process, int]) -> None:
+async def test_ends_with_a_killed_daemon(daemon: tuple[asyncio.subprocess.Process, int], ended) -> None:
     """kill -9 of the daemon ends its server: by the kernel, or by the watcher where the kernel can't."""
     process, pid = daemon
     process.kill()
     await process.wait()
     await ended(pid)
-
-
-async def test_starts_while_a_killed_daemons_server_ends(
-    tmp_path: Path, daemon: tuple[asyncio.subprocess.Process, int]
-) -> None:
-    """After a kill -9 the next daemon starts on the same folder and port, even if the old server is frozen."""
-    process, pid = daemon
-    port = int((tmp_path / "nats" / "port").read_text())
-    os.kill(pid, signal.SIGSTOP)
-    process.kill()
-    await process.wait()
-    async with embedded(tmp_path / "nats", port, stop_timeout=0.1) as server:
-        await ended(pid, 0)
-        async with await Bus.open(server.url, "test", timeout=2):
-            pass
-
-
-async def test_refuses_while_another_daemon_lives(
-    tmp_path: Path, daemon: tuple[asyncio.subprocess.Process, int]
-) -> None:
-    """A live daemon's server isn't taken for a leftover."""
-    _, pid = daemon
-    with pytest.raises(BusError, match="another dccd"):
-        await embedded(tmp_path / "nats").start()
-    os.kill(pid, 0)
-
-
-async def test_a_pid_that_is_another_process_now(tmp_path: Path) -> None:
-    """A pid file that names a process which isn't a server of this folder harms nobody."""
-    (tmp_path / "nats-server.pid").write_text(str(os.getpid()))
-    async with embedded(tmp_path):
-        pass
-    (tmp_path / "nats-server.pid").write_text("rubbish")
-    async with embedded(tmp_path):
-        pass
 
 
 def test_one_configuration() -> None:

@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from dccd.bus.connection import Bus
 from dccd.bus.service import Service
-from dccd.bus.transfer import CHUNK, receive
+from dccd.bus.transfer import receive
 from dccd.errors import BusUnavailable, RequestError
 
 pytestmark = pytest.mark.anyio
 
 SCHEMA = {"type": "object"}
-
-
-@pytest.fixture
-async def service(bus: Bus) -> AsyncIterator[Service]:
-    """A service with an operation of each kind."""
-    service = Service(bus, "alpha", "4.0.0.dev0", limit=4, patience=2)
-
-    async def echo(body: bytes) -> bytes:
-        return body
-
-    async def refuse(body: bytes) -> bytes:
-        raise RequestError(422, "no_capability", "kraken has no\r\nfunding", "data_type")
-
-    async def crash(body: bytes) -> bytes:
-        raise {"system": SystemExit, "cancel": asyncio.CancelledError}.get(body.decode(), ZeroDivisionError)("oops")
-
-    async def rows(body: bytes) -> AsyncIterator[bytes]:
-        async def chunks() -> AsyncIterator[bytes]:
-            for number in range(int(body)):
-                yield b"%d," % number * 100
-                if number == 66:
-                    raise RequestError(404, "gone", "the file went away")
-
-        return chunks()
-
-    async def big(body: bytes) -> bytes:
-        return bytes(int(body))
-
-    await service.start()
-    for name, handler in {"echo": echo, "refuse": refuse, "crash": crash, "rows.read": rows, "big": big}.items():
-        await service.add(name, handler, SCHEMA, SCHEMA, f"does {name}")
-    yield service
-    await service.stop()
 
 
 async def test_any_host_and_one_host(bus: Bus, service: Service) -> None:
@@ -149,75 +115,6 @@ async def test_reply_that_is_too_large(bus: Bus, service: Service) -> None:
         await bus.request("dccd.big", b"5000000")
     assert caught.value.reason == "too_large"
     assert len(await bus.request("dccd.big", b"4000000")) == 4_000_000
-
-
-async def test_chunks_arrive_in_order(bus: Bus, service: Service) -> None:
-    """A streamed reply has every chunk once, in order, and an end."""
-    chunks = [chunk async for chunk in receive(bus, "dccd.rows.read", b"50")]
-    assert chunks == [b"%d," % number * 100 for number in range(50)]
-
-
-async def test_chunks_wait_for_a_slow_reader(bus: Bus) -> None:
-    """No more chunks are made than the window holds beyond what the reader has taken."""
-    made = 0
-
-    async def endless(body: bytes) -> AsyncIterator[bytes]:
-        async def chunks() -> AsyncIterator[bytes]:
-            nonlocal made
-            while True:
-                made += 1
-                yield b"x" * 1000
-
-        return chunks()
-
-    async with Service(bus, "alpha", "1.0.0") as service:
-        await service.add("endless", endless, SCHEMA, SCHEMA, "")
-        stream = receive(bus, "dccd.endless")
-        for taken in range(1, 30):
-            await anext(stream)
-            await bus.barrier()
-            assert made <= taken + 9
-        await stream.aclose()
-        async with asyncio.timeout(5):
-            while service.statistics()["running"]:
-                await bus.barrier()
-
-
-async def test_error_after_some_chunks(bus: Bus, service: Service) -> None:
-    """An error in the middle of a streamed reply reaches the reader as itself."""
-    got = 0
-    with pytest.raises(RequestError, match="went away"):
-        async for _ in receive(bus, "dccd.rows.read", b"100"):
-            got += 1
-    assert got == 67
-
-
-async def test_reader_that_never_acknowledges(bus: Bus) -> None:
-    """A reader that promised to acknowledge and doesn't is given up, and told."""
-    async with Service(bus, "alpha", "1.0.0", patience=0.05) as service:
-
-        async def rows(body: bytes) -> AsyncIterator[bytes]:
-            async def chunks() -> AsyncIterator[bytes]:
-                for _ in range(100):
-                    yield b"x"
-
-            return chunks()
-
-        await service.add("rows", rows, SCHEMA, SCHEMA, "")
-        replies = []
-        done = asyncio.Event()
-
-        async def collect(message) -> None:
-            replies.append(message)
-            if not message.data:
-                done.set()
-
-        await bus.subscribe("inbox", collect)
-        await bus.client.publish("dccd.rows", b"", "inbox", headers={"Dccd-Flow": "ack"})
-        async with asyncio.timeout(5):
-            await done.wait()
-        assert [reply.headers[CHUNK] for reply in replies[:8]] == [str(number) for number in range(1, 9)]
-        assert json.loads(replies[8].data)["error"]["reason"] == "slow_reader"
 
 
 async def test_service_comes_back_after_a_kill(server, bus: Bus, service: Service) -> None:
