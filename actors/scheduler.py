@@ -13,12 +13,16 @@ from actors.control.streams import StreamDesk, stream_job
 from actors.links import Links
 from actors.mail import GetJobs, StartBackfill
 from actors.runtime.actor import Actor, run_together
+from actors.runtime.exits import ActorError
 from dccd.config import Job, parse_duration
-from dccd.errors import DccdError
+from dccd.errors import DccdError, ExchangeError, RequestError
 from dccd.messages import BackfillStarted, JobEntry
 from dccd.symbols import NS, Dataset, job_name
 
 __all__ = ["Scheduler", "next_run"]
+
+_RETRY = 30 * NS
+"""Until a backfill that could not be ordered is ordered again."""
 
 
 def next_run(job: Job, after: int, zone: ZoneInfo) -> int | None:
@@ -45,8 +49,9 @@ class Scheduler(Actor):
         self.links, self.desk = links, desk
         self._jobs = links.config.jobs if enabled else []
         self._zone = ZoneInfo(links.config.settings.timezone)
-        self._next: dict[str, int] = {}
-        self._last: dict[str, str] = {}
+        # By the job's number and the dataset: one dataset may have several jobs.
+        self._next: dict[tuple[int, Dataset], int] = {}
+        self._last: dict[tuple[int, Dataset], str] = {}
 
     def __repr__(self) -> str:
         return f"<Scheduler {len(self._jobs)} jobs, {len(self._next)} of them timed>"
@@ -63,61 +68,60 @@ class Scheduler(Actor):
     async def _work(self) -> None:
         clock = self.context.clock
         now = clock.wall_ns()
-        for job in self._jobs:
+        for number, job in enumerate(self._jobs):
             for dataset in job.datasets:
                 if job.trigger == "supervised":
                     await self._start_stream(job, dataset)
                 elif job.trigger == "once":
-                    await self._start_backfill(job, dataset)
+                    if not await self._start_backfill(number, dataset):
+                        self._next[number, dataset] = now + _RETRY
                 elif (due := next_run(job, now if job.trigger == "cron" else now - _one(job), self._zone)) is not None:
-                    self._next[job_name(job.operation, dataset)] = due
+                    self._next[number, dataset] = due
         while self._next:
-            name, due = min(self._next.items(), key=lambda item: item[1])
+            (number, dataset), due = min(self._next.items(), key=lambda item: item[1])
             await clock.sleep(max(0.0, (due - clock.wall_ns()) / NS))
-            job, dataset = self._find(name)
-            await self._start_backfill(job, dataset)
+            ordered = await self._start_backfill(number, dataset)
             # From now, not from when it was due: after a pause of the machine one run makes up for all.
-            following = next_run(job, max(due, clock.wall_ns()), self._zone)
-            if following is not None:
-                self._next[name] = following
+            now = max(due, clock.wall_ns())
+            following = next_run(self._jobs[number], now, self._zone) if ordered else now + _RETRY
+            if following is None:
+                del self._next[number, dataset]
+            else:
+                self._next[number, dataset] = following
         await anyio.sleep_forever()  # nothing is timed; who asks for the list of jobs is still answered
 
     async def _start_stream(self, job: Job, dataset: Dataset) -> None:
         try:
             await self.desk.start(dataset, job.options, stream_job(dataset), job.restart or "permanent")
-        except DccdError as exc:
+        except (DccdError, ActorError) as exc:
             self.context.log.error("stream not started", dataset=dataset.name, error=str(exc))
 
-    async def _start_backfill(self, job: Job, dataset: Dataset) -> None:
-        order = StartBackfill(
-            dataset=dataset, start="last" if job.start is None else job.start, end=None, trigger="job"
-        )
+    async def _start_backfill(self, number: int, dataset: Dataset) -> bool:
+        """Order a backfill; False when that is to be tried again soon: the runner restarts, or the bus is away."""
+        start = self._jobs[number].start
+        order = StartBackfill(dataset=dataset, start="last" if start is None else start, end=None, trigger="job")
         try:
             started: BackfillStarted = await self.links.ask_runner(order)
-        except (DccdError, TimeoutError) as exc:
+        except (DccdError, TimeoutError, ActorError) as exc:
             self.context.log.error("backfill not started", dataset=dataset.name, error=str(exc))
-        else:
-            self._last[job_name("backfill", dataset)] = started.run_id
-
-    def _find(self, name: str) -> tuple[Job, Dataset]:
-        return next(
-            (job, dataset) for job in self._jobs for dataset in job.datasets if job_name(job.operation, dataset) == name
-        )
+            return isinstance(exc, ExchangeError) or (isinstance(exc, RequestError) and exc.code != 503)
+        self._last[number, dataset] = started.run_id
+        return True
 
     def _list(self) -> list[JobEntry]:
         return [
             JobEntry(
-                name=(name := job_name(job.operation, dataset)),
+                name=job_name(job.operation, dataset),
                 operation=job.operation,
                 dataset=dataset.name,
                 trigger_kind=job.trigger,
                 every=None if job.every is None else parse_duration(job.every),
                 cron=job.cron,
                 start=job.start,
-                next_run=self._next.get(name),
-                last_run_id=self._last.get(name),
+                next_run=self._next.get((number, dataset)),
+                last_run_id=self._last.get((number, dataset)),
             )
-            for job in self.links.config.jobs
+            for number, job in enumerate(self.links.config.jobs)
             for dataset in job.datasets
         ]
 
