@@ -19,9 +19,10 @@ from actors.links import Links
 from actors.mail import GapFound
 from actors.runtime.actor import Actor, run_together
 from dccd import subjects
-from dccd.bus.streams import LostRange, TickMessage, TickReader
+from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
+from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
 from dccd.store.writer import BusPosition, SegmentWriter
 from dccd.symbols import NS, Dataset
@@ -74,7 +75,10 @@ class Archiver(Actor):
 
     async def on_start(self) -> None:
         await anyio.to_thread.run_sync(self._writer.clean)
-        self._reader = await TickReader.open(self.links.bus, self.links.host, on_lost=self._lost.append)
+        bus, host = self.links.bus, self.links.host
+        epoch = await stream_epoch(bus, subjects.STREAM_TICKS)
+        stored = await anyio.to_thread.run_sync(read_position, self.links.layout, host, subjects.STREAM_TICKS, epoch)
+        self._reader = await TickReader.open(bus, host, on_lost=self._lost.append, stored=stored)
         self._epoch = self._reader.epoch
         try:
             self._recheck = (await self._reader.lag()).last
@@ -157,6 +161,7 @@ class Archiver(Actor):
             await self.context.clock.sleep(_RETRY_SECONDS)
         self._flushes += 1
         assert self._reader is not None
+        await self._note_position()
         while self._reader.acked < self._writing_last:
             try:
                 await self._reader.ack(self._writing_last)
@@ -164,6 +169,14 @@ class Archiver(Actor):
                 # The segments are on disk; the acknowledgement waits for the bus.
                 self.links.archive.error = str(exc)
         self.links.archive.error = None
+
+    async def _note_position(self) -> None:
+        position = BusPosition(subjects.STREAM_TICKS, self._epoch, 0, self._writing_last)
+        try:
+            await anyio.to_thread.run_sync(write_position, self.links.layout, self.links.host, position)
+        except StoreError as exc:
+            # The segments are there. An older note only makes a power cut harder to notice.
+            self.context.log.error("position not noted", error=str(exc))
 
     async def _store(self, subject: str, messages: list[TickMessage], limit: anyio.Semaphore) -> None:
         """Write the messages of one subject; what is written (or no ticks) leaves ``_writing``."""
@@ -230,12 +243,18 @@ class Archiver(Actor):
     async def _watch_lag(self) -> None:
         """Ask how much is not on disk; the monitor makes an alarm of it."""
         assert self._reader is not None
-        archive = self.links.archive
+        archive, clock = self.links.archive, self.context.clock
+        acked, moved_at = -1, clock.wall_ns()
         while True:
             with contextlib.suppress(BusError):
-                archive.pending = (await self._reader.lag()).messages
-                archive.oldest = self._oldest()
-            await self.context.clock.sleep(_LAG_SECONDS)
+                lag = await self._reader.lag()
+                if lag.acked != acked or not lag.messages:
+                    acked, moved_at = lag.acked, clock.wall_ns()
+                archive.pending = lag.messages
+                # A reader that is served nothing has taken nothing: then it counts since when nothing was acknowledged.
+                times = [at for at in (self._oldest(), moved_at) if at is not None]
+                archive.oldest = min(times) if lag.messages else None
+            await clock.sleep(_LAG_SECONDS)
 
     def _oldest(self) -> int | None:
         """When the oldest message that is taken and not on disk was published (ns)."""
