@@ -64,7 +64,7 @@ class CancelBackfill(msgspec.Struct, frozen=True):
 
 
 class RunEnded(msgspec.Struct, frozen=True):
-    """To the runner: this run is over (done, failed, cancelled), or set aside for the next start (interrupted)."""
+    """To the runner: this run has ended by itself, done or failed."""
 
     run: Run
 
@@ -74,4 +74,4 @@ class GetJobs(msgspec.Struct, frozen=True):
 
 
 class GetHealth(msgspec.Struct, frozen=True):
-    """To the monitor: what it last found."""
+    """To the monitor: whether all is well at this moment."""

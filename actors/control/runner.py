@@ -84,7 +84,8 @@ def resolve_range(
 
 
 class Runner(Actor):
-    """Starts, queues, cancels and resumes backfills; at most *parallel* run at once, the others wait their turn.
+    """Starts, queues, cancels and resumes backfills: at most *parallel* at once, and as many repairs of holes beside
+    them; the others wait their turn.
 
     *resume*: go on with what was interrupted as soon as it starts; else each run waits until it is asked for again.
     """
@@ -188,15 +189,23 @@ class Runner(Actor):
 
     async def _fill(self) -> None:
         """Start what waits, as far as there is room."""
-        while self._queue and len(self._running) < self.parallel:
-            run_id = self._queue[0]
+        for run_id in list(self._queue):
+            run = self.links.active[run_id]
+            if not self._has_room(run):
+                continue
             # With the bus away this raises: then the run still waits its turn.
-            await self._changed(self.links.active[run_id], "running")
-            self._queue.popleft()
+            await self._changed(run, "running")
+            self._queue.remove(run_id)
             self._running.add(run_id)
             start = partial(self._made, run_id)
             spec = ChildSpec(id=run_id, start=start, restart="transient", shutdown=20.0, backoff=_BACKOFF)
             await self.links.backfills.start_child(spec)
+
+    def _has_room(self, run: Run) -> bool:
+        """Repairs have their own places: exchanges forget what they wait for while years are fetched."""
+        active = self.links.active
+        alike = sum((active[id].trigger == "gap") == (run.trigger == "gap") for id in self._running if id in active)
+        return alike < self.parallel
 
     def _made(self, run_id: str) -> Actor:
         """A backfiller of the run as it is on record now: after a crash it goes on from there."""

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from actors.archiver import Archiver
-from actors.links import StreamState
+from actors.links import Archive, StreamState
 from actors.mail import GapFound
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FakeClock
 from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
-from dccd.bus.reader import LostRange
+from dccd.bus.reader import Lag, LostRange
 from dccd.config import Config
 from dccd.exchanges.base import StreamOptions
 from dccd.records import Bar, Trade
@@ -114,3 +114,44 @@ async def test_what_can_not_be_read_counts_as_lost_for_as_long_as_the_bus_keeps_
     await report(Reporting(desk, LostRange(8, 20, None, TS + 99)))
     (gap,) = desk.catalogue.got
     assert (gap.dataset, gap.start, gap.end) == (TRADES, TS + 99 - 2 * 86_400 * NS, TS + 99)
+
+
+class Watching(Archiver):
+    """Watches how far *reader* is, and no more."""
+
+    def __init__(self, desk: Any, reader: Any) -> None:
+        super().__init__(desk)
+        self._watched = reader
+
+    async def on_start(self) -> None:
+        self._reader = self._watched
+
+    async def run(self) -> None:
+        await self._watch_lag()
+
+    async def on_stop(self) -> None: ...
+
+
+class Reader:
+    """Says of a stream what the test sets."""
+
+    state = Lag(0, 7, 7)
+
+    async def lag(self) -> Lag:
+        return self.state
+
+
+async def test_a_reader_that_is_served_nothing_is_late_too(tmp_path: Path) -> None:
+    """The alarm doesn't need a message in hand: nothing acknowledged for long while messages wait is enough."""
+    desk = desk_of(tmp_path, archive=Archive())
+    clock, reader = FakeClock(), Reader()
+    async with open_root(ChildSpec("archiver", lambda: Watching(desk, reader)), clock=clock):
+        await clock.advance(1)
+        assert not desk.archive.oldest
+        began = clock.wall_ns()
+        reader.state = Lag(5, 12, 7)
+        await clock.advance(120)
+        assert (desk.archive.pending, desk.archive.oldest) == (5, began)
+        reader.state = Lag(2, 14, 12)
+        await clock.advance(1)
+        assert desk.archive.oldest == clock.wall_ns()

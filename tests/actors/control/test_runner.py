@@ -141,7 +141,7 @@ async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
     top = Supervisor(
         [
             ChildSpec("backfills", backfills, type="supervisor"),
-            ChildSpec("runner", lambda: Runner(desk, lambda run: Fetching(desk))),
+            ChildSpec("runner", lambda: Runner(desk, lambda run: Fetching(desk), parallel=2)),
         ]
     )
     async with open_root(top, clock=clock):
@@ -224,3 +224,20 @@ async def test_a_run_that_was_set_aside_meanwhile_goes_on_when_the_runner_comes_
         assert runner is not None
         assert (await runner.ask(ORDER)).run_id == run.run_id
         assert [node.status for node in desk.backfills.nodes()] == ["running"]
+
+
+@pytest.mark.anyio
+async def test_a_repair_does_not_wait_for_long_backfills() -> None:
+    """At most so many run at once of each kind; who waits starts when one of its kind ends."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        days = [
+            msgspec.structs.replace(ORDER, start=f"2023-11-0{day}", end=f"2023-11-0{day + 1}") for day in range(1, 7)
+        ]
+        runs = [(await runner.ask(day)).run for day in days[:3]]
+        repairs = [(await runner.ask(msgspec.structs.replace(day, trigger="gap"))).run for day in days[3:]]
+        assert [run.state for run in (*runs, *repairs)] == ["running", "running", "queued"] * 2
+        await runner.ask(RunEnded(msgspec.structs.replace(runs[0], state="failed")))
+        assert [desk.active[run.run_id].state for run in (runs[2], repairs[2])] == ["running", "queued"]
