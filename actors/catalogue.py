@@ -94,14 +94,13 @@ def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
 class Catalogue(Actor):
     """Keeps an entry a dataset, in memory and in KV."""
 
-    mailbox_size = 1024  # it and the runner tell each other things: a full mailbox of either would hold up both
-
-    mailbox_size = 4096
+    mailbox_size = 4096  # it and the runner tell each other things: a full mailbox of either would hold up both
 
     def __init__(self, links: Links) -> None:
         self.links = links
         self._entries = links.entries
         self._writing = anyio.Lock()
+        self._refreshing = anyio.Lock()
         self._retry_at: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -223,15 +222,20 @@ class Catalogue(Actor):
             await self.context.clock.sleep(_REFRESH)
 
     async def _refresh_dirty(self) -> None:
-        dirty = sorted(self.links.dirty)
-        self.links.dirty.clear()
-        for name in dirty:
-            try:
-                await self._refresh(name)
-            except DccdError as exc:
-                # A corrupt file is told by the one who reads it; here it must not end the catalogue.
-                self.context.log.error("no statistics", dataset=name, error=str(exc))
-                self.links.dirty.add(name)
+        async with self._refreshing:  # what another has begun to refresh is awaited, too
+            dirty = sorted(self.links.dirty)
+            self.links.dirty.clear()
+            for name in dirty:
+                try:
+                    await self._refresh(name)
+                except DccdError as exc:
+                    # A corrupt file must not end the catalogue. The monitor keeps telling of it; the log does so once.
+                    if self.links.unreadable.get(name) != str(exc):
+                        self.links.unreadable[name] = str(exc)
+                        self.context.log.error("no statistics", dataset=name, error=str(exc))
+                    self.links.dirty.add(name)
+                else:
+                    self.links.unreadable.pop(name, None)
 
     async def _refresh(self, name: str) -> None:
         stats = await anyio.to_thread.run_sync(self.links.store.stats, Dataset.parse(name))

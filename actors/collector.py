@@ -18,7 +18,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone
 from dccd import subjects
 from dccd.bus.streams import last_message
-from dccd.errors import BusUnavailable
+from dccd.errors import BusUnavailable, StoreError
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.session import Session
@@ -71,9 +71,14 @@ class Collector(Actor):
     async def _stood_at(self) -> int | None:
         """Return where the stream stood: the newest record in the bus's last message of it, or on disk.
 
-        Waits while the bus is away: a stream must not be set aside for that.
+        Waits while the bus is away: a stream must not be set aside for that. Nor for a corrupt file: what comes now
+        has nothing to do with it.
         """
-        known = [await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)]
+        known: list[int | None] = []
+        try:
+            known.append(await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset))
+        except StoreError as exc:
+            self.context.log.error("where the stream stood on disk isn't known", error=str(exc))
         while True:
             try:
                 found = await last_message(self.links.bus, self.subject)

@@ -145,6 +145,7 @@ class Links:
     active: dict[str, Run] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
+    unreadable: dict[str, str] = field(default_factory=dict)
     entries: dict[str, DatasetEntry] = field(default_factory=dict)
     recent: deque[Run] = field(default_factory=lambda: deque(maxlen=_RECENT_RUNS))
     progress: dict[str, RunProgress] = field(default_factory=dict)

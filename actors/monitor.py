@@ -13,7 +13,7 @@ from dccd.config import Alerts, parse_duration, parse_size
 from dccd.messages import Health, HealthCheck, StreamEntry
 from dccd.symbols import NS
 
-__all__ = ["Monitor", "check_archiver", "check_space", "check_streams"]
+__all__ = ["Monitor", "check_archiver", "check_space", "check_store", "check_streams"]
 
 _INTERVAL = 5.0
 
@@ -52,6 +52,12 @@ def check_space(free: int, alerts: Alerts) -> HealthCheck:
     return HealthCheck(name="space", ok=free >= parse_size(alerts.free_space), detail=f"{free / 2**30:.1f} GiB free")
 
 
+def check_store(unreadable: dict[str, str]) -> HealthCheck:
+    """The files of every dataset must be readable (*unreadable*: dataset → why not)."""
+    detail = "; ".join(f"{name}: {why}" for name, why in sorted(unreadable.items()))
+    return HealthCheck(name="store", ok=not unreadable, detail=detail or "all files can be read")
+
+
 class Monitor(Actor):
     """Keeps the last finding; a check that turns is told in the log once."""
 
@@ -88,6 +94,7 @@ class Monitor(Actor):
             check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
             check_streams(streams, alerts, now),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
+            check_store(links.unreadable),
             check_space(shutil.disk_usage(links.data_path).free, alerts),
         ]
         return Health(

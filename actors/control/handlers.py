@@ -7,6 +7,7 @@ for each of them, and refuses to be made when one is missing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -63,22 +64,8 @@ class Handlers:
 
     async def _answer(self, method: Callable[[Any], Awaitable[Any]], decoder: Any, payload: bytes) -> Body:
         request = _decode(decoder, payload)
-        try:
+        with _as_request_errors():
             reply = await method(request)
-        except IdentityError as exc:
-            raise RequestError(400, "malformed", str(exc), exc.field) from exc
-        except NoCapability as exc:
-            raise RequestError(422, "no_capability", str(exc), exc.field) from exc
-        except ExchangeDown as exc:
-            raise RequestError(503, "exchange_down", str(exc)) from exc
-        except ExchangeError as exc:
-            raise RequestError(422, "exchange", str(exc)) from exc
-        except CorruptFile as exc:
-            raise RequestError(500, "corrupt_file", str(exc)) from exc
-        except StoreError as exc:
-            raise RequestError(503, "store", str(exc)) from exc
-        except (BusError, TimeoutError, ActorError) as exc:
-            raise RequestError(503, "not_now", str(exc) or "timed out; try again") from exc
         return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
 
     # ------------------------------------------------------------ the daemon
@@ -201,11 +188,33 @@ class Handlers:
         )
 
 
+@contextmanager
+def _as_request_errors() -> Iterator[None]:
+    """Turn what the parts of the daemon raise into the RequestError that says so."""
+    try:
+        yield
+    except IdentityError as exc:
+        raise RequestError(400, "malformed", str(exc), exc.field) from exc
+    except NoCapability as exc:
+        raise RequestError(422, "no_capability", str(exc), exc.field) from exc
+    except ExchangeDown as exc:
+        raise RequestError(503, "exchange_down", str(exc)) from exc
+    except ExchangeError as exc:
+        raise RequestError(422, "exchange", str(exc)) from exc
+    except CorruptFile as exc:
+        raise RequestError(500, "corrupt_file", str(exc)) from exc
+    except StoreError as exc:
+        raise RequestError(503, "store", str(exc)) from exc
+    except (BusError, TimeoutError, ActorError) as exc:
+        raise RequestError(503, "not_now", str(exc) or "timed out; try again") from exc
+
+
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield *pieces*, each made in a worker thread: reading blocks."""
+    """Yield *pieces*, each made in a worker thread: reading blocks, and finds out late that a file is corrupt."""
     end = object()
     while True:
-        piece = await anyio.to_thread.run_sync(next, pieces, end)
+        with _as_request_errors():
+            piece = await anyio.to_thread.run_sync(next, pieces, end)
         if piece is end:
             return
         assert isinstance(piece, bytes)

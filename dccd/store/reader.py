@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
-from dccd.errors import StoreError
+from dccd.errors import CorruptFile, StoreError
 from dccd.store.catalogue import Catalogue, DatasetStats
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
@@ -137,12 +137,14 @@ class Store:
         """The same of every dataset, from one listing."""
         return self.catalogue.all()
 
-    def stored_position(self, dataset: Dataset, period: str, epoch: str) -> int:
+    def stored_position(self, dataset: Dataset, period: str, epoch: str, *, pass_over_corrupt: bool = False) -> int:
         """The highest bus sequence of *epoch* whose rows of *dataset* in *period* are on disk; 0 if none is.
 
-        All earlier messages of the dataset are then too, since its writer goes in order of the sequences.
+        All earlier messages of the dataset are then too, since its writer goes in order of the sequences. Raises
+        CorruptFile; with *pass_over_corrupt* such a file counts for nothing, as its rows do until somebody mends it.
         """
-        with self.open(dataset, period) as files:
+        corrupt: list[CorruptFile] | None = [] if pass_over_corrupt else None
+        with open_period(self.layout, dataset, period, corrupt) as (files, _):
             positions = [bus for file in files if file.footer is not None for bus in file.footer.bus]
         return max((bus.last for bus in positions if bus.epoch == epoch), default=0)
 
@@ -158,13 +160,16 @@ class Store:
 
 
 @contextmanager
-def open_period(layout: Layout, dataset: Dataset, period: str) -> Iterator[tuple[list[OpenFile], list[OpenFile]]]:
+def open_period(
+    layout: Layout, dataset: Dataset, period: str, corrupt: list[CorruptFile] | None = None
+) -> Iterator[tuple[list[OpenFile], list[OpenFile]]]:
     """Open the files of *period*: those that count, in the order they were written, base first; and those that don't,
-    since others hold their rows. Raises CorruptFile."""
+    since others hold their rows. Raises CorruptFile; with a list of *corrupt* it goes there, and the file is passed
+    over."""
     for _ in range(_TRIES):
         with ExitStack() as stack:
             try:
-                files = _open_all(layout, dataset, period, stack)
+                files = _open_all(layout, dataset, period, stack, corrupt)
             except FileNotFoundError:
                 continue
             held = {name for file in files if file.footer is not None for name in file.footer.folds}
@@ -174,21 +179,28 @@ def open_period(layout: Layout, dataset: Dataset, period: str) -> Iterator[tuple
     raise StoreError(layout.dataset_segments(dataset) / period, "its files vanish faster than they can be opened")
 
 
-def _open_all(layout: Layout, dataset: Dataset, period: str, stack: ExitStack) -> list[OpenFile]:
+def _open_all(
+    layout: Layout, dataset: Dataset, period: str, stack: ExitStack, corrupt: list[CorruptFile] | None
+) -> list[OpenFile]:
     listed = [(level, path) for level, folder in layout.levels(dataset, period) for path in _parquet(folder)]
-    files = []
-    base = layout.base_path(dataset, period)
-    try:
-        files.append(_enter(stack, OpenFile(base)))
-    except FileNotFoundError:
-        pass  # nothing was folded yet
-    files += [_enter(stack, OpenFile(path, level)) for level, path in listed]
+    files: list[OpenFile] = []
+
+    def add(path: Path, level: int | None) -> None:
+        try:
+            file = OpenFile(path, level)
+        except CorruptFile as exc:
+            if corrupt is None:
+                raise
+            corrupt.append(exc)
+            return
+        stack.callback(file.close)
+        files.append(file)
+
+    with suppress(FileNotFoundError):  # nothing was folded yet
+        add(layout.base_path(dataset, period), None)
+    for level, path in listed:
+        add(path, level)
     return files
-
-
-def _enter(stack: ExitStack, file: OpenFile) -> OpenFile:
-    stack.callback(file.close)
-    return file
 
 
 def _parquet(folder: Path) -> list[Path]:

@@ -29,11 +29,13 @@ def table_of(dataset: Dataset, messages: Messages) -> pa.Table:
 
 
 def unstored(store: Store, dataset: Dataset, epoch: str, messages: Messages) -> pa.Table:
-    """Return those rows of *messages* that aren't on disk yet. Raises BadRecord as above, CorruptFile."""
+    """Return those rows of *messages* that aren't on disk, in a file that can be read. Raises BadRecord as above."""
     whole = table_of(dataset, messages)
     parts = [whole.slice(0, 0)]
     for period, rows in split(dataset.data_type, whole):
-        position = store.stored_position(dataset, period, epoch)
+        # What a corrupt file held is written again: its rows are lost to readers, and to wait until somebody has mended
+        # it would hold up what all other datasets have on the bus.
+        position = store.stored_position(dataset, period, epoch, pass_over_corrupt=True)
         if position < messages[0][0]:
             parts.append(rows)
         elif position < messages[-1][0]:

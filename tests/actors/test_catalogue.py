@@ -12,10 +12,11 @@ import pytest
 
 from actors.catalogue import Catalogue, add_gap, settle_gap
 from actors.mail import GapFound, GetInventory, RepairGaps
+from actors.monitor import check_store
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import FakeClock
 from actors.runtime.root import open_root
-from dccd.errors import BusUnavailable, RequestError
+from dccd.errors import BusUnavailable, CorruptFile, RequestError
 from dccd.messages import DatasetEntry, GapEntry
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
@@ -101,6 +102,7 @@ class Desk(SimpleNamespace):
         super().__init__(
             host="alpha", data_path=Path("data"), entries={}, dirty=set(), board={}, active={}, datasets=self,
             store=SimpleNamespace(datasets=list, stats=lambda _: DatasetStats(rows=7)), emit=lambda *_: None,
+            unreadable={},
         )  # fmt: skip
         self.refuse = refuse
         self.kept: list[DatasetEntry] = []
@@ -171,3 +173,29 @@ async def test_a_write_that_waited_for_the_bus_brings_back_no_entry_without_the_
             await ref.ask(GetInventory())
     assert desk.kept[-1].rows == 7
     assert [g.start for g in desk.kept[-1].gaps] == [10]
+
+
+@pytest.mark.anyio
+async def test_a_corrupt_file_is_on_the_health_report_until_it_is_mended() -> None:
+    """Nobody else may ever read it; the statistics are looked at again and again."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    corrupt = True
+
+    def stats(_: Dataset) -> DatasetStats:
+        if corrupt:
+            raise CorruptFile(Path("x.parquet"), "cut off")
+        return DatasetStats(rows=7)
+
+    desk.store.stats = stats
+    desk.dirty.add(DATASET.name)
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await ref.ask(GetInventory())
+        check = check_store(desk.unreadable)
+        assert not check.ok
+        assert "x.parquet: cut off" in check.detail
+        corrupt = False
+        await clock.advance(2.0)
+        await ref.ask(GetInventory())
+        assert check_store(desk.unreadable).ok
+    assert desk.kept[-1].rows == 7

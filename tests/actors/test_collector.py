@@ -83,6 +83,20 @@ async def test_where_a_stream_stood(bodies: list[Any], stood: int, tmp_path: Pat
     assert actor.stood == stood
 
 
+@pytest.mark.anyio
+async def test_a_corrupt_file_stops_no_stream(tmp_path: Path) -> None:
+    """Where it stood is then what the bus says."""
+    desk: Any = Desk(tmp_path, msgspec.json.encode([trade(TS + 5)]))
+    (segment,) = SegmentWriter(desk.layout, "alpha").write(
+        DATASET, table_from_records(DataType.TRADES, [trade(TS + 9)])
+    )
+    segment.path.write_bytes(b"no Parquet")
+    actor = Asking(desk, StreamState(DATASET, StreamOptions()))
+    async with open_root(ChildSpec("stream", lambda: actor, "temporary"), clock=FakeClock()) as ref:
+        await ref.wait()
+    assert actor.stood == TS + 5
+
+
 class Reporting(Collector):
     """Reports an overflow before its next batch."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -88,3 +89,20 @@ def test_a_bad_message_is_named(bench: Any) -> None:
 def test_messages_without_rows_make_none(bench: Any) -> None:
     """Empty arrays are neither rows nor an error."""
     assert unstored(bench.store, bench.trades, "e", [(1, b"[]"), (2, b"[]")]).num_rows == 0
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_what_a_corrupt_file_held_is_written_again(tmp_path: Path, folded: bool) -> None:
+    """Only that: rows in files that can be read are known. No error, since that would hold up other datasets."""
+    layout, store = Layout(tmp_path), Store(tmp_path)
+    writer = SegmentWriter(layout, "w")
+    messages = [message(seq, 0) for seq in (1, 2, 3)]
+    paths = []
+    for seq, body in messages:
+        position = BusPosition("S", "e", seq, seq)
+        paths += [segment.path for segment in writer.write(BOOK, table_of(BOOK, [(seq, body)]), bus=position)]
+    if folded:
+        fold(layout, BOOK, "2023-11-15", force=True)
+        paths = [layout.base_path(BOOK, "2023-11-15")]
+    paths[-1].write_bytes(b"no Parquet")
+    assert unstored(store, BOOK, "e", messages)["seq"].to_pylist() == ([1, 2, 3] if folded else [3])

@@ -1,0 +1,53 @@
+"""A file of the store is damaged while the daemon is down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from actors.daemon import daemon
+from dccd.client import Client
+from dccd.config import Config, Job
+from dccd.errors import RequestError
+from dccd.simulator import Simulator
+from dccd.store.reader import Store
+from dccd.symbols import Dataset
+from tests.flows.support import take, with_jobs
+
+pytestmark = pytest.mark.anyio
+
+DAMAGED = Dataset.parse("binance.trades.BTC-USDT")
+OTHER = Dataset.parse("kraken.trades.BTC-USD")
+
+
+async def test_a_corrupt_file_is_told_and_holds_up_nothing(sim: Simulator, config: Config) -> None:
+    """Who reads it is told which one it is, and so is who asks for the health; all streams go on and are stored."""
+    config = with_jobs(
+        config,
+        Job(exchange="binance", pairs=["BTC/USDT"], data_type="trades"),
+        Job(exchange="kraken", pairs=["BTC/USD"], data_type="trades"),
+    )
+    async with daemon(config) as running, Client(running.bus_url) as client:
+        await take(client.ticks("binance", "BTC/USDT"), 20)
+    store = Store(Path(config.settings.data_path))
+    path = max(store.layout.dataset_segments(DAMAGED).rglob("*.parquet"), default=None) or next(
+        store.layout.folder(DAMAGED).glob("*.parquet")
+    )
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    async with daemon(config) as running, Client(running.bus_url) as client:
+        before = (await client.read(OTHER)).height
+        await take(client.ticks("binance", "BTC/USDT"), 20)
+        with anyio.fail_after(30):
+            async for _ in client.ticks("kraken", "BTC/USD"):
+                if (await client.read(OTHER)).height > before:
+                    break
+        with pytest.raises(RequestError, match=path.name) as caught:
+            await client.read(DAMAGED)
+        assert caught.value.reason == "corrupt_file"
+        assert [check.name for check in (await client.health()).checks if not check.ok] == ["store"]
+        path.write_bytes(whole)
+        ids = sorted(int(tid) for tid in (await client.read(DAMAGED))["tid"])
+        assert len(ids) == len(set(ids)) > 20
