@@ -1,4 +1,4 @@
-"""Writes the reference parts of docs/ from the code: ``.venv/bin/python ops/docs.py``. ``--check`` only says what is old.
+"""Writes the reference parts of docs/ from the code: ``.venv/bin/python ops/docs.py`` (``--check``: say what is old).
 
 The configuration's structs, the operations, events and records flow in; the text between a page's markers flows out.
 What stands outside of them is written by hand. What the code doesn't say of itself (what a field of the
