@@ -95,7 +95,7 @@ class Archiver(Actor):
         """Put on disk what the bus has by now: the collectors have stopped before."""
         if self._reader is None:
             return
-        with contextlib.suppress(BusError, StoreError):  # the bus still has it: the next start goes on from there
+        try:
             if self._writing:  # a flush that the stop has interrupted: its messages come before all others
                 await self._flush((self._writing, self._writing_last))
             await self.links.publisher.drain(2.0)
@@ -105,7 +105,11 @@ class Archiver(Actor):
                     await self._flush(self._cut())
             await self._flush(self._cut())
             self.links.archive.pending = (await self._reader.lag()).messages
-        await self._reader.aclose()
+        except BusError:
+            # It is away, and has what isn't acknowledged; or its stream is gone, and what was taken is here only.
+            await self._write(self._cut())
+        finally:
+            await self._reader.aclose()
 
     # ------------------------------------------------------------ taking
 
@@ -149,7 +153,19 @@ class Archiver(Actor):
             self._idle.release()
 
     async def _flush(self, cut: Cut) -> None:
-        """Write *cut* until all of it is on disk, then acknowledge it. What can't be written now is tried again."""
+        """Write *cut* until all of it is on disk, then acknowledge it."""
+        await self._write(cut)
+        assert self._reader is not None
+        while self._reader.acked < self._writing_last:
+            try:
+                await self._reader.ack(self._writing_last)
+            except BusUnavailable as exc:
+                # The segments are on disk; the acknowledgement waits for the bus.
+                self.links.archive.error = str(exc)
+        self.links.archive.error = None
+
+    async def _write(self, cut: Cut) -> None:
+        """Write *cut*; what can't be written now is tried again."""
         self._writing, self._writing_last = cut
         while True:
             async with anyio.create_task_group() as tasks:
@@ -160,15 +176,7 @@ class Archiver(Actor):
                 break
             await self.context.clock.sleep(_RETRY_SECONDS)
         self._flushes += 1
-        assert self._reader is not None
         await self._note_position()
-        while self._reader.acked < self._writing_last:
-            try:
-                await self._reader.ack(self._writing_last)
-            except BusUnavailable as exc:
-                # The segments are on disk; the acknowledgement waits for the bus.
-                self.links.archive.error = str(exc)
-        self.links.archive.error = None
 
     async def _note_position(self) -> None:
         position = BusPosition(subjects.STREAM_TICKS, self._epoch, 0, self._writing_last)
@@ -183,7 +191,7 @@ class Archiver(Actor):
         async with limit:
             try:
                 dataset = subjects.dataset_of_ticks(subject)
-                rows = await anyio.to_thread.run_sync(self._write, dataset, messages)
+                rows = await anyio.to_thread.run_sync(self._write_messages, dataset, messages)
             except IdentityError as exc:
                 await anyio.to_thread.run_sync(self._reject, messages, str(exc))
                 del self._writing[subject]
@@ -198,7 +206,7 @@ class Archiver(Actor):
                 self.links.archive.rows += rows
                 self.links.stored(dataset)
 
-    def _write(self, dataset: Dataset, messages: list[TickMessage]) -> int:
+    def _write_messages(self, dataset: Dataset, messages: list[TickMessage]) -> int:
         """A thread's work: messages of one dataset become segments; return how many rows."""
         again = [message for message in messages if message.seq <= self._recheck]
         rows = 0

@@ -18,7 +18,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone
 from dccd import subjects
 from dccd.bus.streams import last_message
-from dccd.errors import BusUnavailable, StoreError
+from dccd.errors import BusUnavailable, StoreError, SubscriptionRefused
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.session import Session
@@ -114,11 +114,14 @@ class Collector(Actor):
                         await self._note(item)
         except Exception as exc:
             # The board keeps why, for streams.list; the supervisor decides what follows.
+            if isinstance(exc, SubscriptionRefused):
+                self.state.state = "refused"
             self.state.error = str(exc) or type(exc).__name__
             raise
 
     async def on_stop(self) -> None:
-        self.state.state = "stopped"
+        if self.state.state != "refused":
+            self.state.state = "stopped"
 
     async def _publish(self, batch: Batch) -> None:
         state, publisher = self.state, self.links.publisher

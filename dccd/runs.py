@@ -56,7 +56,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fraction(self) -> float:
         """How much of the asked time is covered, 0 to 1. What a done run leaves is too new to be final yet."""
-        return 1.0 if self.state == "done" or self.end <= self.start else (self.position - self.start) / (self.end - self.start)
+        if self.state == "done" or self.end <= self.start:
+            return 1.0
+        return (self.position - self.start) / (self.end - self.start)
 
 
 def new_run_id(now: int, random: int) -> str:

@@ -243,6 +243,9 @@ class Runner(Actor):
                 self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
                 await self.context.clock.sleep(_RETRY_SECONDS)
         self._running.discard(run.run_id)
+        with contextlib.suppress(ChildNotFound):
+            # Of one that was set aside the run's record tells; kept on, it would make the daemon unhealthy for ever.
+            await self.links.backfills.terminate_child(run.run_id)
         await self._fill()
 
     async def _over(self, run: Run, state: RunState) -> Run:

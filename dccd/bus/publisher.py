@@ -280,6 +280,10 @@ class Publisher:
                     # Whatever was not taken now is sent again.
                     self._log.debug("not publishable now", error=str(exc))
                     self._try_later()
+                except Exception:
+                    # A fault of ours must not end the pump: everything offered after it would wait in silence.
+                    self._log.exception("publishing failed; tried again")
+                    self._try_later()
             await self._wait()
 
     async def _wait(self) -> None:

@@ -328,6 +328,11 @@ class TickReader:
                     self._reset_wanted = True
                     await asyncio.sleep(0.1)
                     continue
+                except Exception as exc:
+                    # A fault of ours: fetch() raises it and the archiver starts anew; silence would pass for no ticks.
+                    self._log.exception("the reader failed")
+                    self._failure = BusError(f"the reader failed: {type(exc).__name__}: {exc}")
+                    break
             if self._reset_wanted and self._bus.connected:
                 continue
             with contextlib.suppress(TimeoutError):
