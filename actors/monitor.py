@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
 from actors.control.streams import StreamDesk
@@ -13,7 +14,7 @@ from dccd.config import Alerts, parse_duration, parse_size
 from dccd.messages import Health, HealthCheck, StreamEntry
 from dccd.symbols import NS
 
-__all__ = ["Monitor", "check_archiver", "check_space", "check_store", "check_streams"]
+__all__ = ["Monitor", "check_archiver", "check_bus", "check_space", "check_store", "check_streams"]
 
 _INTERVAL = 5.0
 
@@ -30,6 +31,18 @@ def check_streams(streams: list[StreamEntry], alerts: Alerts, now: int) -> Healt
             if s.last_recv_ts is not None and now - s.last_recv_ts > silence * NS
         ]
     return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams")
+
+
+def check_bus(url: str, connected: bool, waiting: float, overflowing: bool, alerts: Alerts) -> HealthCheck:
+    """The server must answer, and store what it gets: ticks must not be *waiting* (seconds) for that."""
+    detail = url
+    if not connected:
+        detail = f"{url} is away: ticks are kept here"
+    elif waiting > parse_duration(alerts.archiver_lag):
+        detail = f"{url} stores nothing since {waiting:.0f} s: ticks are kept here"
+    if overflowing:
+        detail = f"{detail}, but there is no room for more: what comes now is dropped, and will be reported as gaps"
+    return HealthCheck(name="bus", ok=detail == url, detail=detail)
 
 
 def check_archiver(
@@ -88,9 +101,11 @@ class Monitor(Actor):
         links, now = self.links, self.links.clock.wall_ns()
         alerts, archive = links.config.alerts, links.archive
         streams = self.desk.list()
+        since = links.publisher.waiting_since
+        waiting = 0.0 if since is None else time.monotonic() - since
         set_aside = [c.id for c in links.backfills.nodes() if c.status == "gave_up"]
         checks = [
-            HealthCheck(name="bus", ok=links.bus.connected, detail=links.bus_shown),
+            check_bus(links.bus_shown, links.bus.connected, waiting, links.publisher.overflowing, alerts),
             check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
             check_streams(streams, alerts, now),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),

@@ -66,7 +66,10 @@ class NatsServer(Actor):
     async def _until_there_is_room_again(self) -> None:
         while True:
             await self.context.clock.sleep(_DISK_SECONDS)
-            if self._not_written is not None and shutil.disk_usage(self.links.data_path).free >= _DISK_ROOM:
+            if self._not_written is None:
+                continue
+            disk = shutil.disk_usage(self.links.data_path)
+            if disk.free >= min(_DISK_ROOM, disk.total // 10):  # of a small disk there may never be so much
                 raise BusError(f"nats-server could not write; it starts anew, since there is room: {self._not_written}")
 
     def _heard(self, level: str, text: str) -> None:
@@ -89,6 +92,8 @@ def limits(config: BusConfig) -> TickLimits:
         max_age=parse_duration(config.ticks_max_age),
         max_bytes=parse_size(config.ticks_max_bytes),
         events_max_age=parse_duration(config.events_max_age),
+        # The server sets aside what all streams may hold: who allows little for ticks has little room for events.
+        events_max_bytes=min(TickLimits().events_max_bytes, parse_size(config.ticks_max_bytes)),
     )
 
 

@@ -66,6 +66,7 @@ class _Offer(msgspec.Struct, gc=False):
     count: int
     first_ts: int
     last_ts: int
+    offered: float
     first_sent: float = 0.0
     sent: float = 0.0  # 0: to be sent (again)
 
@@ -139,7 +140,7 @@ class Publisher:
             self._drop(subject, count, first_ts, last_ts)
             return
         self._number += 1
-        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts))
+        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts, time.monotonic()))
         self._bytes += size + _OVERHEAD
         self._empty.clear()
         if len(self._queue) + len(self._on_way) >= self._window and not self._stalled:
@@ -205,6 +206,17 @@ class Publisher:
         """Bytes that one message may have."""
         return self._bus.max_payload - 1024
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest message that isn't acknowledged was offered (monotonic seconds), ``None`` when none is."""
+        oldest = next(iter(self._on_way.values()), None) or (self._queue[0] if self._queue else None)
+        return None if oldest is None else oldest.offered
+
+    @property
+    def overflowing(self) -> bool:
+        """Whether what is offered now is dropped."""
+        return self._dropped is not None
+
     def statistics(self) -> dict[str, Any]:
         """Counters since the start, and what waits now."""
         return {
@@ -216,7 +228,7 @@ class Publisher:
             "waiting": len(self._queue),
             "on_way": len(self._on_way),
             "buffer_bytes": self._bytes,
-            "overflowing": self._dropped is not None,
+            "overflowing": self.overflowing,
             "dropped_messages": self._dropped_messages,
             "dropped_records": self._dropped_records,
         }

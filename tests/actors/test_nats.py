@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from actors import nats
-from actors.nats import NatsServer
+from actors.nats import NatsServer, limits
 from actors.runtime.clock import FakeClock
 from actors.runtime.events import ActorEvent
 from actors.runtime.root import open_root
@@ -73,20 +73,21 @@ async def test_a_killed_server_comes_back_where_it_was(tmp_path: Path) -> None:
         assert stage.pid != pid
 
 
+@pytest.mark.parametrize(("total", "enough"), [(1 << 40, 64 << 20), (20 << 20, 2 << 20)])
 async def test_a_server_whose_disk_was_full_starts_anew_when_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    total: int, enough: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By itself it would refuse every message for ever. Before there is room a restart is no use."""
     stage = Stage(tmp_path)
     free = 0
-    monkeypatch.setattr(nats.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr(nats.shutil, "disk_usage", lambda path: SimpleNamespace(free=free, total=total))
     async with stage.running():
         pid = stage.pid
         stage.actors[0]._heard("error", FULL)
         for _ in range(10):
             await stage.clock.advance(2)
         assert (stage.pid, stage.reasons) == (pid, [])
-        free = 1 << 30
+        free = enough
         await stage.clock.advance(2)
         await stage.restart()
         assert stage.pid != pid
@@ -102,3 +103,10 @@ async def test_a_server_that_writes_is_left_alone(tmp_path: Path) -> None:
         for _ in range(10):
             await stage.clock.advance(2)
         assert (stage.pid, stage.reasons) == (pid, [])
+
+
+def test_a_small_bus_needs_a_small_disk() -> None:
+    """The server refuses to set aside more than there is, for ticks and events together."""
+    assert limits(BusConfig()).events_max_bytes == 1 << 30
+    small = limits(BusConfig(ticks_max_bytes="16MiB"))
+    assert small.max_bytes + small.events_max_bytes <= 32 << 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -170,11 +171,18 @@ async def test_what_is_left_at_the_end_is_reported(server, bus, until) -> None:
 async def test_a_stream_that_comes_late(bus, until) -> None:
     """While no stream takes the messages they are published again, and arrive in order once it is there."""
     publisher = Publisher(bus)
+    assert publisher.waiting_since is None
+    begun = time.monotonic()
     for number in range(200):
         publisher.offer(SUBJECT, b"%d" % number)
+    first = publisher.waiting_since
+    assert first is not None
+    assert begun <= first <= time.monotonic()
     await until(lambda: publisher.statistics()["refused"] >= 64)
+    assert publisher.waiting_since == first
     await ensure_streams(bus)
     assert await publisher.drain(20) == 0
+    assert publisher.waiting_since is None
     await publisher.aclose()
     assert sorted(await stored(bus), key=int) == [b"%d" % number for number in range(200)]
 
