@@ -104,7 +104,7 @@ class BusConfig(_Section, frozen=True, kw_only=True):
     password: str | None = None
     credentials: str | None = None
     ticks_max_age: Duration = "2d"
-    ticks_max_bytes: Size = "10GiB"
+    ticks_max_bytes: Size = "2GiB"
     events_max_age: Duration = "7d"
     window: Annotated[int, Meta(ge=1, le=4096)] = 64
     buffer: Size = "64MiB"

@@ -54,9 +54,9 @@ class TickLimits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_age: float = 2 * 86400.0
-    max_bytes: int = 10 << 30
+    max_bytes: int = 2 << 30
     events_max_age: float = 7 * 86400.0
-    events_max_bytes: int = 1 << 30
+    events_max_bytes: int = 256 << 20
     duplicate_window: float = 120.0
     replicas: int = 1
 

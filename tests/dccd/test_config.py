@@ -19,8 +19,21 @@ storage: {flush_interval: 500ms}
 jobs:
   - {exchange: binance, pairs: [BTC/USDT, ETH/USDT], data_type: trades}
   - {exchange: kraken, pairs: [XBT/USD], data_type: orderbook, depth: 100, snapshot_interval: 30s}
-  - {exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m, operation: backfill, trigger_kind: interval, every: 1h}
-  - {exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1h, operation: backfill, trigger_kind: cron, cron: "5 * * * *", start: 2024-01-01}
+  - exchange: binance
+    pairs: [BTC/USDT]
+    data_type: ohlc
+    span: 1m
+    operation: backfill
+    trigger_kind: interval
+    every: 1h
+  - exchange: binance
+    pairs: [BTC/USDT]
+    data_type: ohlc
+    span: 1h
+    operation: backfill
+    trigger_kind: cron
+    cron: "5 * * * *"
+    start: 2024-01-01
 """
 
 
@@ -69,7 +82,7 @@ JOB = "{exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m"
         ("jobs: [{exchange: binance, pairs: [BTC], data_type: trades}]", "jobs[0].pairs", "BTC", "BASE/QUOTE"),
         ("jobs: [{exchange: binance, pairs: [B/U], data_type: ticks}]", "jobs[0].data_type", "'ticks'", "trades"),
         ("jobs: [{exchange: binance, pairs: [B/U], data_type: ohlc}]", "jobs[0].span", "None", "needs a span"),
-        ("jobs: [{exchange: nasdaq, pairs: [B/U], data_type: trades}]", "jobs[0].exchange", "nasdaq", "binance, kraken"),
+        ("jobs: [{exchange: nasdaq, pairs: [B/U], data_type: trades}]", "jobs[0].exchange", "nasdaq", "kraken"),
         (f"jobs: [{JOB}, depth: 10}}]", "jobs[0].depth", "10", "orderbook"),
         (f"jobs: [{JOB}, trigger_kind: once}}]", "jobs[0].trigger_kind", "once", "supervised"),
         (f"jobs: [{JOB}, operation: backfill, trigger_kind: interval}}]", "jobs[0].every", "nothing", "1h"),
