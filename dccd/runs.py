@@ -15,7 +15,7 @@ from dccd.symbols import Dataset, job_name
 __all__ = ["ACTIVE", "Run", "RunState", "Trigger", "new_run_id", "run_time"]
 
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-Trigger = Literal["request", "job", "gap", "command"]
+Trigger = Literal["request", "job", "gap"]
 
 ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
 """States from which a run goes on: after a crash a run is ``interrupted`` until a host resumes it."""
