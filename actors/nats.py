@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -54,6 +56,24 @@ class NatsServer(Actor):
         await server.start()
         self._server = server
         self.links.bus_url = server.url
+        self._warn_of_little_room(folder)
+
+    def _warn_of_little_room(self, folder: Path) -> None:
+        """The server itself says nothing before its disk is full."""
+        wanted = limits(self.links.config.bus)
+        may_take = wanted.max_bytes + wanted.events_max_bytes
+        there = 0
+        for path in folder.rglob("*.blk"):
+            with contextlib.suppress(FileNotFoundError):  # the server runs, and removes what is old
+                there += path.stat().st_size
+        free = shutil.disk_usage(folder).free
+        if free + there < may_take:
+            self._log.warning(
+                "the bus may take more than the disk has: make bus.ticks_max_bytes smaller",
+                may_take=may_take,
+                has_taken=there,
+                free=free,
+            )
 
     async def run(self) -> None:
         await run_together(self._until_its_end, self._until_there_is_room_again)

@@ -107,6 +107,23 @@ async def test_a_server_that_writes_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_small_bus_needs_a_small_disk() -> None:
     """The server refuses to set aside more than there is, for ticks and events together."""
-    assert limits(BusConfig()).events_max_bytes == 1 << 30
+    assert limits(BusConfig()).events_max_bytes < limits(BusConfig()).max_bytes
     small = limits(BusConfig(ticks_max_bytes="16MiB"))
     assert small.max_bytes + small.events_max_bytes <= 32 << 20
+
+
+async def test_a_disk_that_the_bus_may_outgrow_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start, with the sizes; the server itself says nothing before the disk is full."""
+    warnings: list[dict[str, int]] = []
+    stage = Stage(tmp_path)
+    actor = stage.make()
+    monkeypatch.setattr(actor._log, "warning", lambda text, **sizes: warnings.append(sizes))
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    (folder / "1.blk").write_bytes(bytes(1000))
+    wanted = limits(stage.links.config.bus)
+    may_take = wanted.max_bytes + wanted.events_max_bytes
+    for free in (may_take - 1000, may_take - 1001):
+        monkeypatch.setattr(nats.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        actor._warn_of_little_room(folder)
+    assert warnings == [{"may_take": may_take, "has_taken": 1000, "free": may_take - 1001}]

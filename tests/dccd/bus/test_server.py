@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -164,3 +165,10 @@ def test_one_configuration() -> None:
 def test_binary_of_the_wheel() -> None:
     """The server is the one that was installed with dccd."""
     assert find_binary().is_relative_to(sys.prefix)
+
+
+async def test_what_streams_may_hold_is_not_bound_by_what_is_free(tmp_path: Path) -> None:
+    """By default it is, at each start: a server whose disk had filled up meanwhile refused every message."""
+    async with embedded(tmp_path) as server, await Bus.open(server.url, "test") as bus:
+        await bus.jetstream.add_stream(name="S", subjects=["s"], max_bytes=2 * shutil.disk_usage(tmp_path).total)
+        assert (await bus.jetstream.publish("s", b"1")).seq == 1
