@@ -201,24 +201,33 @@ class TickReader:
             if left <= 0:
                 raise BusUnavailable(f"message {seq} could not be acknowledged within {timeout:g} s")
             token = self._token(seq)
-            if token is None or not self._bus.connected:
-                # After a reset the server delivers again what isn't acknowledged; then there is a token.
-                self._arrived.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, 0.25)):
-                        await self._arrived.wait()
+            if not self._bus.connected:
+                await self._something(min(left, 0.25))
                 continue
             try:
-                with translated("acknowledging"):
-                    await self._bus.client.request(token, timeout=min(left, 2.0))
+                if token is not None:
+                    with translated("acknowledging"):
+                        await self._bus.client.request(token, timeout=min(left, 2.0))
+                elif (await stream_state(self._bus, self.stream)).first <= seq:
+                    # After a reset the server delivers again what isn't acknowledged; then there is a token.
+                    await self._something(min(left, 0.25))
+                    continue
+                # Else it has fallen off the stream since: there is nothing left to acknowledge.
                 await self._consumer.note(seq)
-            except BusUnavailable:
-                # The server was killed, or the consumer is gone: a reset finds out which.
+            except (BusUnavailable, JetStreamError):
+                # The server was killed, or the consumer or the stream is gone: a reset finds out which.
                 self._want_reset()
                 await asyncio.sleep(0.02)
                 continue
             while self._tokens and self._tokens[0][0] <= seq:
                 self._tokens.popleft()
+
+    async def _something(self, wait: float) -> None:
+        """Wait until a message comes, *wait* seconds at most."""
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._arrived.wait()
 
     @property
     def epoch(self) -> str:
