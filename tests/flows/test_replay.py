@@ -166,3 +166,38 @@ async def test_a_recording_arrives_whole(exchange: str, path: Path, symbol: str,
         frame = store.read(Dataset.make(exchange, "orderbook", symbol))
         rows = frame.select("seq", "side", "price", "amount", "is_snapshot").rows()
         assert stored_book(rows) == book
+
+
+PAYLOADS = ROOT.parent / "shared" / "captures" / "payloads" / "kraken"
+
+
+@pytest.mark.skipif(not PAYLOADS.exists(), reason="the captured payloads are not beside the repository")
+async def test_real_kraken_payloads_arrive(tmp_path: Path) -> None:
+    """Single messages of Kraken, as a recording: both trades and the bar in progress arrive as they were.
+
+    Its book messages are left to the parser's tests: their makers have shortened them, so that no checksum holds.
+    """
+    names = ("ws_trade_update", "ws_ohlc_update")
+    trade, ohlc = (json.loads((PAYLOADS / f"{name}.json").read_text()) for name in names)
+    recording = tmp_path / "kraken.tsv"
+    recording.write_text("".join(f"1700000000.0\t<\t{json.dumps(one)}\n" for one in (trade, ohlc)))
+    async with Simulator(SimConfig(exchanges=("kraken",), replay=recording, replay_speed=0)) as sim:
+        config = Config(
+            settings=Settings(data_path=str(tmp_path / "data")),
+            bus=BusConfig(port=0),
+            exchanges={"kraken": ExchangeConfig(**sim.urls()["kraken"], rate_limit=False)},  # type: ignore[arg-type]
+        )
+        async with daemon(config) as running, Client(running.bus_url) as client:
+            trades, bars = client.ticks("kraken", "BTC/USD"), client.ticks("kraken", "BTC/USD", "ohlc", "1m")
+            async with trades, bars:
+                await client.start_stream("kraken", "BTC/USD", "trades")
+                await client.start_stream("kraken", "BTC/USD", "ohlc", "1m")
+                got = await take(trades, 2)
+                (bar,) = await take(bars, 1)
+    sent = [(str(t["trade_id"]), t["price"], t["qty"], t["side"]) for t in trade["data"]]
+    assert [(t.tid, t.price, t.amount, t.side) for t in got] == sent
+    stored = Store(tmp_path / "data").read(Dataset.parse("kraken.trades.BTC-USD"))
+    assert stored.select("tid", "price", "amount", "side").rows() == sent
+    expected = ohlc["data"][0]
+    assert (bar.open, bar.high, bar.low, bar.close) == tuple(expected[n] for n in ("open", "high", "low", "close"))
+    assert (bar.volume, bar.trades) == (expected["volume"], expected["trades"])
