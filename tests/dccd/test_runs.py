@@ -1,0 +1,98 @@
+"""Ids of runs, and how much of a run is done."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dccd.runs import Run, new_run_id, run_time
+from dccd.symbols import NS
+
+MS = 1_000_000
+NOW = 1_700_000_000 * NS
+BITS = st.integers(0, (1 << 74) - 1)
+TIMES = st.integers(0, (1 << 63) - 1)
+
+
+def run(**fields: Any) -> Run:
+    known = Run(
+        run_id="1",
+        dataset="binance.ohlc.BTC-USDT.1m",
+        state="running",
+        host="alpha",
+        created=0,
+        updated=0,
+        start=100,
+        end=300,
+        position=100,
+    )
+    return msgspec.structs.replace(known, **fields)
+
+
+def test_an_id_is_the_one_of_the_standard() -> None:
+    """RFC 9562, appendix A.6, whose example was made from this time and these random bits."""
+    made = new_run_id(0x017F22E279B0 * MS, 0xCC3 << 62 | 0x18C4DC0C0C07398F)
+    assert made == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
+
+
+@given(TIMES, BITS)
+def test_any_id_is_a_uuid_of_version_7_that_tells_its_time(now: int, random: int) -> None:
+    """To the millisecond, whatever the random bits."""
+    made = new_run_id(now, random)
+    parsed = uuid.UUID(made)
+    assert (str(parsed), parsed.version, parsed.variant) == (made, 7, uuid.RFC_4122)
+    assert run_time(made) == now // MS * MS
+
+
+@given(TIMES, TIMES, BITS, BITS)
+def test_ids_sort_by_time(one: int, other: int, random: int, more: int) -> None:
+    """As strings, since they are keys; the random bits decide within a millisecond only."""
+    if one // MS != other // MS:
+        assert (new_run_id(one, random) < new_run_id(other, more)) == (one < other)
+
+
+@given(BITS, BITS)
+def test_every_random_bit_is_in_the_id(random: int, more: int) -> None:
+    """Two hosts that start a run in the same millisecond don't take the same id."""
+    assert (new_run_id(NOW, random) == new_run_id(NOW, more)) == (random == more)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nightly",
+        str(uuid.uuid5(uuid.NAMESPACE_DNS, "no.time")),
+        "017f22e2-79b0-7cc3-98c4-dc0c0c07398",
+        "017f22e2-79b0-7cc3-98c4-dc0c0c07398g",
+    ],
+)
+def test_what_is_no_such_id_has_no_time(text: str) -> None:
+    """A version 5, one too short, one that is not hexadecimal."""
+    assert run_time(text) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "fraction"),
+    [
+        ({}, 0.0),
+        ({"position": 150}, 0.25),
+        ({"position": 300}, 1.0),
+        ({"position": 150, "state": "failed"}, 0.25),
+        ({"position": 299, "state": "done"}, 1.0),
+        ({"end": 100}, 1.0),
+    ],
+)
+def test_fraction(fields: dict[str, Any], fraction: float) -> None:
+    """By time covered; a done run is whole though its last bar may not be final; nothing asked is all of it."""
+    assert run(**fields).fraction == fraction
+
+
+def test_a_run_names_its_job() -> None:
+    """As the configuration and the supervision tree do."""
+    assert run().job == "backfill.binance.ohlc.BTC-USDT.1m"
