@@ -33,7 +33,7 @@ class Look:
         links = self.links
         now = links.clock.wall_ns()
         root = links.tree() if hasattr(links, "tree") else None
-        restarts = {node.id: node.restarts for node in _nodes(root)}
+        nodes = {node.id: node for node in _nodes(root)}
         entries: list[DatasetEntry] = list(links.entries.values())
         return View(
             title=self.title,
@@ -42,9 +42,12 @@ class Look:
             bus_url=links.bus_shown,
             bus_connected=hasattr(links, "bus") and links.bus.connected,
             data_path=str(links.data_path),
-            streams=[state.entry(now, restarts.get(name, 0)) for name, state in sorted(links.board.items())],
+            streams=[
+                state.entry(now, nodes[name].restarts, nodes[name].status) if name in nodes else state.entry(now)
+                for name, state in sorted(links.board.items())
+            ],
             runs=self._shown(),
-            restarts=sum(restarts.values()),
+            restarts=sum(node.restarts for node in nodes.values()),
             pending=links.archive.pending,
             stored_rows=sum(entry.rows for entry in entries),
             stored_bytes=sum(entry.bytes for entry in entries),

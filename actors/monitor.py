@@ -23,6 +23,7 @@ def check_streams(streams: list[StreamEntry], alerts: Alerts, now: int) -> Healt
     """No stream may have been set aside, be refused, or be silent for longer than ``stream_silence``."""
     silence = parse_duration(alerts.stream_silence)
     bad = [f"{s.dataset} gave up: {s.error or 'crashed too often'}" for s in streams if s.state == "gave_up"]
+    bad += [f"{s.dataset} is refused: {s.error}" for s in streams if s.state == "refused"]
     bad += [f"{s.dataset} reconnects: {s.error}" for s in streams if s.state == "reconnecting"]
     if silence:
         bad += [

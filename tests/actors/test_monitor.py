@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from actors.monitor import check_bus, check_store
+from actors.monitor import check_archiver, check_bus, check_space, check_store, check_streams
 from dccd.config import Alerts
+from dccd.messages import StreamEntry
+from dccd.symbols import NS
 
 ALERTS = Alerts(archiver_lag="1m")
+NOW = 1_700_000_000 * NS
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,41 @@ def test_every_unreadable_dataset_is_named() -> None:
     check = check_store({"b.trades.X-Y": "b.parquet: cut off", "a.trades.X-Y": "a.parquet: no Parquet"})
     assert not check.ok
     assert check.detail == "a.trades.X-Y: a.parquet: no Parquet; b.trades.X-Y: b.parquet: cut off"
+
+
+def stream(state: str, **fields: object) -> StreamEntry:
+    return StreamEntry(dataset="binance.trades.BTC-USDT", state=state, **fields)  # type: ignore[arg-type]  # a test
+
+
+@pytest.mark.parametrize(
+    ("entry", "ok", "says"),
+    [
+        (stream("live"), True, "1 streams"),
+        (stream("connecting"), True, "1 streams"),
+        (stream("gave_up", error="crashed"), False, "gave up: crashed"),
+        (stream("refused", error="no such pair"), False, "is refused: no such pair"),
+        (stream("reconnecting", error="closed"), False, "reconnects: closed"),
+        (stream("live", last_recv_ts=NOW - 61 * NS), False, "silent for 61 s"),
+        (stream("live", last_recv_ts=NOW - 59 * NS), True, "1 streams"),
+    ],
+)
+def test_a_stream_that_does_not_collect_is_told(entry: StreamEntry, ok: bool, says: str) -> None:
+    """Set aside, refused, away or silent for too long: each is unhealthy, and says why."""
+    check = check_streams([entry], Alerts(stream_silence="1m"), NOW)
+    assert (check.ok, says in check.detail) == (ok, True), check
+
+
+def test_too_little_space_is_told() -> None:
+    """The floor is what the configuration says."""
+    assert not check_space(99, Alerts(free_space=100)).ok
+    assert check_space(100, Alerts(free_space=100)).ok
+
+
+def test_an_archiver_that_lags_or_sets_aside_is_told() -> None:
+    """The oldest message that isn't on disk must be young, and none may be no ticks."""
+    alerts = Alerts(archiver_lag="1m")
+    assert check_archiver(5, NOW - 59 * NS, 0, None, alerts, NOW).ok
+    late = check_archiver(5, NOW - 61 * NS, 0, "no space", alerts, NOW)
+    assert not late.ok
+    assert "no space" in late.detail
+    assert not check_archiver(0, None, 2, None, alerts, NOW).ok
