@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import msgspec
 
 from actors.links import Links
 from actors.mail import GapFound
@@ -22,10 +23,11 @@ from dccd import subjects
 from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
+from dccd.records import RECORD_TYPES, Record
 from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
 from dccd.store.writer import BusPosition, SegmentWriter
-from dccd.symbols import NS, Dataset
+from dccd.symbols import NS, Dataset, DataType
 
 __all__ = ["Archiver"]
 
@@ -39,6 +41,8 @@ _ROW_BYTES = 110
 _PARALLEL = 4
 _RETRY_SECONDS = 5.0
 _LAG_SECONDS = 1.0
+_SKEW = 5 * NS
+"""How late a trade may come, and by how much our clock and an exchange's may differ (ns)."""
 
 
 class Archiver(Actor):
@@ -273,13 +277,30 @@ class Archiver(Actor):
         """What fell off the stream unread is a hole in each stream of this host; it is forgotten once on record."""
         while self._lost:
             lost = self._lost[0]
-            end = lost.until or self.context.clock.wall_ns()
             reason = f"bus: messages {lost.first} to {lost.last} fell off the stream before they were stored"
             for dataset, newest in await anyio.to_thread.run_sync(self._streamed):
-                # After a start nobody knows when the messages before were published: all of them are on disk.
-                start = next((at for at in (lost.since, newest) if at is not None), end - self._max_age)
+                start, end = self._bounds(dataset, lost, newest)
                 await self.links.catalogue.ask(GapFound(dataset, start, max(end, start + 1), reason), timeout=None)
             self._lost.pop(0)
+
+    def _bounds(self, dataset: Dataset, lost: LostRange, stored: int | None) -> tuple[int, int]:
+        """The hole that a loss makes in *dataset*: from its newest record before to its first one after (ns).
+
+        Both by the exchange's clock, as far as they are known: by ours, records of the first message that is lost may
+        be older than when the one before it was published. *stored* is the newest record on disk.
+        """
+        subject = subjects.ticks(dataset)
+        taken = [message for cut in (self._writing, self._taken) for message in cut.get(subject, ())]
+        before = _times(dataset, [message for message in taken if message.seq < lost.first][-1:])
+        after = _times(dataset, [message for message in taken if message.seq > lost.last][:1])
+        end = min(after) + 1 if after else (lost.until or self.context.clock.wall_ns()) + _SKEW
+        if before:
+            # Trades come a little out of order.
+            return max(before) - (_SKEW if dataset.data_type is DataType.TRADES else 0), end
+        # After a start nobody knows when the messages before were published: all of them are on disk. While it runs,
+        # what is on disk may be newer than the loss: a repair of a later hole.
+        known = [at - _SKEW for at in (lost.since, stored) if at is not None]
+        return min(known, default=end - self._max_age - 2 * _SKEW), end
 
     def _streamed(self) -> list[tuple[Dataset, int | None]]:
         """A thread's work: what this host streams, or has streamed by what is on disk, and its newest row (ns).
@@ -301,3 +322,13 @@ class Archiver(Actor):
 
     def _now(self) -> float:
         return self.context.clock.now()
+
+
+def _times(dataset: Dataset, messages: list[TickMessage]) -> list[int]:
+    """The times (ns) of the records in *messages*; none of what is no ticks."""
+    decoder: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(RECORD_TYPES[dataset.data_type])
+    times: list[int] = []
+    for message in messages:
+        with contextlib.suppress(msgspec.MsgspecError, ValueError):
+            times += [record.ts for record in decoder.decode(message.data)]
+    return times

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.archiver import Archiver
@@ -16,22 +17,25 @@ from actors.runtime.clock import FakeClock
 from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
-from dccd.bus.reader import Lag, LostRange
+from dccd.bus.reader import Lag, LostRange, TickMessage
 from dccd.config import Config
 from dccd.exchanges.base import StreamOptions
-from dccd.records import Bar, Trade
+from dccd.records import Bar, BookDelta, Trade
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.schema import table_from_records
 from dccd.store.writer import BusPosition, SegmentWriter
+from dccd.subjects import ticks
 from dccd.symbols import NS, Dataset
 
 pytestmark = pytest.mark.anyio
 
 TRADES = Dataset.parse("binance.trades.BTC-USDT")
 BARS = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+BOOK = Dataset.parse("binance.orderbook.BTC-USDT")
 OTHER = Dataset.parse("kraken.trades.BTC-USD")
 TS = 1_700_000_000_000_000_000
+SKEW = 5 * NS
 
 
 class Catalogue:
@@ -84,15 +88,38 @@ async def test_a_loss_while_the_daemon_was_down_is_a_hole_from_the_last_stored_r
     """No stream runs yet: what has streamed before is known by its files, unlike what was only backfilled."""
     desk = desk_of(tmp_path)
     await report(Reporting(desk, LostRange(8, 20, None, TS + 99)))
-    assert [(gap.dataset, gap.start, gap.end) for gap in desk.catalogue.got] == [(TRADES, TS, TS + 99)]
+    assert [(gap.dataset, gap.start, gap.end) for gap in desk.catalogue.got] == [(TRADES, TS - SKEW, TS + 99 + SKEW)]
     assert "messages 8 to 20" in desk.catalogue.got[0].reason
 
 
 async def test_a_loss_while_streams_run_is_a_hole_of_each_of_them(tmp_path: Path) -> None:
-    """When it begins the messages before tell."""
+    """When it begins, by our clock, the messages before tell."""
     desk = desk_of(tmp_path, board={OTHER.name: StreamState(OTHER, StreamOptions())})
     await report(Reporting(desk, LostRange(8, 20, TS + 5, TS + 99)))
-    assert [(gap.dataset, gap.start) for gap in desk.catalogue.got] == [(TRADES, TS + 5), (OTHER, TS + 5)]
+    assert [(gap.dataset, gap.start) for gap in desk.catalogue.got] == [(TRADES, TS - SKEW), (OTHER, TS + 5 - SKEW)]
+
+
+@pytest.mark.parametrize("writing", [False, True])
+async def test_the_records_around_a_loss_tell_its_ends_by_the_exchange_s_clock(tmp_path: Path, writing: bool) -> None:
+    """Ours may be wrong, and what is lost may be older than when the message before it was published."""
+    desk = desk_of(tmp_path, board={BOOK.name: StreamState(BOOK, StreamOptions())})
+    actor = Reporting(desk, LostRange(8, 20, TS + 500, TS + 900))
+    hour = 3600 * NS
+
+    def message(seq: int, *times: int) -> TickMessage:
+        records = [BookDelta(ts, seq, [(1.0, 1.0)], []) for ts in times]
+        return TickMessage(seq, ticks(BOOK), msgspec.json.encode(records), TS)
+
+    before = [message(6, TS - hour), message(7, TS - hour + 1, TS - hour + 2)]
+    after = [TickMessage(19, ticks(BOOK), b"", TS), message(21, TS - hour + 50, TS - hour + 51), message(22, TS)]
+    if writing:
+        actor._writing[ticks(BOOK)] = before
+    else:
+        after = [*before, *after]
+    actor._taken[ticks(BOOK)] = after
+    await report(actor)
+    (gap,) = [gap for gap in desk.catalogue.got if gap.dataset == BOOK]
+    assert (gap.start, gap.end) == (TS - hour + 2, TS - hour + 51)
 
 
 async def test_a_loss_is_remembered_until_it_is_on_record(tmp_path: Path) -> None:
@@ -113,7 +140,11 @@ async def test_what_can_not_be_read_counts_as_lost_for_as_long_as_the_bus_keeps_
     segment.write_bytes(b"no Parquet")
     await report(Reporting(desk, LostRange(8, 20, None, TS + 99)))
     (gap,) = desk.catalogue.got
-    assert (gap.dataset, gap.start, gap.end) == (TRADES, TS + 99 - 2 * 86_400 * NS, TS + 99)
+    assert (gap.dataset, gap.start, gap.end) == (
+        TRADES,
+        TS + 99 - 2 * 86_400 * NS - SKEW,
+        TS + 99 + SKEW,
+    )
 
 
 class Watching(Archiver):
