@@ -278,7 +278,8 @@ class Bus:
         deadline = time.monotonic() + timeout
         await self.wait_connected(timeout)
         refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._refusals.setdefault(subject, []).append(refused)
+        known_as = subject.lower()  # as nats-py gives the server's errors
+        self._refusals.setdefault(known_as, []).append(refused)
         reply = asyncio.ensure_future(
             self.client.request(
                 subject, payload, deadline - time.monotonic(), headers=dict(headers) if headers else None
@@ -295,10 +296,10 @@ class Bus:
         finally:
             reply.cancel()
             refused.cancel()
-            waiting = self._refusals[subject]
+            waiting = self._refusals[known_as]
             waiting.remove(refused)
             if not waiting:
-                del self._refusals[subject]
+                del self._refusals[known_as]
 
     async def subscribe(
         self,
@@ -387,7 +388,7 @@ class Bus:
             kind, subject = match.groups()
             self._errors["refused"] += 1
             self._log.error("the bus refuses", what=kind, subject=subject)
-            for waiting in self._refusals.get(subject, ()):
+            for waiting in self._refusals.get(subject.lower(), ()):
                 if not waiting.done():
                     waiting.set_result(text)
         elif "authorization violation" in text.lower():

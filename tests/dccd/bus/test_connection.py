@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from pathlib import Path
 
@@ -34,7 +35,7 @@ async def guarded(tmp_path: Path):
         + """
 authorization {
   users: [
-    {user: viewer, password: right, permissions: {publish: {deny: ["dccd.backfill.>"]}, subscribe: ["_INBOX.>"]}}
+    {user: viewer, password: right, permissions: {publish: {deny: ["dccd.backfill.>", "$JS.API.STREAM.CREATE.>"]}, subscribe: ["_INBOX.>"]}}
   ]
 }
 """
@@ -53,11 +54,12 @@ async def test_wrong_password(guarded: EmbeddedServer) -> None:
 async def test_what_one_may_not_ask(guarded: EmbeddedServer) -> None:
     """A request that the bus forbids is refused at once, not after its time."""
     async with await Bus.open(guarded.url, "test", user="viewer", password="right") as bus, asyncio.timeout(2):
-        with pytest.raises(BusRefused, match=r"dccd\.backfill\.start"):
-            await bus.request("dccd.backfill.start", timeout=30)
+        for subject in ("dccd.backfill.start", "$JS.API.STREAM.CREATE.DCCD_TICKS"):
+            with pytest.raises(BusRefused, match=re.escape(subject)):
+                await bus.request(subject, timeout=30)
         with pytest.raises(BusUnavailable, match="nobody"):
             await bus.request("dccd.health")
-        assert bus.statistics()["errors"]["refused"] == 1
+        assert bus.statistics()["errors"]["refused"] == 2
 
 
 async def test_no_reply_in_time(bus: Bus) -> None:
