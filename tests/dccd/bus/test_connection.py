@@ -35,7 +35,9 @@ async def guarded(tmp_path: Path):
         + """
 authorization {
   users: [
-    {user: viewer, password: right, permissions: {publish: {deny: ["dccd.backfill.>", "$JS.API.STREAM.CREATE.>"]}, subscribe: ["_INBOX.>"]}}
+    {user: viewer, password: right, permissions: {
+      publish: {deny: ["dccd.backfill.>", "$JS.API.STREAM.CREATE.>"]}, subscribe: ["_INBOX.>"]
+    }}
   ]
 }
 """
