@@ -30,7 +30,7 @@ from actors.screen import Screen
 from actors.tree import build, node, observer
 from dccd import __version__
 from dccd.config import Config
-from dccd.errors import DccdError
+from dccd.errors import DccdError, StoreError
 from dccd.feeds.history import RestOptions, RestPool
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
@@ -60,7 +60,10 @@ def make_links(config: Config) -> Links:
         for name, exchange in config.exchanges.items()
     }
     clock = SystemClock()
-    config.data_path.mkdir(parents=True, exist_ok=True)
+    try:
+        config.data_path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreError(config.data_path, f"settings.data_path can't be made: {exc.strerror or exc}") from exc
     return Links(
         config=config,
         host=config.settings.host_id,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
+
+from actors.runtime.exits import ActorError
+from dccd.errors import DccdError
 
 __all__ = ["configure"]
 
@@ -21,6 +25,8 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if level != "debug":
+        shared.append(_in_a_line)
     if style == "json":
         tail: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
@@ -37,6 +43,17 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     )
     # Libraries that use the standard module (nats-py, asyncio, websockets) are told of problems only.
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def _in_a_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An actor that ended over an error of ours is one line: a port that is taken isn't explained by tracebacks."""
+    error = event.get("exc_info")
+    while isinstance(error, ActorError) and error.__cause__ is not None:
+        error = error.__cause__
+    if event["event"] in ("crash", "start_failed") and isinstance(error, DccdError):
+        del event["exc_info"]
+        event["error"] = f"{type(error).__name__}: {error}"
+    return event
 
 
 class _Steady:

@@ -35,9 +35,12 @@ class ServerFolder:
         self._log = structlog.get_logger("dccd.bus.server")
 
     def take(self) -> None:
-        """Make it ours until release(). Raises BusError when another live daemon has it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / "lock").open("a")
+        """Make it ours until release(). Raises BusError when another live daemon has it, or it can't be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a")
+        except OSError as exc:
+            raise BusError(f"{exc.filename or self.path} can't be made or written: {exc.strerror}") from exc
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -61,7 +64,9 @@ class ServerFolder:
 
     @port.setter
     def port(self, port: int) -> None:
-        (self.path / "port").write_text(f"{port}\n")
+        # On a full disk there is no note: the next server takes another port.
+        with contextlib.suppress(OSError):
+            (self.path / "port").write_text(f"{port}\n")
 
     async def end_leftover(self, patience: float) -> None:
         """End the server that a killed daemon has left here, if one still runs; *patience* seconds for it to obey.

@@ -11,6 +11,8 @@ import pytest
 import structlog
 
 from actors.log import configure
+from actors.runtime.exits import StartFailed
+from dccd.errors import BusPortTaken
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,22 @@ def test_less_than_the_level_is_left_out() -> None:
     log.warning("loud", why="so")
     assert "quiet" not in stream.getvalue()
     assert "[warning] loud why=so" in stream.getvalue()
+
+
+@pytest.mark.parametrize(("level", "error", "told"), [
+    ("info", BusPortTaken(4222), False),
+    ("info", ValueError("a fault of ours"), True),
+    ("debug", BusPortTaken(4222), True),
+])  # fmt: skip
+def test_tracebacks_are_for_faults(level: str, error: Exception, told: bool) -> None:
+    """What a person can mend is said in a line, also of the supervisors above; --debug shows where it came from."""
+    stream = io.StringIO()
+    configure(level, "console", stream)
+    above = StartFailed(("dccd",), "could not be started")
+    above.__cause__ = error
+    log = structlog.get_logger("test")
+    log.error("start_failed", exc_info=error)
+    log.error("start_failed", exc_info=above)
+    text = stream.getvalue()
+    assert text.count(str(error)) >= 2
+    assert (type(error).__name__ in text, len(text.splitlines()) > 2) == (True, told)

@@ -69,3 +69,10 @@ async def test_a_pid_that_is_another_process_now(tmp_path: Path) -> None:
     (tmp_path / "nats-server.pid").write_text("rubbish")
     async with embedded(tmp_path):
         pass
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    """With the system's reason."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BusError, match=r"file/nats can't be made or written: Not a directory"):
+        ServerFolder(tmp_path / "file" / "nats").take()
