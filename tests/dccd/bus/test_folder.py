@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dccd.bus.connection import Bus
+from dccd.bus.folder import ServerFolder
 from dccd.bus.server import EmbeddedServer
 from dccd.errors import BusError
 
