@@ -7,7 +7,7 @@ the output is no terminal, writes a log line now and then instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from actors.runtime.actor import Actor
 from dccd.messages import RunProgress, StreamEntry
-from dccd.runs import Run
+from dccd.runs import ACTIVE, Run
 from dccd.symbols import NS, format_time
 
 __all__ = ["Screen", "View", "render"]
@@ -70,8 +70,9 @@ def price(value: float | None) -> str:
     return "" if value is None else f"{value:,.2f}" if value >= 100 else f"{value:.6g}"
 
 
-def render(view: View, width: int = 80) -> RenderableType:
-    """Draw *view* for a terminal *width* columns wide."""
+def render(view: View, width: int = 80, height: int | None = None) -> RenderableType:
+    """Draw *view* for a terminal *width* columns wide, in less than *height* lines if that is possible."""
+    room = fit(view, height)
     bus = Text(view.bus_url, style="green" if view.bus_connected else "red")
     if not view.bus_connected:
         bus.append(" (away: ticks are kept and published when it is back)")
@@ -81,20 +82,74 @@ def render(view: View, width: int = 80) -> RenderableType:
         f"{view.stored_rows:,} rows, {size(view.stored_bytes)} on disk · {view.pending:,} messages on their way there"
         f" · {view.restarts} restarts"
     )
-    parts: list[RenderableType] = [head, stored, facts, Text(), _streams(view, width)]
+    problems = _problems(view)
+    sections: list[list[RenderableType]] = [
+        [head, stored, facts],
+        [
+            _streams(view.streams[: room.streams], view.now, width),
+            *_more(len(view.streams) - room.streams),
+            *(Text(text, style="red", no_wrap=True, overflow="ellipsis") for text in problems[: room.problems]),
+            *_more(len(problems) - room.problems),
+        ],
+    ]
     if view.runs:
-        parts += [Text(), _runs(view, width)]
-    if view.hints:
-        parts += [Text(), Text("Try, in another terminal:", style="dim")]
-        parts += [Text(f"  {hint}", no_wrap=True, overflow="ellipsis") for hint in view.hints]
-    parts += [Text(), Text("Ctrl-C stops all in order.", style="dim")]
+        sections.append([_runs(view.runs[: room.runs], width), *_more(len(view.runs) - room.runs)])
+    if room.hints:
+        hints = [Text(f"  {hint}", no_wrap=True, overflow="ellipsis") for hint in view.hints[: room.hints]]
+        sections.append([Text("Try, in another terminal:", style="dim"), *hints])
+    sections.append([Text("Ctrl-C stops all in order.", style="dim")])
+    parts: list[RenderableType] = []
+    for section in sections:
+        parts += [Text(), *section] if parts and room.blanks else section
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of each is shown, and how many blank lines are between (1 or 0)."""
+
+    streams: int
+    problems: int
+    runs: int
+    hints: int
+    blanks: int = 1
+
+
+def fit(view: View, height: int | None) -> Room:
+    """Return what of *view* goes into a terminal of *height* lines: what a person misses least goes first."""
+    streams, problems, runs = len(view.streams), len(_problems(view)), len(view.runs)
+    active = sum(run.state in ACTIVE for run, _ in view.runs)
+
+    def lines(room: Room) -> int:
+        cut = (room.streams < streams) + (room.problems < problems) + (room.runs < runs)
+        tables = 1 + room.streams + room.problems + (1 + room.runs if runs else 0)
+        return 3 + tables + cut + (1 + room.hints if room.hints else 0) + 1 + 4 * room.blanks
+
+    room = Room(streams, problems, min(runs, _RUNS), len(view.hints))
+    least = Room(min(streams, 5), min(problems, 2), 1, 0, blanks=0)
+    for field, enough in (
+        ("blanks", 0), ("runs", max(active, 1)), ("problems", least.problems), ("hints", min(len(view.hints), 2)),
+        ("streams", min(streams, 8)), ("runs", least.runs), ("hints", least.hints), ("streams", least.streams),
+    ):  # fmt: skip
+        while height is not None and lines(room) >= height and getattr(room, field) > enough:
+            room = replace(room, **{field: getattr(room, field) - 1})
+    return room
+
+
+def _problems(view: View) -> list[str]:
+    """What went wrong, a line each: beside the tables, whose columns a long sentence would push out."""
+    found = [f"{entry.dataset}: {entry.error}" for entry in view.streams if entry.error]
+    return found + [f"backfill of {run.dataset}: {run.error}" for run, _ in view.runs[:_RUNS] if run.error]
+
+
+def _more(count: int) -> list[RenderableType]:
+    return [Text(f"  and {count} more", style="dim")] if count > 0 else []
 
 
 _STYLES = {"live": "green", "gave_up": "red bold", "refused": "red", "reconnecting": "yellow", "connecting": "yellow"}
 
 
-def _streams(view: View, width: int) -> Table:
+def _streams(streams: Sequence[StreamEntry], now: int, width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=False)
     table.add_column("stream", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -104,7 +159,7 @@ def _streams(view: View, width: int) -> Table:
     if wide:
         for name in ("last", "gaps", "restarts"):
             table.add_column(name, justify="right", no_wrap=True)
-    for entry in view.streams:
+    for entry in streams:
         row: list[RenderableType] = [
             entry.dataset,
             Text(entry.state, style=_STYLES.get(entry.state, "")),
@@ -113,21 +168,19 @@ def _streams(view: View, width: int) -> Table:
             price(entry.last_price),
         ]
         if wide:
-            age = "" if entry.last_recv_ts is None else f"{duration((view.now - entry.last_recv_ts) / NS)} ago"
+            age = "" if entry.last_recv_ts is None else f"{duration((now - entry.last_recv_ts) / NS)} ago"
             row += [age, str(entry.gaps), str(entry.restarts)]
         table.add_row(*row)
-        if entry.error:
-            table.add_row(Text(f"  {entry.error}", style="red", overflow="ellipsis", no_wrap=True))
     return table
 
 
-def _runs(view: View, width: int) -> Table:
+def _runs(runs: Sequence[tuple[Run, RunProgress | None]], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=False)
     table.add_column("backfill", no_wrap=True)
     table.add_column("", width=max(12, min(30, width - 66)))
     for name in ("rows", "rows/s", "left"):
         table.add_column(name, justify="right", no_wrap=True)
-    for run, progress in view.runs[:_RUNS]:
+    for run, progress in runs:
         over = run.state in ("done", "failed", "cancelled")
         fraction = run.fraction if progress is None or over else progress.fraction
         rows = max(run.rows, 0 if progress is None else progress.rows)
@@ -135,10 +188,6 @@ def _runs(view: View, width: int) -> Table:
         left = run.state if over or progress is None else "" if progress.left is None else duration(progress.left)
         bar = ProgressBar(total=1.0, completed=min(max(fraction, 0.0), 1.0))
         table.add_row(run.dataset + (" (gap)" if run.trigger == "gap" else ""), bar, f"{rows:,}", rate, left)
-        if run.error:
-            table.add_row(Text(f"  {run.error}", style="red", overflow="ellipsis", no_wrap=True))
-    if len(view.runs) > _RUNS:
-        table.add_row(Text(f"  and {len(view.runs) - _RUNS} more", style="dim"))
     return table
 
 
@@ -156,7 +205,7 @@ class Screen(Actor):
                 self._log(self.look())
         with Live(console=self.console, screen=False, auto_refresh=False, transient=False) as live:
             while True:
-                live.update(render(self.look(), self.console.width), refresh=True)
+                live.update(render(self.look(), self.console.width, self.console.height), refresh=True)
                 await clock.sleep(_DRAW_SECONDS)
 
     def _log(self, view: View) -> None:

@@ -44,9 +44,9 @@ def view(**fields: object) -> View:
     return View(**(known | fields))  # type: ignore[arg-type]  # a test
 
 
-def drawn(what: View, width: int) -> str:
+def drawn(what: View, width: int, height: int | None = None) -> str:
     output = io.StringIO()
-    Console(file=output, width=width, color_system=None).print(render(what, width))
+    Console(file=output, width=width, color_system=None).print(render(what, width, height))
     return output.getvalue()
 
 
@@ -70,6 +70,45 @@ def test_what_runs_is_there_and_fits(width: int) -> None:
     assert "Invalid symbol" in text
     assert "micro info dccd" in text
     assert max(len(line) for line in text.splitlines()) <= width
+
+
+def many(streams: int, runs: int, hints: int = 6, error: str | None = None) -> View:
+    entries = [
+        StreamEntry(dataset=f"binance.trades.C{n:03}-USDT", state="live", records=12, rate=1.5, error=error)
+        for n in range(streams)
+    ]
+    done = [(run("running" if n == 0 else "done", error=error), None) for n in range(runs)]
+    return view(streams=entries, runs=done, hints=[f"command {n}" for n in range(hints)])
+
+
+def test_a_small_terminal_shows_what_matters() -> None:
+    """80 x 24 takes all of the demo's streams, the backfill under way, and every command to try."""
+    text = drawn(many(8, 4), 80, 24)
+    assert len(text.splitlines()) < 24
+    assert text.count("live") == 8
+    assert "command 5" in text
+    assert "and 3 more" in text
+    assert "Ctrl-C" in text
+
+
+@pytest.mark.parametrize("height", [12, 24, 50])
+@pytest.mark.parametrize(("streams", "runs", "hints"), [(200, 0, 6), (3, 30, 6), (200, 30, 6), (0, 0, 0)])
+@pytest.mark.parametrize("error", [None, "a long sentence " * 20])
+def test_however_much_there_is_it_fits(height: int, streams: int, runs: int, hints: int, error: str | None) -> None:
+    """What isn't shown is counted; the last line is there."""
+    lines = drawn(many(streams, runs, hints, error), 80, height).splitlines()
+    assert len(lines) < max(height, 19 if error else 15)
+    assert lines[-1] == "Ctrl-C stops all in order."
+    if streams > height:
+        assert any(re.fullmatch(rf"  and {streams - 5}|  and \d+ more", line) for line in lines)
+
+
+def test_a_long_error_pushes_no_figure_out() -> None:
+    """It has a line of its own, cut at the edge."""
+    text = drawn(many(1, 1, error="a long sentence " * 20), 80)
+    assert re.search(r"C000-USDT +live +1\.5 +12", text)
+    assert "binance.trades.C000-USDT: a long sentence" in text
+    assert "backfill of binance.ohlc.BTC-USDT.1m: a long" in text
 
 
 def test_a_bus_that_is_away_is_said() -> None:
