@@ -18,7 +18,7 @@ _HINTS = (
     "nats -s {url} micro info dccd",
     "dccd --bus {url} streams",
     "dccd --bus {url} tail {exchange} {symbol}",
-    "dccd --bus {url} read {dataset} --newest --limit 5",
+    "dccd --bus {url} read {dataset} --newest",
 )
 _SHOWN_RUNS = 12
 
