@@ -97,7 +97,7 @@ class Backfiller(Actor):
     async def _fetch(self) -> None:
         exchange = get_exchange(self.dataset.exchange)
         rest = self.links.rest.get(exchange.id)
-        market = await rest.market_id(self.dataset.symbol)
+        market = await rest.market(self.dataset.symbol)
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
         concurrency = settings.concurrency if settings else 4

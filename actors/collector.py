@@ -19,6 +19,7 @@ from actors.runtime.exits import ActorGone
 from dccd import subjects
 from dccd.bus.streams import last_message
 from dccd.errors import BusUnavailable, StoreError, SubscriptionRefused
+from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.session import Session
@@ -95,6 +96,8 @@ class Collector(Actor):
 
     async def run(self) -> None:
         self.state.state = "connecting"
+        if (warning := depth_warning(self.exchange.capabilities, self.dataset, self.state.options)) is not None:
+            self.context.log.warning(warning, dataset=self.dataset.name)
         settings = self.links.config.exchanges.get(self.exchange.id)
         session = Session(
             self.exchange,

@@ -23,6 +23,7 @@ from msgspec import Meta
 from dccd.config_errors import explain
 from dccd.errors import ConfigError, IdentityError, NoCapability
 from dccd.exchanges.base import StreamOptions
+from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import get as get_exchange
 from dccd.symbols import Dataset, DataType, parse_time
 
@@ -154,7 +155,7 @@ class Job(_Section, frozen=True, kw_only=True):
     every: Duration | None = None
     cron: str | None = None
     start: str | int | None = None
-    depth: Annotated[int, Meta(ge=1, le=5000)] | None = None
+    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     snapshot_interval: Duration | None = None
     book: Literal["deltas", "snapshots"] | None = None
     restart: Literal["permanent", "transient", "temporary"] | None = None
@@ -190,6 +191,17 @@ class Config(_Section, frozen=True, kw_only=True):
     def data_path(self) -> Path:
         """``settings.data_path``, absolute."""
         return Path(self.settings.data_path).expanduser().absolute()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What will be collected where that isn't quite what a job asks for."""
+        found = (
+            depth_warning(get_exchange(job.exchange).capabilities, dataset, job.options)
+            for job in self.jobs
+            if job.operation == "stream"
+            for dataset in job.datasets
+        )
+        return [warning for warning in found if warning is not None]
 
 
 def find(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:

@@ -19,6 +19,7 @@
     │   ├── ParseError         bytes that are not what the exchange documents
     │   ├── NoCapability       this exchange can't do that; says what it can
     │   ├── SubscriptionRefused
+    │   ├── MessagesLost       a connection's numbered messages have a gap
     │   ├── RateLimited        429/418, with the time to wait
     │   ├── ExchangeDown       5xx, time-outs, connection errors: try again later
     │   └── BadSymbol          the exchange does not list it
@@ -52,6 +53,7 @@ __all__ = [
     "ExchangeError",
     "IdentityError",
     "JetStreamError",
+    "MessagesLost",
     "NoCapability",
     "ParseError",
     "PayloadTooLarge",
@@ -231,6 +233,10 @@ class NoCapability(ExchangeError):
 
 class SubscriptionRefused(ExchangeError):
     """Raised when an exchange refuses a subscription."""
+
+
+class MessagesLost(ExchangeError):
+    """Raised when the numbers of a connection's messages show that some are missing, of whichever of its streams."""
 
 
 class RateLimited(ExchangeError):

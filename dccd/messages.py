@@ -166,16 +166,20 @@ class Runs(_Reply, frozen=True, kw_only=True):
 class StreamStart(_OfDataset, frozen=True, kw_only=True):
     """Start a live stream until it is stopped or the daemon ends. Depth and the rest are for order books."""
 
-    depth: Annotated[int, Meta(ge=1, le=5000)] | None = None
+    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     snapshot_interval: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
     book: Literal["deltas", "snapshots"] = "deltas"
 
 
 class StreamStarted(_Reply, frozen=True, kw_only=True):
-    """The stream's dataset; ``already_running`` when it was running before this request."""
+    """The stream's dataset; ``already_running`` when it was running before this request.
+
+    ``warning`` says what is collected where that isn't quite what was asked for, as of a deeper book than there is.
+    """
 
     dataset: str
     already_running: bool
+    warning: str | None = None
 
 
 class StreamStop(_OfDataset, frozen=True, kw_only=True):
@@ -298,13 +302,16 @@ class Inventory(_Reply, frozen=True, kw_only=True):
 
 
 class CapabilityEntry(_Reply, frozen=True, kw_only=True):
-    """What one exchange offers of one data type, live or historical.
+    """What one exchange offers of one data type of one kind of market, live or historical.
 
-    Spans as labels; history goes ``recent`` seconds or ``recent_bars`` bars back, or to the beginning.
+    ``dated``: ``:quarter`` and ``:next_quarter``. ``fields``: the optional columns that it fills. Spans as labels;
+    history goes ``recent`` seconds or ``recent_bars`` bars back, or to the beginning.
     """
 
+    market: Literal["spot", "perp", "dated"]
     data_type: DataType
     mode: Literal["live", "historical"]
+    fields: list[str] = []
     spans: list[str] = []
     depths: list[int] = []
     recent: int | None = None

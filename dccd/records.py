@@ -88,12 +88,18 @@ class BookDelta(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="de
 
 
 class FundingRate(msgspec.Struct, frozen=True, gc=False):
-    """A perpetual's funding rate as a fraction (0.0001 is 0.01 %) at ``ts``; ``mark_price`` in quote asset."""
+    """A perpetual's funding rate as a fraction (0.0001 is 0.01 %) at ``ts``; ``mark_price`` in quote asset.
+
+    Two kinds share a dataset. History has the rates that were paid: ``ts`` is when, and so is ``due_ts``. A live stream
+    has the rate announced for the next payment, whenever that changes: ``ts`` is the exchange's time of the
+    announcement, ``due_ts`` when it will be paid (null where the exchange doesn't tell).
+    """
 
     ts: int
     rate: float
     mark_price: float | None = None
     recv_ts: int | None = None
+    due_ts: int | None = None
 
 
 class OpenInterest(msgspec.Struct, frozen=True, gc=False):

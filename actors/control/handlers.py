@@ -31,8 +31,10 @@ from dccd.errors import (
     RequestError,
     StoreError,
 )
-from dccd.exchanges.base import Capability, StreamOptions
+from dccd.exchanges.base import Capabilities, Capability, StreamOptions
+from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import EXCHANGES
+from dccd.exchanges.registry import get as get_exchange
 from dccd.operations import OPERATIONS, Operation, schema
 from dccd.runs import Run
 from dccd.store.ipc import chunks
@@ -92,17 +94,7 @@ class Handlers:
 
     async def do_exchanges(self, request: m.Empty) -> m.Exchanges:
         return m.Exchanges(
-            exchanges={
-                name: [
-                    _capability(data_type, mode, capability)
-                    for mode, offered in (
-                        ("live", exchange.capabilities.live),
-                        ("historical", exchange.capabilities.historical),
-                    )
-                    for data_type, capability in offered.items()
-                ]
-                for name, exchange in sorted(EXCHANGES.items())
-            }
+            exchanges={name: _capabilities(exchange.capabilities) for name, exchange in sorted(EXCHANGES.items())}
         )
 
     # ------------------------------------------------------------ backfills and runs
@@ -134,7 +126,8 @@ class Handlers:
         dataset = request.resolve()
         options = StreamOptions(depth=request.depth, snapshot_interval=request.snapshot_interval, book=request.book)
         started = await self.desk.start(dataset, options)
-        return m.StreamStarted(dataset=dataset.name, already_running=not started)
+        warning = depth_warning(get_exchange(dataset.exchange).capabilities, dataset, options)
+        return m.StreamStarted(dataset=dataset.name, already_running=not started, warning=warning)
 
     async def do_streams_stop(self, request: m.StreamStop) -> m.StreamStopped:
         dataset = request.resolve()
@@ -235,10 +228,22 @@ def _decode(decoder: Any, payload: bytes) -> Any:
         raise RequestError(400, "malformed", f"not JSON: {exc}") from exc
 
 
-def _capability(data_type: DataType, mode: Any, capability: Capability) -> m.CapabilityEntry:
+def _capabilities(capabilities: Capabilities) -> list[m.CapabilityEntry]:
+    return [
+        _capability(market, data_type, mode, capability)
+        for market in ("spot", "perp", "dated")
+        if (offer := getattr(capabilities, market)) is not None
+        for mode, offered in (("live", offer.live), ("historical", offer.historical))
+        for data_type, capability in offered.items()
+    ]
+
+
+def _capability(market: Any, data_type: DataType, mode: Any, capability: Capability) -> m.CapabilityEntry:
     return m.CapabilityEntry(
+        market=market,
         data_type=data_type,
         mode=mode,
+        fields=list(capability.fields),
         spans=[span_label(span) for span in capability.spans],
         depths=list(capability.depths),
         recent=capability.recent,

@@ -160,7 +160,7 @@ class Runner(Actor):
         if ask.start == "last":
             stored = await anyio.to_thread.run_sync(self.links.store.last_ts, dataset)
         start, end, warning = resolve_range(
-            dataset, asked, stored, now, exchange.capabilities.historical[dataset.data_type]
+            dataset, asked, stored, now, exchange.capabilities.of(dataset.symbol).historical[dataset.data_type]
         )
         run = Run(
             run_id=new_run_id(now, secrets.randbits(74)),

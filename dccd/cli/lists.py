@@ -9,6 +9,7 @@ import click
 
 from dccd.cli.app import DONE, App, options
 from dccd.cli.output import count, duration, interval, json_document, size, table, when
+from dccd.messages import CapabilityEntry
 from dccd.runs import ACTIVE, Run, RunState
 from dccd.symbols import NS
 
@@ -208,15 +209,17 @@ def exchanges(app: App, exchange: str | None) -> int:
             json_document(found)
             return DONE
         table(
-            ["exchange", "data type", "mode", "spans", "depths", "history", "note"],
+            ["exchange", "market", "data type", "mode", "fields", "spans", "depths", "history", "note"],
             (
                 [
                     name,
+                    entry.market,
                     entry.data_type,
                     entry.mode,
+                    " ".join(entry.fields),
                     " ".join(entry.spans),
                     " ".join(map(str, entry.depths)),
-                    f"last {duration(entry.recent)}" if entry.recent else "",
+                    _history(entry),
                     entry.note,
                 ]
                 for name, entries in found.items()
@@ -226,3 +229,10 @@ def exchanges(app: App, exchange: str | None) -> int:
         return DONE
 
     return app.run(main)
+
+
+def _history(entry: CapabilityEntry) -> str:
+    """How far back it goes."""
+    if entry.recent_bars is not None:
+        return f"last {entry.recent_bars} bars"
+    return f"last {duration(entry.recent)}" if entry.recent else ""

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from dccd.cli.app import DONE, App, options
+from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.output import ago, count, json_document, number, table
 
@@ -75,7 +75,7 @@ def streams(ctx: click.Context) -> int | None:
 
 @streams.command()
 @dataset_arguments("trades")
-@click.option("--depth", type=click.IntRange(1, 5000), help="Order books: levels a side.")
+@click.option("--depth", type=click.IntRange(1, 100_000), help="Order books: levels a side.")
 @click.option("--snapshot-interval", type=float, default=60.0, help="Order books: seconds between stored snapshots.")
 @click.option(
     "--book", type=click.Choice(["deltas", "snapshots"]), default="deltas", help="Order books: what is stored."
@@ -110,6 +110,8 @@ def start(
             json_document(reply)
         else:
             click.echo(f"{reply.dataset}: {'was running already' if reply.already_running else 'started'}")
+            if reply.warning is not None:
+                note(f"warning: {reply.warning}")
         return DONE
 
     return app.run(main)

@@ -43,7 +43,7 @@ def validate(app: App, file: Path | None) -> int:
         found = errors_in(path, exc)
         if app.json:
             errors = [{"path": e.path, "found": e.found, "allowed": e.allowed} for e in found]
-            json_document({"file": str(path), "ok": False, "errors": errors, "jobs": []})
+            json_document({"file": str(path), "ok": False, "errors": errors, "warnings": [], "jobs": []})
         else:
             for error in found:
                 click.echo(f"{error.path}: found {error.found}\n    allowed: {error.allowed}", err=True)
@@ -55,7 +55,7 @@ def validate(app: App, file: Path | None) -> int:
             for job in config.jobs
             for dataset in job.datasets
         ]
-        json_document({"file": str(path), "ok": True, "errors": [], "jobs": jobs})
+        json_document({"file": str(path), "ok": True, "errors": [], "warnings": config.warnings, "jobs": jobs})
     else:
         _show(path, config)
     return DONE
@@ -82,6 +82,8 @@ def _show(path: Path, config: Config) -> None:
         ),
         empty="no jobs: the daemon does what it is asked over the bus",
     )
+    for warning in config.warnings:
+        note(f"warning: {warning}")
 
 
 def _when(job: Job) -> str:

@@ -1,12 +1,15 @@
 """What an exchange implements: pure protocols between bytes and records.
 
-An exchange folder never does I/O and never reads a clock; ``dccd.feeds`` performs what these decide. Two
+An exchange folder never does I/O and never reads a clock; ``dccd.feeds`` performs what these decide. Three
 sans-I/O machines are asked of it:
 
 * :class:`StreamProtocol`, one per live stream: says where to connect and what to send, takes frames,
   appends records to a list and returns a :class:`Signal` when the session has something to do.
+* :class:`Router`, one per connection, which many streams share: says which stream a frame is for, without decoding it.
 * :class:`HistoryPager`, one per backfill: says which pages to ask for (several at once where their windows are
   known beforehand), takes each page's body, returns its records and the interval that the page covers.
+
+``ops/add-an-exchange.md`` walks through all that a new one needs.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from dccd.exchanges import capability
 from dccd.records import Record
 from dccd.symbols import Dataset, DataType, Symbol
 
@@ -22,11 +26,15 @@ __all__ = [
     "Broken",
     "Capabilities",
     "Capability",
+    "Connections",
     "Exchange",
     "HistoryPager",
+    "Market",
+    "Offer",
     "Page",
     "PageRequest",
     "Refused",
+    "Router",
     "Signal",
     "SnapshotWanted",
     "StreamOptions",
@@ -35,13 +43,33 @@ __all__ = [
 ]
 
 
+class Market(msgspec.Struct, frozen=True):
+    """What an exchange calls a symbol, and what one contract of it is.
+
+    ``id`` is its name on REST. Amounts that are counted in contracts become base asset by :meth:`base`: one contract is
+    ``contract`` of the base asset, or of the quote asset where it is ``inverse``. ``expires`` (ns): of a dated one.
+    """
+
+    id: str
+    contract: float = 1.0
+    inverse: bool = False
+    expires: int | None = None
+
+    def base(self, contracts: float, price: float) -> float:
+        """How much of the base asset *contracts* contracts at *price* are."""
+        return contracts * self.contract / price if self.inverse else contracts * self.contract
+
+
 class Capability(msgspec.Struct, frozen=True, kw_only=True):
     """What an exchange offers of one data type, live or historical.
 
-    ``spans`` in seconds (ohlc), ``depths`` in levels a side (order book; empty where any is fine), ``recent`` how far
-    back history goes in seconds, or ``recent_bars`` in bars (neither: to the beginning), ``note`` for people.
+    ``fields``: of the record's optional fields those that it gives (the others are null). ``spans`` in seconds (ohlc),
+    ``depths`` in levels a side that can be asked for (order book, ascending; other depths are cut from the next larger
+    one, and the largest is the limit), ``recent`` how far back history goes in seconds, or ``recent_bars`` in bars
+    (neither: to the beginning), ``note`` for people.
     """
 
+    fields: tuple[str, ...] = ()
     spans: tuple[int, ...] = ()
     depths: tuple[int, ...] = ()
     recent: int | None = None
@@ -55,11 +83,42 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
         return self.recent
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What an exchange offers, declared once; shown as they are by ``dccd.exchanges``."""
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is of one kind of market."""
 
-    live: dict[DataType, Capability]
-    historical: dict[DataType, Capability]
+    live: dict[DataType, Capability] = {}
+    historical: dict[DataType, Capability] = {}
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exchange offers, declared once; shown as they are by ``dccd.exchanges``. ``None``: no such markets.
+
+    ``dated``: ``:quarter`` and ``:next_quarter``.
+    """
+
+    spot: Offer | None = None
+    perp: Offer | None = None
+    dated: Offer | None = None
+
+    def of(self, symbol: Symbol) -> Offer:
+        """What there is of *symbol*'s kind of market; an empty offer where there are none."""
+        offer = {"": self.spot, "perp": self.perp}.get(symbol.contract, self.dated)
+        return offer or Offer()
+
+
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """How an exchange wants its WebSocket to be used; from its documentation, with some room.
+
+    ``topics``: subscriptions on one connection. ``messages``: that a client may send in a second. ``opens``:
+    connections in a minute. ``ping``: the text frame that keeps a connection open where the exchange wants one of its
+    own (its answer is for nobody), sent every ``ping_every`` seconds.
+    """
+
+    topics: int
+    messages: float
+    opens: float
+    ping: str = ""
+    ping_every: float = 20.0
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,16 +182,31 @@ Signal: TypeAlias = Subscribed | Refused | SnapshotWanted | Broken
 
 
 class StreamProtocol(Protocol):
-    """One live stream of one dataset, without I/O. A new one is made for each connection."""
+    """One live stream of one dataset, without I/O. A new one is made for each subscription.
 
-    path: str
-    """Path and query of the WebSocket URL, as ``/ws/btcusdt@aggTrade``; the base comes from configuration."""
+    It shares its connection with other streams of the exchange: it gets the frames of its topic, and those that the
+    router gives to all.
+    """
+
+    url: str
+    """The exchange's own URL, ``wss://…``; configuration may put another scheme, host and port before its path."""
+
+    topic: str
+    """What the router calls this stream's frames; no two streams of one connection have the same."""
+
+    lane: int
+    """This stream's number on its connection, from 1, unlike that of any other there: ids of requests are made from it.
+    Set before :meth:`subscribe`."""
 
     heartbeat: float
-    """Seconds without any frame after which the connection counts as dead (the exchange's heartbeat, or a bound)."""
+    """Seconds without any frame on the connection after which it counts as dead (the exchange's, or a bound)."""
 
     def subscribe(self) -> list[str]:
         """Frames to send once connected."""
+        ...
+
+    def unsubscribe(self) -> list[str]:
+        """Frames that end the subscription, the connection going on for others."""
         ...
 
     def resubscribe(self) -> list[str]:
@@ -159,6 +233,23 @@ class StreamProtocol(Protocol):
 
         A jump of trade ids is held open for a moment, since the missing trade may only be late. When the connection
         ends meanwhile it won't come any more, and that hole begins before the last record.
+        """
+        ...
+
+
+class Router(Protocol):
+    """Whose a frame is, for one connection; a new one is made for each. Quick: it sees every frame."""
+
+    def opening(self) -> list[str]:
+        """Frames to send on a new connection, before any subscription."""
+        ...
+
+    def route(self, frame: bytes) -> str | None:
+        """The topic of the stream that *frame* is for; ``None``: it is for all (answers, errors, status, what can't be
+        told); ``""``: it is for nobody (heartbeats, answers to pings, confirmations of what was opened).
+
+        Raises MessagesLost where numbers of the connection's messages show that some are missing: it is then opened
+        anew. Never raises anything else, whatever the bytes.
         """
         ...
 
@@ -204,26 +295,27 @@ class Exchange(Protocol):
 
     id: str
     """As ccxt's."""
-    ws_url: str
-    """Base of its public WebSocket: scheme, host and port."""
-    rest_url: str
-    """Base of its public REST API: scheme, host and port."""
     capabilities: Capabilities
+    connections: Connections
     consecutive_trade_ids: bool
     """Whether each trade id is the one before plus one, so that a jump is a hole."""
 
-    def market_id(self, symbol: Symbol) -> str:
-        """The REST name of *symbol* where it follows from the name alone; else ccxt's markets tell it."""
+    def market(self, symbol: Symbol) -> Market | None:
+        """*symbol*'s market where it follows from the name alone; ``None``: ccxt's markets tell it."""
         ...
 
-    def stream(self, dataset: Dataset, options: StreamOptions) -> StreamProtocol:
+    def stream(self, dataset: Dataset, options: StreamOptions, market: Market) -> StreamProtocol:
         """The live protocol of *dataset*. Raises NoCapability."""
         ...
 
-    def history(self, dataset: Dataset, start: int, end: int, market_id: str) -> HistoryPager:
+    def router(self) -> Router:
+        """A new connection's router."""
+        ...
+
+    def history(self, dataset: Dataset, start: int, end: int, market: Market) -> HistoryPager:
         """The pager of *dataset* over ``[start, end)`` ns. Raises NoCapability."""
         ...
 
     def check(self, dataset: Dataset, live: bool) -> None:
         """Raise NoCapability, saying what is possible, when *dataset* can't be had."""
-        ...
+        capability.check(self.id, self.capabilities, dataset, live)

@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from dccd.errors import NoCapability
-from dccd.exchanges.base import Capabilities, StreamOptions
-from dccd.symbols import Dataset, DataType, span_label
+from typing import TYPE_CHECKING
 
-__all__ = ["book_depth", "check"]
+from dccd.errors import NoCapability
+from dccd.symbols import Dataset, DataType, Symbol, span_label
+
+if TYPE_CHECKING:
+    from dccd.exchanges.base import Capabilities, StreamOptions
+
+__all__ = ["check", "depth_warning", "snap_depth"]
 
 
 def check(exchange: str, capabilities: Capabilities, dataset: Dataset, live: bool) -> None:
-    """Raise NoCapability, saying what is possible, when *dataset* can't be had. Spot only."""
-    table = capabilities.live if live else capabilities.historical
+    """Raise NoCapability, saying what is possible, when *dataset* can't be had."""
     how = "live" if live else "in its history"
     if dataset.exchange != exchange:
         raise NoCapability(exchange, f"{dataset} is not a dataset of {exchange}", "exchange")
-    if dataset.symbol.contract:
-        raise NoCapability(exchange, f"{exchange} here is the spot market: {dataset.symbol} is a contract", "symbol")
+    offer = capabilities.of(dataset.symbol)
+    table = offer.live if live else offer.historical
+    kind = _kind(dataset.symbol)
+    if not offer.live and not offer.historical:
+        kinds = " and ".join(
+            name
+            for name, there in (
+                ("spot markets", capabilities.spot),
+                ("perpetuals, as BTC/USDT:perp", capabilities.perp),
+                ("dated contracts, as BTC/USDT:quarter", capabilities.dated),
+            )
+            if there is not None
+        )
+        raise NoCapability(exchange, f"{exchange} here has no {kind}, as {dataset.symbol} is; it has {kinds}", "symbol")
     capability = table.get(dataset.data_type)
     if capability is None:
-        offered = ", ".join(table)
-        raise NoCapability(exchange, f"{exchange} has no {dataset.data_type} {how}; it has {offered}", "data_type")
+        offered = ", ".join(table) or "nothing"
+        raise NoCapability(
+            exchange, f"{exchange} has no {dataset.data_type} of {kind} {how}; it has {offered}", "data_type"
+        )
     if dataset.data_type is DataType.OHLC and dataset.span not in capability.spans:
         offered = ", ".join(map(span_label, capability.spans))
         asked = span_label(dataset.span) if dataset.span else "no span"
         raise NoCapability(exchange, f"{exchange} has no bars of {asked} {how}; it has {offered}", "span")
 
 
-def book_depth(exchange: str, options: StreamOptions, default: int, most: int) -> int:
-    """How many levels a side to give: what the options say, or *default*. Raises NoCapability beyond *most*."""
-    depth = default if options.depth is None else options.depth
-    if not 1 <= depth <= most:
-        raise NoCapability(
-            exchange, f"{exchange} has no order book of {depth} levels a side; it has 1 to {most}", "depth"
-        )
-    return depth
+def _kind(symbol: Symbol) -> str:
+    return {"": "spot markets", "perp": "perpetuals"}.get(symbol.contract, "dated contracts")
+
+
+def snap_depth(depths: tuple[int, ...], asked: int | None, default: int) -> tuple[int, int]:
+    """Levels a side to subscribe with, and to give, where *depths* (ascending) are offered and *asked* is wanted.
+
+    A depth between two is cut from the larger one. Beyond the largest there is only that.
+    """
+    depth = min(default if asked is None else asked, depths[-1])
+    return next(offered for offered in depths if offered >= depth), depth
+
+
+def depth_warning(capabilities: Capabilities, dataset: Dataset, options: StreamOptions) -> str | None:
+    """What to tell whoever asks for a deeper book than the exchange has; None when it has it."""
+    capability = capabilities.of(dataset.symbol).live.get(dataset.data_type)
+    if capability is None or not capability.depths or options.depth is None:
+        return None
+    most = capability.depths[-1]
+    if options.depth <= most:
+        return None
+    return f"{dataset.exchange} has at most {most} levels a side: {most} are collected, not {options.depth}"

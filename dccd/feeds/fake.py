@@ -17,10 +17,13 @@ from dccd.errors import BadSymbol, NoCapability, ParseError
 from dccd.exchanges.base import (
     Broken,
     Capabilities,
+    Connections,
     HistoryPager,
+    Market,
     Page,
     PageRequest,
     Refused,
+    Router,
     Signal,
     SnapshotWanted,
     StreamOptions,
@@ -113,11 +116,11 @@ class FakeRest:
             raise answer
         return answer if isinstance(answer, bytes) else await answer
 
-    async def market_id(self, symbol: Symbol) -> str:
+    async def market(self, symbol: Symbol) -> Market:
         """Its token without the hyphen."""
         if symbol.base == "NONE":
             raise BadSymbol("fake", f"fake doesn't list {symbol}")
-        return symbol.token.replace("-", "")
+        return Market(symbol.token.replace("-", ""))
 
 
 class FakeFrame(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -145,7 +148,9 @@ _SNAPSHOT = PageRequest("publicGetDepth", {"symbol": "FAKE"})
 class _FakeProtocol:
     """Says in frames what it is to do; see FakeFrame. Emits what it does into the records' sizes and ids."""
 
-    path = "/fake?a=1"
+    url = "ws://127.0.0.1:1/fake?a=1"
+    topic = "fake"
+    lane = 1
     heartbeat = 30.0
 
     def __init__(self, exchange: FakeExchange) -> None:
@@ -154,6 +159,9 @@ class _FakeProtocol:
 
     def subscribe(self) -> list[str]:
         return ["subscribe"]
+
+    def unsubscribe(self) -> list[str]:
+        return ["unsubscribe"]
 
     def resubscribe(self) -> list[str]:
         return ["unsubscribe", "subscribe"]
@@ -226,30 +234,41 @@ class FakePager:
         return self._start + NS * next(n for n in itertools.count() if n not in self._got)
 
 
+class _FakeRouter:
+    def opening(self) -> list[str]:
+        return []
+
+    def route(self, frame: bytes) -> str | None:
+        return None
+
+
 class FakeExchange:
     """An exchange whose frames are FakeFrames and whose history is FakePagers."""
 
     id = "fake"
-    ws_url = "ws://127.0.0.1:1"
-    rest_url = "http://127.0.0.1:1"
-    capabilities = Capabilities(live={}, historical={})
+    capabilities = Capabilities()
+    connections = Connections(topics=10, messages=1000.0, opens=1000.0)
     consecutive_trade_ids = False
 
     def __init__(self) -> None:
         self.protocols = 0
         self.ticks: list[int] = []
 
-    def market_id(self, symbol: Symbol) -> str:
+    def market(self, symbol: Symbol) -> Market | None:
         """As FakeRest's."""
-        return symbol.token.replace("-", "")
+        return Market(symbol.token.replace("-", ""))
 
-    def stream(self, dataset: Dataset, options: StreamOptions) -> StreamProtocol:
+    def router(self) -> Router:
+        """Every frame is for everybody."""
+        return _FakeRouter()
+
+    def stream(self, dataset: Dataset, options: StreamOptions, market: Market) -> StreamProtocol:
         """A new protocol."""
         self.check(dataset, live=True)
         self.protocols += 1
         return _FakeProtocol(self)
 
-    def history(self, dataset: Dataset, start: int, end: int, market_id: str) -> HistoryPager:
+    def history(self, dataset: Dataset, start: int, end: int, market: Market) -> HistoryPager:
         """One page."""
         return FakePager(start, 1)
 

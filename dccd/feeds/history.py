@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from dccd.errors import ExchangeDown, NoCapability, ParseError, RateLimited
-from dccd.exchanges.base import HistoryPager, Page, PageRequest
+from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.feeds.limiter import Limiter
 from dccd.feeds.rest_client import RestClient
 from dccd.feeds.timing import Backoff, Clock, SystemClock
@@ -95,8 +95,8 @@ class Rest:
 
         return await self._persist(limiter, once)
 
-    async def market_id(self, symbol: Symbol) -> str:
-        """The exchange's own name of *symbol*: from the exchange's folder here, or from ccxt's markets.
+    async def market(self, symbol: Symbol) -> Market:
+        """What the exchange calls *symbol*: from the exchange's folder here, or from ccxt's markets.
 
         Raises BadSymbol, ExchangeDown, RateLimited.
         """
@@ -104,13 +104,13 @@ class Rest:
         from dccd.exchanges import registry
 
         try:
-            name = registry.get(self.exchange).market_id(symbol)
+            known = registry.get(self.exchange).market(symbol)
         except NoCapability:
-            name = ""
-        if name:
-            return name
+            known = None
+        if known is not None:
+            return known
         client, limiter = await self._open()
-        return await self._persist(limiter, lambda: client.market_id(symbol))
+        return await self._persist(limiter, lambda: client.market(symbol, self._clock.wall_ns()))
 
     async def aclose(self) -> None:
         """Close; requests that wait for their turns are cancelled."""

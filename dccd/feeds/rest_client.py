@@ -18,7 +18,9 @@ from urllib.request import getproxies
 import aiohttp
 
 from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, RateLimited
-from dccd.symbols import Symbol
+from dccd.exchanges.base import Market
+from dccd.exchanges.markets import Listed, choose
+from dccd.symbols import NS, Symbol
 
 __all__ = ["RestClient", "rebase", "retry_after"]
 
@@ -27,6 +29,8 @@ _ERROR_BODY = 2048
 # ccxt knows most words for a market that isn't there, but not these of Kraken's.
 _BAD_SYMBOL = "EQuery:Unknown asset pair"
 _WEIGHT = "X-MBX-USED-WEIGHT-1M"
+_MARKETS_FOR = 3600 * NS
+"""For how long a list of dated contracts counts (ns): new ones are listed when others expire."""
 
 
 class RestClient:
@@ -40,6 +44,7 @@ class RestClient:
         self._entries: dict[str, Any] = {}
         self._headers: dict[str, str] = api.prepare_request_headers({})
         self._markets: dict[bool, dict[str, Any]] = {}
+        self._loaded_at = 0
         self._loading = asyncio.Lock()
         self.used_weight: int | None = None
         """What the exchange says that this address has used of its minute's weight, where it says so."""
@@ -115,20 +120,18 @@ class RestClient:
             self._check(response, url, method, headers, body, sent)
         return body
 
-    async def market_id(self, symbol: Symbol) -> str:
-        """The exchange's own name of *symbol*, from its markets (loaded once). Raises BadSymbol."""
+    async def market(self, symbol: Symbol, now: int) -> Market:
+        """What the exchange calls *symbol* at *now* (ns), from its markets (loaded once; those of dated contracts again
+        when one has expired). Raises BadSymbol.
+        """
         markets = await self._load_markets(spot_only=not symbol.contract)
-        pair = f"{symbol.base}/{symbol.quote}"
-        if not symbol.contract:
-            market = markets.get(pair)
-        elif symbol.contract == "perp":
-            # ccxt writes the asset that a contract is settled in after a colon: the quote asset, or the base asset.
-            market = markets.get(f"{pair}:{symbol.quote}") or markets.get(f"{pair}:{symbol.base}")
-        else:
-            raise NoCapability(self.exchange, f"contracts that expire can't be looked up by {symbol}", "symbol")
-        if market is None:
+        found = choose(symbol, map(_listed, markets.values()), now)
+        if symbol.contract not in ("", "perp") and (found is None or self._loaded_at + _MARKETS_FOR < now):
+            markets = await self._load_markets(spot_only=False, newer_than=now - _MARKETS_FOR)
+            found = choose(symbol, map(_listed, markets.values()), now)
+        if found is None:
             raise BadSymbol(self.exchange, f"{self.exchange} doesn't list {symbol}")
-        return str(market["id"])
+        return found
 
     async def aclose(self) -> None:
         """Close the HTTP session."""
@@ -180,9 +183,9 @@ class RestClient:
             return ExchangeDown(exchange, words)
         return ExchangeError(exchange, words)
 
-    async def _load_markets(self, spot_only: bool) -> dict[str, Any]:
+    async def _load_markets(self, spot_only: bool, newer_than: int = 0) -> dict[str, Any]:
         async with self._loading:
-            if spot_only not in self._markets:
+            if spot_only not in self._markets or self._loaded_at < newer_than:
                 api = self._api
                 types = api.options.get("fetchMarkets")
                 if isinstance(types, dict) and "types" in types:
@@ -197,6 +200,7 @@ class RestClient:
                     # ccxt takes an answer that it can't parse for an empty one.
                     raise ExchangeDown(self.exchange, f"{self.exchange} answers with no markets")
                 self._markets[spot_only] = markets
+                self._loaded_at = time.time_ns()
             return self._markets[spot_only]
 
 
@@ -226,3 +230,19 @@ def _import() -> Any:
     import ccxt.async_support
 
     return ccxt.async_support
+
+
+def _listed(market: Any) -> Listed:
+    """One of ccxt's markets, in the words of dccd.exchanges.markets."""
+    kind = "spot" if market.get("spot") else "perp" if market.get("swap") else "dated" if market.get("future") else ""
+    expiry = market.get("expiry")
+    return Listed(
+        id=str(market["id"]),
+        base=str(market["base"]),
+        quote=str(market["quote"]),
+        kind=kind if market.get("active") is not False or kind == "spot" else "",
+        settle=str(market.get("settle") or ""),
+        contract=float(market.get("contractSize") or 1.0),
+        inverse=bool(market.get("inverse")),
+        expires=None if expiry is None else int(expiry) * 1_000_000,
+    )

@@ -12,11 +12,12 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import anyio
 
 from dccd.errors import ExchangeDown, ParseError, RateLimited, SocketClosed
-from dccd.exchanges.base import Exchange, HistoryPager, PageRequest, StreamOptions
+from dccd.exchanges.base import Exchange, HistoryPager, Market, PageRequest, StreamOptions
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
@@ -50,8 +51,8 @@ class Snapshots(Protocol):
         """Perform one request and return the body. Raises ExchangeError."""
         ...
 
-    async def market_id(self, symbol: Symbol) -> str:
-        """The exchange's name of *symbol*. Raises ExchangeError."""
+    async def market(self, symbol: Symbol) -> Market:
+        """What the exchange calls *symbol*. Raises ExchangeError."""
         ...
 
 
@@ -79,7 +80,7 @@ class Session:
         self._exchange = exchange
         self._options = options or StreamOptions()
         self._rest = rest
-        self._ws_url = (ws_url or exchange.ws_url).rstrip("/")
+        self._ws_url = ws_url
         self._clock: Clock = clock or SystemClock()
         holes = Holes(dataset, exchange.consecutive_trade_ids, since)
         self._machine = Machine(dataset, settings or SessionSettings(), chance, holes)
@@ -103,11 +104,12 @@ class Session:
         """
         clock, machine = self._clock, self._machine
         while True:
-            protocol = self._exchange.stream(self.dataset, self._options)
+            market = self._exchange.market(self.dataset.symbol) or await self._rest.market(self.dataset.symbol)
+            protocol = self._exchange.stream(self.dataset, self._options, market)
             retry_after = None
             try:
                 self._changed.clear()
-                self._socket = await connect(self._ws_url + protocol.path, changed=self._changed, clock=clock)
+                self._socket = await connect(self._url(protocol.url), changed=self._changed, clock=clock)
                 actions = machine.connected(protocol, clock.now(), clock.wall_ns())
                 async with contextlib.aclosing(self._converse(self._socket, actions)) as items:
                     async for item in items:
@@ -120,6 +122,12 @@ class Session:
             for item in said:
                 yield item
             await clock.sleep(wait)
+
+    def _url(self, url: str) -> str:
+        if self._ws_url is None:
+            return url
+        parts = urlsplit(url)
+        return self._ws_url.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
 
     async def _converse(self, socket: Socket, actions: list[Action]) -> AsyncGenerator[Item, None]:
         """One connection, until it ends: raises SocketClosed or _Dropped."""
@@ -206,7 +214,7 @@ class Session:
     async def _has_records(self, probe: Probe) -> bool:
         """Raises BadSymbol and the like: a symbol that isn't listed is accepted by some exchanges all the same."""
         try:
-            market = await self._rest.market_id(self.dataset.symbol)
+            market = await self._rest.market(self.dataset.symbol)
             pager: HistoryPager = self._exchange.history(self.dataset, probe.since, probe.until, market)
             for _ in range(_PROBE_PAGES):
                 for request in pager.requests(1):

@@ -51,7 +51,7 @@ SCHEMAS: dict[DataType, pa.Schema] = {
             ("recv_ts", _I),
         ]
     ),
-    DataType.FUNDING: pa.schema([("TS", _I), ("rate", _F), ("mark_price", _F), ("recv_ts", _I)]),
+    DataType.FUNDING: pa.schema([("TS", _I), ("rate", _F), ("mark_price", _F), ("recv_ts", _I), ("due_ts", _I)]),
     DataType.OPEN_INTEREST: pa.schema(
         [("TS", _I), ("open_interest", _F), ("open_interest_value", _F), ("recv_ts", _I)]
     ),

@@ -14,11 +14,11 @@ from operator import attrgetter
 import msgspec
 
 from dccd.exchanges.base import Broken, PageRequest, Signal, SnapshotWanted, StreamOptions
-from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, MOST_DEPTH, snapshot_limit
+from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, DEPTHS, snapshot_limit
 from dccd.exchanges.binance.frames import EXCHANGE, BinanceStream, DepthEvent
 from dccd.exchanges.book import Book, BookSide
 from dccd.exchanges.book_output import BookOutput
-from dccd.exchanges.capability import book_depth
+from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.wire import MS, Decoder, Id, WireLevel
 from dccd.records import Record
 from dccd.symbols import NS, Dataset
@@ -48,14 +48,14 @@ def depth_request(market: str, limit: int) -> PageRequest:
 
 
 class BookStream(BinanceStream[DepthEvent]):
-    """``<symbol>@depth@100ms``. Raises NoCapability for a depth beyond MOST_DEPTH."""
+    """``<symbol>@depth@100ms``."""
 
     event = DepthEvent
     decoder = msgspec.json.Decoder(DepthEvent, strict=False)
 
     def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
         super().__init__(dataset, heartbeat=_IDLE)
-        self._depth = book_depth(EXCHANGE, options, DEFAULT_DEPTH, MOST_DEPTH)
+        _, self._depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         self._limit = snapshot_limit(self._depth)
         self._book = Book(self._depth)
         self._output = BookOutput(self._book, options)

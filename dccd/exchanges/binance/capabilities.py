@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dccd.exchanges.base import Capabilities, Capability
+from dccd.exchanges.base import Capabilities, Capability, Offer
 from dccd.symbols import DataType, parse_span
 
-__all__ = ["CAPABILITIES", "DEFAULT_DEPTH", "MOST_DEPTH", "SPANS", "snapshot_limit"]
+__all__ = ["CAPABILITIES", "DEFAULT_DEPTH", "DEPTHS", "MOST_DEPTH", "SPANS", "snapshot_limit"]
 
 _LABELS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w")
 SPANS = tuple(map(parse_span, _LABELS))
@@ -15,19 +15,25 @@ DEFAULT_DEPTH = 1000
 MOST_DEPTH = 5000
 """Levels a side that a REST snapshot has at most: deeper ones become known only as they change."""
 
-_LIMITS = (100, 500, 1000, 5000)
+DEPTHS = (100, 500, 1000, MOST_DEPTH)
+"""Levels a side of a REST snapshot."""
 
 CAPABILITIES = Capabilities(
-    live={
-        DataType.TRADES: Capability(note="aggregate trades: the fills of one taker order at one price are one trade"),
-        DataType.OHLC: Capability(spans=SPANS),
-        DataType.ORDERBOOK: Capability(note=f"any depth up to {MOST_DEPTH} levels a side, every 100 ms"),
-    },
-    historical={
-        DataType.TRADES: Capability(note="aggregate trades, from the first one on"),
-        DataType.OHLC: Capability(spans=SPANS),
-        DataType.ORDERBOOK: Capability(recent=0, note="the book of now; Binance keeps no past ones"),
-    },
+    spot=Offer(
+        live={
+            DataType.TRADES: Capability(
+                fields=("side", "tid"),
+                note="aggregate trades: the fills of one taker order at one price are one trade",
+            ),
+            DataType.OHLC: Capability(fields=("quote_volume", "trades"), spans=SPANS),
+            DataType.ORDERBOOK: Capability(depths=DEPTHS, note="every 100 ms"),
+        },
+        historical={
+            DataType.TRADES: Capability(fields=("side", "tid"), note="aggregate trades, from the first one on"),
+            DataType.OHLC: Capability(fields=("quote_volume", "trades"), spans=SPANS),
+            DataType.ORDERBOOK: Capability(recent=0, note="the book of now; Binance keeps no past ones"),
+        },
+    )
 )
 
 
@@ -37,4 +43,4 @@ def snapshot_limit(depth: int) -> int:
     Twice as many, since levels deeper than the snapshot's are unknown when those above them go. The request's weight
     is 5, 25, 50 or 250 of the 6,000 a minute that an address has (REST API, "Order book").
     """
-    return next((limit for limit in _LIMITS if limit >= 2 * depth), MOST_DEPTH)
+    return next((limit for limit in DEPTHS if limit >= 2 * depth), MOST_DEPTH)

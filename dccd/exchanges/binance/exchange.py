@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dccd.exchanges import capability
-from dccd.exchanges.base import Exchange, HistoryPager, StreamOptions, StreamProtocol
+from dccd.exchanges.base import (
+    Connections,
+    Exchange,
+    HistoryPager,
+    Market,
+    Router,
+    StreamOptions,
+    StreamProtocol,
+)
 from dccd.exchanges.binance.bars import BarStream
 from dccd.exchanges.binance.books import BookStream
 from dccd.exchanges.binance.capabilities import CAPABILITIES
+from dccd.exchanges.binance.frames import BinanceRouter
 from dccd.exchanges.binance.history import BarPager, DepthPager
 from dccd.exchanges.binance.symbols import market_id
 from dccd.exchanges.binance.trade_history import TradePager
@@ -20,16 +28,16 @@ class Binance(Exchange):
     """Binance's spot market."""
 
     id = "binance"
-    ws_url = "wss://stream.binance.com:9443"
-    rest_url = "https://api.binance.com"
     capabilities = CAPABILITIES
+    # 1,024 streams and 5 messages a second on a connection, 300 connections in 5 minutes.
+    connections = Connections(topics=1000, messages=4.0, opens=50.0)
     consecutive_trade_ids = True
 
-    def market_id(self, symbol: Symbol) -> str:
+    def market(self, symbol: Symbol) -> Market | None:
         """``BTCUSDT``."""
-        return market_id(symbol)
+        return Market(market_id(symbol))
 
-    def stream(self, dataset: Dataset, options: StreamOptions) -> StreamProtocol:
+    def stream(self, dataset: Dataset, options: StreamOptions, market: Market) -> StreamProtocol:
         """The live protocol of *dataset*. Raises NoCapability."""
         self.check(dataset, live=True)
         if dataset.data_type is DataType.TRADES:
@@ -38,16 +46,16 @@ class Binance(Exchange):
             return BarStream(dataset)
         return BookStream(dataset, options)
 
-    def history(self, dataset: Dataset, start: int, end: int, market_id: str) -> HistoryPager:
+    def router(self) -> Router:
+        """By the stream's name, which combined frames begin with."""
+        return BinanceRouter()
+
+    def history(self, dataset: Dataset, start: int, end: int, market: Market) -> HistoryPager:
         """The pager of *dataset* over ``[start, end)`` ns. Raises NoCapability."""
         self.check(dataset, live=False)
         if dataset.data_type is DataType.TRADES:
-            return TradePager(market_id, start, end)
+            return TradePager(market.id, start, end)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
-            return BarPager(market_id, dataset.span, start, end)
-        return DepthPager(market_id)
-
-    def check(self, dataset: Dataset, live: bool) -> None:
-        """Raise NoCapability, saying what is possible, when *dataset* can't be had."""
-        capability.check(self.id, self.capabilities, dataset, live)
+            return BarPager(market.id, dataset.span, start, end)
+        return DepthPager(market.id)

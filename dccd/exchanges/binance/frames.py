@@ -13,17 +13,17 @@ import msgspec
 from msgspec import field
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import Broken, Refused, Signal, StreamProtocol, Subscribed
+from dccd.exchanges.base import Refused, Router, Signal
 from dccd.exchanges.binance.symbols import market_id, stream_name
+from dccd.exchanges.stream import TopicStream
 from dccd.exchanges.wire import DECODE_ERRORS, Amount, Count, Decoder, Id, Millis, Price, Traded, WireLevel
 from dccd.exchanges.wire import parse_error as _parse_error
 from dccd.records import Record
 from dccd.symbols import Dataset
 
-__all__ = ["EXCHANGE", "BinanceStream", "DepthEvent", "KlineEvent", "TradeEvent", "parse_error"]
+__all__ = ["EXCHANGE", "BinanceRouter", "BinanceStream", "DepthEvent", "KlineEvent", "TradeEvent", "parse_error"]
 
 EXCHANGE = "binance"
-_REQUEST_ID = 1
 
 
 class TradeEvent(msgspec.Struct, gc=False, tag_field="e", tag="aggTrade"):
@@ -97,28 +97,27 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class BinanceStream(StreamProtocol, Generic[_E]):
+class BinanceStream(TopicStream, Generic[_E]):
     """One stream. Subclasses name the event's type and say what one means; its symbol is checked here.
 
     A symbol that isn't listed is accepted all the same and stays silent: Binance refuses only what it can't read.
     """
 
-    path = "/ws"
     event: ClassVar[type[msgspec.Struct]]
     decoder: ClassVar[msgspec.json.Decoder[Any]]
 
     def __init__(self, dataset: Dataset, heartbeat: float) -> None:
-        self.heartbeat = heartbeat
         self._market = market_id(dataset.symbol)
         self._stream = stream_name(dataset)
-        self._confirmed = False
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._stream} confirmed={self._confirmed}>"
+        super().__init__("wss://stream.binance.com:9443/ws", self._stream, heartbeat)
 
     def subscribe(self) -> list[str]:
         """One SUBSCRIBE: unlike a stream in the URL's path, it is answered."""
-        return [f'{{"method":"SUBSCRIBE","params":["{self._stream}"],"id":{_REQUEST_ID}}}']
+        return [f'{{"method":"SUBSCRIBE","params":["{self._stream}"],"id":{self.lane}}}']
+
+    def unsubscribe(self) -> list[str]:
+        """One UNSUBSCRIBE."""
+        return [f'{{"method":"UNSUBSCRIBE","params":["{self._stream}"],"id":0}}']
 
     def resubscribe(self) -> list[str]:
         """Nothing: what a break needs here is a new REST snapshot or nothing at all."""
@@ -138,25 +137,6 @@ class BinanceStream(StreamProtocol, Generic[_E]):
         """Take one event of our symbol. Raises ParseError."""
         raise NotImplementedError
 
-    def snapshot(self, body: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """No snapshot was asked for."""
-        return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Time changes nothing."""
-        return None
-
-    def unresolved(self) -> list[Broken]:
-        """None."""
-        return []
-
-    def _confirm(self) -> Signal | None:
-        """Data confirms a subscription as well as an answer does, should it come first."""
-        if self._confirmed:
-            return None
-        self._confirmed = True
-        return Subscribed()
-
     def _other(self, frame: bytes, cause: Exception, recv_ts: int, out: list[Record]) -> Signal | None:
         """A frame that isn't one of our events as they come raw."""
         control = _CONTROL.decode(frame)
@@ -171,7 +151,7 @@ class BinanceStream(StreamProtocol, Generic[_E]):
                 raise parse_error(exc, frame) from exc
             return self.take(event, recv_ts, out) or self._confirm()
         if control.result is None:
-            return self._confirm() if control.id == _REQUEST_ID else None
+            return self._confirm() if control.id == self.lane else None
         if control.msg is not None and control.code is not None:
             return _refused(control.msg, control.code)
         if control.e is not None and control.e != self.event.__struct_config__.tag:
@@ -183,3 +163,15 @@ def _refused(message: str, code: int | None) -> Refused:
     """In Binance's words. Codes 0 to 3 are requests that it can't read; asking again won't help those."""
     words = message if code is None else f"{message} (code {code})"
     return Refused(words, permanent="too many" not in message.lower())
+
+
+class BinanceRouter(Router):
+    """All frames go to all streams."""
+
+    def opening(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def route(self, frame: bytes) -> str | None:
+        """To all."""
+        return None

@@ -1,7 +1,6 @@
 """Live bars of Kraken: ``ohlc`` frames flow in, bars flow out, each closed one once.
 
-Kraken sends the state of the present bar with each trade and never says that one is closed: it is when a later one
-begins, or when its end has passed for a moment without that.
+Kraken sends the state of the present bar with each trade and never says that one is closed.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ import msgspec
 
 from dccd.exchanges.base import Signal
 from dccd.exchanges.kraken.frames import KrakenStream, OhlcData, OhlcFrame
+from dccd.exchanges.open_bars import OpenBars, check_bar
 from dccd.exchanges.wire import iso_ns
 from dccd.records import Bar, Record
-from dccd.symbols import NS, Dataset
+from dccd.symbols import Dataset
 
-__all__ = ["GRACE", "BarStream"]
-
-GRACE = 3 * NS
-"""How long after its end a bar may still get a trade (ns): they come a moment late, and clocks differ."""
+__all__ = ["BarStream"]
 
 
 class BarStream(KrakenStream[OhlcFrame]):
@@ -33,55 +30,25 @@ class BarStream(KrakenStream[OhlcFrame]):
         assert dataset.span is not None
         super().__init__(dataset, {"interval": dataset.span // 60, "snapshot": True})
         self._minutes = dataset.span // 60
-        self._span = dataset.span * NS
-        self._open: Bar | None = None
-        self._closed: Bar | None = None
+        self._bars = OpenBars(dataset.span)
 
     def take(self, frame: OhlcFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
         bars = [
             _bar(data, recv_ts) for data in frame.data if data.symbol == self._symbol and data.interval == self._minutes
         ]
-        if frame.type == "snapshot":
-            bars = [bar for bar in bars if bar.ts + self._span + GRACE > recv_ts]
         for bar in bars:
-            self._state(bar, out)
+            if frame.type == "update" or not self._bars.is_over(bar, recv_ts):
+                self._bars.take(bar, out)
         return None
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Close the present bar when its end has passed."""
-        if self._open is not None and now >= self._open.ts + self._span + GRACE:
-            self._close(self._open, out)
+        self._bars.tick(now, out)
         return None
-
-    def _state(self, bar: Bar, out: list[Record]) -> None:
-        closed, now_open = self._closed, self._open
-        if closed is not None and bar.ts <= closed.ts:
-            # A trade so late that its bar was taken for closed corrects it; what is older than that was overtaken.
-            if bar.ts == closed.ts and _trades(bar) > _trades(closed):
-                self._close(bar, out)
-            return
-        if now_open is not None:
-            if bar.ts < now_open.ts or (bar.ts == now_open.ts and _trades(bar) < _trades(now_open)):
-                return  # overtaken by a later state
-            if bar.ts > now_open.ts:
-                self._close(now_open, out)
-        self._open = bar
-        out.append(bar)
-
-    def _close(self, bar: Bar, out: list[Record]) -> None:
-        self._closed = msgspec.structs.replace(bar, closed=True)
-        if self._open is not None and self._open.ts <= bar.ts:
-            self._open = None
-        out.append(self._closed)
-
-
-def _trades(bar: Bar) -> int:
-    return bar.trades or 0
 
 
 def _bar(data: OhlcData, recv_ts: int) -> Bar:
-    if data.high < max(data.open, data.close, data.low) or data.low > min(data.open, data.close):
-        raise ValueError(f"a bar from {data.low} to {data.high} that isn't")
     values = (data.open, data.high, data.low, data.close, data.volume)
-    return Bar(iso_ns(data.interval_begin), *values, trades=data.trades, recv_ts=recv_ts, closed=False)
+    ts = iso_ns(data.interval_begin)
+    return check_bar(Bar(ts, *values, trades=data.trades, recv_ts=recv_ts, closed=False))

@@ -12,10 +12,10 @@ import msgspec
 from dccd.exchanges.base import Broken, Signal, StreamOptions
 from dccd.exchanges.book import Book
 from dccd.exchanges.book_output import BookOutput
-from dccd.exchanges.capability import book_depth
+from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.kraken.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.kraken.checksum import Checksum, TextLevel, number
-from dccd.exchanges.kraken.frames import EXCHANGE, BookFrame, BookLevel, KrakenStream
+from dccd.exchanges.kraken.frames import BookFrame, BookLevel, KrakenStream
 from dccd.exchanges.wire import iso_ns
 from dccd.records import Level, Record
 from dccd.symbols import Dataset
@@ -24,7 +24,7 @@ __all__ = ["BookStream"]
 
 
 class BookStream(KrakenStream[BookFrame]):
-    """Channel ``book``. Raises NoCapability for a depth beyond the largest of DEPTHS.
+    """Channel ``book``.
 
     Kraken numbers nothing: ``seq`` is the time when a frame came (ns), one more where that hasn't moved on, so that it
     goes on growing over reconnections.
@@ -34,8 +34,7 @@ class BookStream(KrakenStream[BookFrame]):
     decoder = msgspec.json.Decoder(BookFrame, strict=False)
 
     def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
-        depth = book_depth(EXCHANGE, options, DEFAULT_DEPTH, DEPTHS[-1])
-        keep = next(offered for offered in DEPTHS if offered >= depth)
+        keep, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__(dataset, {"depth": keep, "snapshot": True})
         self._book = Book(depth, keep)
         self._checksum = Checksum(self._book)

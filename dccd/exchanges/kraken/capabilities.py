@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dccd.exchanges.base import Capabilities, Capability
+from dccd.exchanges.base import Capabilities, Capability, Offer
 from dccd.symbols import DataType, parse_span
 
 __all__ = ["BARS", "CAPABILITIES", "DEFAULT_DEPTH", "DEPTHS", "REST_DEPTH", "SPANS"]
@@ -19,16 +19,23 @@ BARS = 720
 """How many bars REST goes back, the open one included."""
 
 CAPABILITIES = Capabilities(
-    live={
-        DataType.TRADES: Capability(),
-        DataType.OHLC: Capability(spans=SPANS, note="no bar for an interval without a trade; history has those"),
-        DataType.ORDERBOOK: Capability(depths=DEPTHS, note="other depths are cut from the next larger one"),
-    },
-    historical={
-        DataType.TRADES: Capability(note="from the first one on"),
-        DataType.OHLC: Capability(
-            spans=SPANS, recent_bars=BARS, note=f"the newest {BARS} bars; older ones follow from the trades"
-        ),
-        DataType.ORDERBOOK: Capability(recent=0, note="the book of now; Kraken keeps no past ones"),
-    },
+    spot=Offer(
+        live={
+            DataType.TRADES: Capability(fields=("side", "tid")),
+            DataType.OHLC: Capability(
+                fields=("trades",), spans=SPANS, note="no bar for an interval without a trade; history has those"
+            ),
+            DataType.ORDERBOOK: Capability(depths=DEPTHS, note="checksums verified"),
+        },
+        historical={
+            DataType.TRADES: Capability(fields=("side", "tid"), note="from the first one on"),
+            DataType.OHLC: Capability(
+                fields=("trades",),
+                spans=SPANS,
+                recent_bars=BARS,
+                note=f"the newest {BARS} bars; older ones follow from the trades",
+            ),
+            DataType.ORDERBOOK: Capability(recent=0, note="the book of now; Kraken keeps no past ones"),
+        },
+    )
 )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dccd.exchanges import capability
-from dccd.exchanges.base import Exchange, HistoryPager, StreamOptions, StreamProtocol
+from dccd.exchanges.base import (
+    Connections,
+    Exchange,
+    HistoryPager,
+    Market,
+    Router,
+    StreamOptions,
+    StreamProtocol,
+)
 from dccd.exchanges.kraken.bars import BarStream
 from dccd.exchanges.kraken.books import BookStream
 from dccd.exchanges.kraken.capabilities import CAPABILITIES
+from dccd.exchanges.kraken.frames import KrakenRouter
 from dccd.exchanges.kraken.history import BarPager, DepthPager
 from dccd.exchanges.kraken.trade_history import TradePager
 from dccd.exchanges.kraken.trades import TradeStream
@@ -19,16 +27,16 @@ class Kraken(Exchange):
     """Kraken's spot market."""
 
     id = "kraken"
-    ws_url = "wss://ws.kraken.com"
-    rest_url = "https://api.kraken.com"
     capabilities = CAPABILITIES
+    # Kraken names no limit of subscriptions or messages; 150 connections in ten minutes are allowed.
+    connections = Connections(topics=100, messages=20.0, opens=12.0)
     consecutive_trade_ids = True
 
-    def market_id(self, symbol: Symbol) -> str:
-        """Empty: ``XXBTZUSD`` doesn't follow from the symbol; ccxt's markets tell it."""
-        return ""
+    def market(self, symbol: Symbol) -> Market | None:
+        """None: ``XXBTZUSD`` doesn't follow from the symbol; ccxt's markets tell it."""
+        return None
 
-    def stream(self, dataset: Dataset, options: StreamOptions) -> StreamProtocol:
+    def stream(self, dataset: Dataset, options: StreamOptions, market: Market) -> StreamProtocol:
         """The live protocol of *dataset*. Raises NoCapability."""
         self.check(dataset, live=True)
         if dataset.data_type is DataType.TRADES:
@@ -37,16 +45,16 @@ class Kraken(Exchange):
             return BarStream(dataset)
         return BookStream(dataset, options)
 
-    def history(self, dataset: Dataset, start: int, end: int, market_id: str) -> HistoryPager:
+    def router(self) -> Router:
+        """By channel, symbol and interval."""
+        return KrakenRouter()
+
+    def history(self, dataset: Dataset, start: int, end: int, market: Market) -> HistoryPager:
         """The pager of *dataset* over ``[start, end)`` ns. Raises NoCapability."""
         self.check(dataset, live=False)
         if dataset.data_type is DataType.TRADES:
-            return TradePager(market_id, start, end)
+            return TradePager(market.id, start, end)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
-            return BarPager(market_id, dataset.span, start, end)
-        return DepthPager(market_id)
-
-    def check(self, dataset: Dataset, live: bool) -> None:
-        """Raise NoCapability, saying what is possible, when *dataset* can't be had."""
-        capability.check(self.id, self.capabilities, dataset, live)
+            return BarPager(market.id, dataset.span, start, end)
+        return DepthPager(market.id)

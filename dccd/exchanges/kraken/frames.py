@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import msgspec
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import Broken, Refused, Signal, StreamProtocol, Subscribed
+from dccd.exchanges.base import Refused, Router, Signal
 from dccd.exchanges.kraken.symbols import ws_symbol
+from dccd.exchanges.stream import TopicStream
 from dccd.exchanges.wire import DECODE_ERRORS, Amount, Count, Decoder, Id, Price, Traded
 from dccd.exchanges.wire import parse_error as _parse_error
 from dccd.records import Record, Side
@@ -24,6 +25,7 @@ __all__ = [
     "BookData",
     "BookFrame",
     "BookLevel",
+    "KrakenRouter",
     "KrakenStream",
     "OhlcFrame",
     "TradeFrame",
@@ -32,6 +34,7 @@ __all__ = [
 
 EXCHANGE = "kraken"
 
+URL = "wss://ws.kraken.com/v2"
 HEARTBEAT = 15.0
 """Kraken sends a heartbeat each second in which nothing else is sent."""
 
@@ -112,6 +115,8 @@ class _Control(msgspec.Struct):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
+_IDS = 1_000_000
+"""Ids of requests that each stream of a connection has."""
 _PASSING = re.compile(r"rate|limit|mainten|unavailable|internal|busy|tempor|time.?out|again|service", re.I)
 _F = TypeVar("_F")
 
@@ -121,33 +126,30 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class KrakenStream(StreamProtocol, Generic[_F]):
+class KrakenStream(TopicStream, Generic[_F]):
     """One subscription. Subclasses name the frame's type and say what one means."""
 
-    path = "/v2"
-    heartbeat = HEARTBEAT
     frame: ClassVar[type[msgspec.Struct]]
     decoder: ClassVar[msgspec.json.Decoder[Any]]
 
     def __init__(self, dataset: Dataset, params: dict[str, str | int | bool]) -> None:
         self._symbol = ws_symbol(dataset.symbol)
         self._channel = str(self.frame.__struct_config__.tag)
+        minutes = params.get("interval")
+        topic = f"{self._channel}:{self._symbol}" + ("" if minutes is None else f":{minutes}")
+        super().__init__(URL, topic, HEARTBEAT)
         self._params = {"channel": self._channel, "symbol": [self._symbol], **params}
         self._request_id = 0
-        self._confirmed = False
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._symbol} confirmed={self._confirmed}>"
 
     def subscribe(self) -> list[str]:
         """One subscription."""
         self._confirmed = False
         return [self._ask("subscribe", self._params)]
 
-    def resubscribe(self) -> list[str]:
-        """The same anew: it begins with a snapshot."""
+    def unsubscribe(self) -> list[str]:
+        """The end of it."""
         without = {key: value for key, value in self._params.items() if key != "snapshot"}
-        return [self._ask("unsubscribe", without), *self.subscribe()]
+        return [self._ask("unsubscribe", without)]
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
@@ -170,32 +172,20 @@ class KrakenStream(StreamProtocol, Generic[_F]):
         """Take one frame of our channel. Raises ValueError, nothing being changed."""
         raise NotImplementedError
 
-    def snapshot(self, body: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """No REST snapshot was asked for: the subscription begins with one."""
-        return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Time changes nothing."""
-        return None
-
-    def unresolved(self) -> list[Broken]:
-        """None."""
-        return []
-
     def _ask(self, method: str, params: dict[str, Any]) -> str:
-        self._request_id += 1
+        # Ids of this stream's requests: its lane's, unlike those of others on the connection.
+        self._request_id = max(self._request_id, self.lane * _IDS) + 1
         return msgspec.json.encode({"method": method, "params": params, "req_id": self._request_id}).decode()
 
-    def _confirm(self) -> Signal | None:
-        """Data confirms a subscription as well as an answer does, should it come first."""
-        if self._confirmed:
-            return None
-        self._confirmed = True
-        return Subscribed()
+    def _is_ours(self, req_id: int | None) -> bool:
+        """Whether an answer is one to this stream. Without an id it is to whoever waits for one."""
+        return not self._confirmed if req_id is None else req_id // _IDS == self.lane
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our channel."""
         control = _CONTROL.decode(frame)
+        if (control.error is not None or control.method is not None) and not self._is_ours(control.req_id):
+            return None
         if control.error is not None and control.method in (None, "subscribe"):
             return Refused(control.error, permanent=_PASSING.search(control.error) is None)
         if control.method == "subscribe" and control.success:
@@ -207,3 +197,45 @@ class KrakenStream(StreamProtocol, Generic[_F]):
         if control.channel is not None and control.channel != self._channel:
             return None  # heartbeat, status, or what somebody else subscribed to in a recording
         raise parse_error(cause, frame) from cause
+
+
+class KrakenRouter(Router):
+    """By channel, symbol and, for bars, interval. Frames begin with the channel, and are of one symbol as a rule."""
+
+    def __repr__(self) -> str:
+        return "<KrakenRouter>"
+
+    def opening(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def route(self, frame: bytes) -> str | None:
+        """The topic that *frame* is of."""
+        if not frame.startswith(_CHANNEL):
+            return None
+        end = frame.find(b'"', len(_CHANNEL))
+        channel = frame[len(_CHANNEL) : end]
+        if channel == b"heartbeat":
+            return ""
+        at = frame.find(_SYMBOL, end)
+        if at < 0:
+            return None
+        begin = at + len(_SYMBOL)
+        symbol = frame[begin : frame.find(b'"', begin)]
+        # All of its items must be of that symbol, else it is for more than one.
+        if frame.count(_SYMBOL, begin) != frame.count(_SYMBOL + symbol + b'"', begin):
+            return None
+        topic = channel + b":" + symbol
+        if channel == b"ohlc":
+            at = frame.find(_INTERVAL, end)
+            begin = at + len(_INTERVAL)
+            minutes = frame[begin : begin + 5].split(b",")[0].split(b"}")[0]
+            if at < 0 or frame.count(_INTERVAL, begin) != frame.count(_INTERVAL + minutes, begin):
+                return None
+            topic += b":" + minutes
+        return topic.decode("latin-1")
+
+
+_CHANNEL = b'{"channel":"'
+_SYMBOL = b'"symbol":"'
+_INTERVAL = b'"interval":'

@@ -1,0 +1,60 @@
+"""Which of an exchange's markets a symbol means: what is listed flows in, one market flows out. Pure.
+
+``:quarter`` and ``:next_quarter`` are the contracts that expire in the last days of March, June, September or December:
+the first and the second such from now on. A contract settled in the quote asset comes before one settled in the base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from dccd.exchanges.base import Market
+from dccd.symbols import NS, Symbol
+
+__all__ = ["Listed", "choose", "is_quarterly"]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One market of an exchange. ``kind``: ``spot``, ``perp``, ``dated``, or empty for what isn't traded here.
+
+    ``settle``: the asset that a contract is paid in; the rest as in Market.
+    """
+
+    id: str
+    base: str
+    quote: str
+    kind: str
+    settle: str = ""
+    contract: float = 1.0
+    inverse: bool = False
+    expires: int | None = None
+
+    @property
+    def market(self) -> Market:
+        """Without what the symbol says already."""
+        return Market(self.id, self.contract, self.inverse, self.expires)
+
+
+def choose(symbol: Symbol, listed: Iterable[Listed], now: int) -> Market | None:
+    """The market that *symbol* means at *now* (ns); None when there is none."""
+    kind = {"": "spot", "perp": "perp"}.get(symbol.contract, "dated")
+    found = [one for one in listed if one.kind == kind and (one.base, one.quote) == (symbol.base, symbol.quote)]
+    for settle in (symbol.quote, symbol.base, None):
+        same = [one for one in found if kind == "spot" or settle is None or one.settle == settle]
+        if kind == "dated":
+            same = sorted(
+                (one for one in same if one.expires is not None and one.expires > now and is_quarterly(one.expires)),
+                key=lambda one: one.expires or 0,
+            )[int(symbol.contract == "next_quarter") :]
+        if same:
+            return same[0].market
+    return None
+
+
+def is_quarterly(expires: int) -> bool:
+    """Whether a contract that expires at *expires* (ns) is a quarterly one: in the last week of a quarter."""
+    moment = datetime.fromtimestamp(expires // NS, UTC)
+    return moment.month % 3 == 0 and (moment + timedelta(days=7)).month != moment.month

@@ -1,0 +1,73 @@
+"""Bars of exchanges that send the state of the present one and never say that it is closed. States flow in, bars out.
+
+A bar is closed when a later one begins, or when its end has passed for a moment without that.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dccd.records import Bar, Record
+from dccd.symbols import NS
+
+__all__ = ["GRACE", "OpenBars", "check_bar"]
+
+GRACE = 3 * NS
+"""How long after its end a bar may still get a trade (ns): they come a moment late, and clocks differ."""
+
+
+def check_bar(bar: Bar) -> Bar:
+    """Return *bar*. Raises ValueError when its high or low is none."""
+    if bar.high < max(bar.open, bar.close, bar.low) or bar.low > min(bar.open, bar.close):
+        raise ValueError(f"a bar from {bar.low} to {bar.high} that isn't")
+    return bar
+
+
+class OpenBars:
+    """The present bar of one stream of *span* seconds; each closed one is given out once, as closed."""
+
+    __slots__ = ("_closed", "_open", "_span")
+
+    def __init__(self, span: int) -> None:
+        self._span = span * NS
+        self._open: Bar | None = None
+        self._closed: Bar | None = None
+
+    def __repr__(self) -> str:
+        return f"<OpenBars open={self._open and self._open.ts} closed={self._closed and self._closed.ts}>"
+
+    def is_over(self, bar: Bar, now: int) -> bool:
+        """Whether *bar* was closed before *now* (ns): of a snapshot, such are history's."""
+        return bar.ts + self._span + GRACE <= now
+
+    def take(self, bar: Bar, out: list[Record]) -> None:
+        """Take a state of a bar (``closed`` false)."""
+        closed, present = self._closed, self._open
+        if closed is not None and bar.ts <= closed.ts:
+            # A trade so late that its bar was taken for closed corrects it; what is older than that was overtaken.
+            if bar.ts == closed.ts and _traded(bar) > _traded(closed):
+                self._close(bar, out)
+            return
+        if present is not None:
+            if bar.ts < present.ts or (bar.ts == present.ts and _traded(bar) < _traded(present)):
+                return  # overtaken by a later state
+            if bar.ts > present.ts:
+                self._close(present, out)
+        self._open = bar
+        out.append(bar)
+
+    def tick(self, now: int, out: list[Record]) -> None:
+        """Close the present bar when its end has passed."""
+        if self._open is not None and self.is_over(self._open, now):
+            self._close(self._open, out)
+
+    def _close(self, bar: Bar, out: list[Record]) -> None:
+        self._closed = msgspec.structs.replace(bar, closed=True)
+        if self._open is not None and self._open.ts <= bar.ts:
+            self._open = None
+        out.append(self._closed)
+
+
+def _traded(bar: Bar) -> tuple[int, float]:
+    """What only grows while a bar is open; not every exchange counts the trades."""
+    return bar.trades or 0, bar.volume
