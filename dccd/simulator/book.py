@@ -3,7 +3,7 @@
 The book moves in steps (each 100 ms, say). Whether there is a level at a price, and what amount, depends on that
 price and the step alone, so that the book at any moment costs its depth and no history, and the change from one
 step to the next only the levels that can have changed. It always surrounds the last trade's price, and is never
-crossed.
+crossed. Amounts are whole contracts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dccd.records import BookSnapshot, Level
 from dccd.simulator.market import Market
 from dccd.symbols import NS
 
-__all__ = ["Book", "Changes", "Levels"]
+__all__ = ["Book", "Changes", "Levels", "difference"]
 
 Levels = list[tuple[int, int]]
 """(price in ticks, amount in lots), best first."""
@@ -40,8 +40,8 @@ class Book:
         # ticks are tiny, as on real books.
         self._slot = max(1, market.instrument.price // 100_000)
         draw = random.Random(f"{seed}:{market.instrument.symbol.token}:book")
-        lots = market.instrument.lots
-        self._sizes = [max(1, round(lots * draw.lognormvariate(1, 1))) for _ in range(_TABLE)]
+        lots, self._contract = market.instrument.lots, market.instrument.contract
+        self._sizes = [market.instrument.whole(lots * draw.lognormvariate(1, 1)) for _ in range(_TABLE)]
         self._lots = [0 if draw.random() < 0.1 else size for size in self._sizes]
         self._shift = [draw.randrange(self._slot) for _ in range(_TABLE)]
         self._middles: dict[int, int] = {}
@@ -115,8 +115,7 @@ class Book:
 
     def _scaled(self, levels: Levels) -> list[Level]:
         pair = self.market.instrument
-        price_unit, lot_unit = 10**pair.price_decimals, 10**pair.amount_decimals
-        return [(price / price_unit, lots / lot_unit) for price, lots in levels]
+        return [(price / pair.price_unit, pair.amount(lots, price)) for price, lots in levels]
 
     # ------------------------------------------------------------ inner
 
@@ -137,8 +136,23 @@ class Book:
         """Lots at *slot*, 0 for no level."""
         if abs(slot - middle) == 1:
             # The best level changes with every step: no step goes without a change.
-            return 2 * self._sizes[(slot * 31 + step * 7) % _TABLE] + step % 2
+            return 2 * self._sizes[(slot * 31 + step * 7) % _TABLE] + step % 2 * self._contract
         if slot == middle or slot <= 0:
             return 0
         epoch = (step + slot * _STRIDE) // _HOLD
         return self._lots[(slot * 73 + epoch * 151) % _TABLE]
+
+
+def difference(before: Levels, after: Levels, *, bids: bool, depth: int | None = None) -> Levels:
+    """What turns one side of a book from *before* into *after*: removals (0 lots), then new amounts.
+
+    *depth*: the client cuts its book to so many levels by itself (Kraken's does), so that a level which falls out of
+    it is not mentioned. ``None``: it has to be told.
+    """
+    old, new = dict(before), dict(after)
+    full = depth is not None and len(after) >= depth
+    worst = after[-1][0] if after else 0
+    gone = [
+        (price, 0) for price in old if price not in new and not (full and (price < worst if bids else price > worst))
+    ]
+    return gone + [(price, lots) for price, lots in after if old.get(price) != lots]

@@ -8,15 +8,14 @@ import msgspec
 
 from dccd.simulator.faults import Fault
 
-__all__ = ["EXCHANGES", "SimConfig"]
-
-EXCHANGES = ("binance", "kraken")
+__all__ = ["SimConfig"]
 
 
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a simulator is made from; the same values (``opened`` given) make the same markets.
 
-    * ``symbols``: what each exchange lists. ``rate``: trades a second and symbol, on average.
+    * ``symbols`` and ``contracts``: what each exchange lists, as far as it has such markets (spot, perpetuals, dated
+      futures). ``rate``: trades a second and symbol, on average.
     * ``history``: days of trades before the start; ``opened`` (ns) instead says when the markets opened.
     * ``speed``: how many times as fast as real time market time goes.
     * ``total``: benchmark mode. Each subscription to trades gets this many, numbered, as fast as it takes them,
@@ -27,8 +26,15 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
       ``replay_speed`` times the recorded speed (0: as fast as taken). See ``dccd.simulator.replay``.
     """
 
-    exchanges: tuple[str, ...] = EXCHANGES
+    exchanges: tuple[str, ...] = ("binance", "kraken")
     symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "BTC/USD", "ETH/USD")
+    contracts: tuple[str, ...] = (
+        "BTC/USDT:perp",
+        "ETH/USDT:perp",
+        "BTC/USD:perp",
+        "BTC/USDT:quarter",
+        "BTC/USDT:next_quarter",
+    )
     seed: int = 1
     rate: float = 5.0
     history: float = 30.0

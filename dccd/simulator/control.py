@@ -2,9 +2,11 @@
 
 * ``GET /_sim/status``
 * ``GET|POST|DELETE /_sim/faults``, ``DELETE /_sim/faults/<id>``: a POST has one fault or a list (see ``faults``).
-* ``GET /_sim/truth/trades?symbol=BTC/USDT&start=…&end=…`` (ns), or ``first=…&last=…`` (trade ids, inclusive)
+* ``GET /_sim/truth/trades?symbol=BTC/USDT&start=…&end=…`` (ns), or ``first=…&last=…`` (trades' numbers, inclusive)
 * ``GET /_sim/truth/bars?symbol=…&span=60&start=…&end=…``
 * ``GET /_sim/truth/book?symbol=…&at=…&depth=…``
+* ``GET /_sim/truth/funding?symbol=BTC/USDT:perp&start=…&end=…``: the rates paid
+* ``GET /_sim/truth/open_interest?symbol=…&at=…``, or ``span=1h&start=…&end=…``: a list, at each multiple of the span
 
 Any exchange's REST port takes them; the truth is that exchange's.
 """
@@ -20,7 +22,7 @@ from dccd.errors import IdentityError
 from dccd.simulator.faults import Fault, FaultPlan, Injected
 from dccd.simulator.truth import Truth
 from dccd.simulator.venue import Answer
-from dccd.symbols import Symbol, parse_span
+from dccd.symbols import NS, Symbol, parse_span
 
 __all__ = ["Control"]
 
@@ -88,11 +90,21 @@ class Control:
             return self._truth.trades(symbol, start, end)
         if kind == "bars":
             span, start, end = parse_span(query.get("span", "60")), _whole(query, "start"), _whole(query, "end")
-            _bounded((end - start) // (span * 1_000_000_000))
+            _bounded((end - start) // (span * NS))
             return self._truth.bars(symbol, span, start, end)
         if kind == "book":
             return self._truth.book(symbol, _whole(query, "at"), _whole(query, "depth") if "depth" in query else 1000)
-        raise _Refused(404, f"no truth about {kind!r}; there are trades, bars, book")
+        if kind == "funding":
+            start, end = _whole(query, "start"), _whole(query, "end")
+            _bounded((end - start) // self._truth.derivative(symbol).interval)
+            return self._truth.funding(symbol, start, end)
+        if kind == "open_interest":
+            if "at" in query:
+                return self._truth.open_interest(symbol, _whole(query, "at"))
+            span, start, end = parse_span(query.get("span", "300")), _whole(query, "start"), _whole(query, "end")
+            _bounded((end - start) // (span * NS))
+            return self._truth.open_interests(symbol, span, start, end)
+        raise _Refused(404, f"no truth about {kind!r}; there are trades, bars, book, funding, open_interest")
 
 
 def _whole(query: dict[str, str], name: str) -> int:

@@ -41,9 +41,9 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     exchange: str = ""
     symbol: str = ""
-    """As ``BTC/USDT``."""
+    """As ``BTC/USDT`` or ``BTC/USDT:perp``."""
     data_type: str = ""
-    """``trades``, ``ohlc`` or ``orderbook``."""
+    """``trades``, ``ohlc``, ``orderbook``, ``funding`` or ``open_interest``."""
     skip: int = 0
     count: int = 1
 
@@ -90,7 +90,7 @@ class Reorder(Base, frozen=True):
 
 
 class Drop(Base, frozen=True):
-    """A frame is not sent: a break in its sequence or ids."""
+    """A frame is not sent: a break in its sequence or ids, and in those that its connection gives to all frames."""
 
 
 class Malformed(Base, frozen=True):
@@ -100,7 +100,7 @@ class Malformed(Base, frozen=True):
 
 
 class BadChecksum(Base, frozen=True):
-    """A Kraken book frame carries a wrong checksum."""
+    """A book frame carries a wrong checksum. Frames that have none are no occasion."""
 
 
 class HttpError(Base, frozen=True):

@@ -18,10 +18,11 @@ from pathlib import Path
 import msgspec
 
 from dccd.errors import IdentityError
-from dccd.simulator.config import EXCHANGES, SimConfig
+from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import Fault
 from dccd.simulator.replay import RecordingError
 from dccd.simulator.server import Simulator
+from dccd.simulator.venues import EXCHANGES
 from dccd.symbols import format_time, parse_time
 
 __all__ = ["main", "parse", "run"]
@@ -48,8 +49,15 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SimConfig, bool]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--exchange", action="append", choices=EXCHANGES, dest="exchanges", help="which; repeatable (default: all)")
+    add(
+        "--exchange",
+        action="append",
+        choices=EXCHANGES,
+        dest="exchanges",
+        help=f"which; repeatable (default: {', '.join(defaults.exchanges)})",
+    )
     add("--symbol", action="append", dest="symbols", help=f"repeatable (default: {', '.join(defaults.symbols)})")
+    add("--contract", action="append", dest="contracts", help=f"repeatable (default: {', '.join(defaults.contracts)})")
     add("--seed", type=int, default=defaults.seed, help="same seed, same market (%(default)s)")
     add("--rate", type=float, default=defaults.rate, help="trades a second and symbol (%(default)s)")
     add("--history", type=float, default=defaults.history, metavar="DAYS", help="trades before the start (%(default)s)")
@@ -77,6 +85,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[SimConfig, bool]:
         options["opened"] = None if options["opened"] is None else parse_time(options["opened"])
         options["exchanges"] = tuple(options["exchanges"] or defaults.exchanges)
         options["symbols"] = tuple(options["symbols"] or defaults.symbols)
+        options["contracts"] = tuple(options["contracts"] or defaults.contracts)
         if options["replay"] is not None:
             if len(options["exchanges"]) != 1:
                 raise ValueError("--replay needs one --exchange: whose frames they are")

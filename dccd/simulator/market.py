@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -135,7 +135,7 @@ class Market:
             for n in range(size):
                 # A taker's order takes one level after the other: it moves the price one way.
                 step += abs(draw.gauss(0, sigma)) * (-1 if sell else 1)
-                lots = max(1, round(self.instrument.lots * draw.lognormvariate(0, 1.2)))
+                lots = self.instrument.whole(self.instrument.lots * draw.lognormvariate(0, 1.2))
                 ticks.append(Tick(moment * 1000 + n, round(step), lots, sell))
         return tuple(ticks)
 
@@ -256,13 +256,17 @@ class Market:
         insort(self._pins, made)
         return made
 
-    def trades(self, start: int, end: int, resolution: int = 1, first_id: int = 0) -> list[Trade]:
+    def trades(
+        self, start: int, end: int, resolution: int = 1, first_id: int = 0, name: Callable[[int], str] = str
+    ) -> list[Trade]:
         """Ground truth: the trades of ``[start, end)`` ns, their times cut to *resolution* ns."""
-        return self.numbered(self.index(start), self.index(end), resolution, first_id)
+        return self.numbered(self.index(start), self.index(end), resolution, first_id, name)
 
-    def numbered(self, first: int, last: int, resolution: int = 1, first_id: int = 0) -> list[Trade]:
-        """Ground truth: trades number ``[first, last)``."""
-        price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
+    def numbered(
+        self, first: int, last: int, resolution: int = 1, first_id: int = 0, name: Callable[[int], str] = str
+    ) -> list[Trade]:
+        """Ground truth: trades number ``[first, last)``; ids are *name* of the numbers, counted from *first_id*."""
+        price_unit, amount = self.instrument.price_unit, self.instrument.amount
         found = []
         for run in self.runs(first, last):
             for n, (offset, step, lots, sell) in enumerate(run.ticks, run.first):
@@ -271,9 +275,9 @@ class Market:
                     Trade(
                         at - at % resolution,
                         (run.price + step) / price_unit,
-                        lots / lot_unit,
+                        amount(lots, run.price + step),
                         "sell" if sell else "buy",
-                        str(n + first_id),
+                        name(n + first_id),
                     )
                 )
         return found
@@ -335,7 +339,7 @@ class Market:
 
     def bars(self, span: int, start: int, end: int) -> list[Bar]:
         """Ground truth: the bars of *span* seconds that begin in ``[start, end)`` ns, from the first trade's on."""
-        price_unit, lot_unit = 10**self.instrument.price_decimals, 10**self.instrument.amount_decimals
+        price_unit, volumes = self.instrument.price_unit, self.instrument.volumes
         span *= NS
         found = []
         oldest = self.time(0) - self.time(0) % span
@@ -349,8 +353,7 @@ class Market:
                     bar.high / price_unit,
                     bar.low / price_unit,
                     bar.close / price_unit,
-                    bar.volume / lot_unit,
-                    bar.quote / (price_unit * lot_unit),
+                    *volumes(bar.volume, bar.quote),
                     bar.trades,
                 )
             )

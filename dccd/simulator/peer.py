@@ -28,7 +28,7 @@ from dccd.simulator.faults import (
     Reorder,
 )
 from dccd.simulator.venue import Session, Stream
-from dccd.simulator.wire import break_frame, encode_frames, spoil_checksum
+from dccd.simulator.wire import break_frame, encode_frames
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _HIGH_WATER = 256 * 1024
 _SLOW_CLIENT = 64 * 1024 * 1024  # bytes not taken, at which a client counts as too slow and is dropped
 _PONG_TIMEOUT = 60.0
 _CLOSE_TIMEOUT = 5.0
-_LIFETIME = 86_400.0  # both exchanges end connections after a day
+_WITHOUT_CHECKSUM = tuple(kind for kind in FRAME_FAULTS if kind is not BadChecksum)
 
 
 class Peer(asyncio.Protocol):
@@ -183,21 +183,24 @@ class Peer(asyncio.Protocol):
 
     def deliver(self, stream: Stream, frames: list[str]) -> None:
         """Send frames of *stream*, with whatever faults are at work."""
-        if frames and self.hub.faults.has(FRAME_FAULTS):
+        if not frames or self.session is None:
+            return
+        # Wrapped first: a frame that gets lost leaves a hole in the numbers of its connection, too.
+        frames = self.session.wrap(stream, frames)
+        if self.hub.faults.has(FRAME_FAULTS):
             frames = self._spoiled(stream, frames)
-        if frames and self.session is not None:
-            self.write(self.session.wrap(stream, frames))
+        self.write(frames)
 
     def _spoiled(self, stream: Stream, frames: list[str]) -> list[str]:
-        faults, out = self.hub.faults, list[str]()
+        faults, venue, out = self.hub.faults, self.hub.venue, list[str]()
         for frame in frames:
-            kinds = FRAME_FAULTS if "checksum" in frame else tuple(k for k in FRAME_FAULTS if k is not BadChecksum)
-            fault = faults.take(kinds, self.hub.venue.id, symbol=stream.symbol, data_type=stream.data_type)
+            spoilt = venue.spoil(frame)
+            kinds = _WITHOUT_CHECKSUM if spoilt is None else FRAME_FAULTS
+            fault = faults.take(kinds, venue.id, symbol=stream.symbol, data_type=stream.data_type)
             held = self._held.pop(stream.name, None)
             match fault:
                 case Disconnect():
-                    if self.session is not None:
-                        self.write(self.session.wrap(stream, out))
+                    self.write(out)
                     self.disconnect(fault)
                     return []
                 case Drop():
@@ -209,7 +212,7 @@ class Peer(asyncio.Protocol):
                 case Malformed():
                     out.append(break_frame(frame, fault.how))
                 case BadChecksum():
-                    out.append(spoil_checksum(frame))
+                    out.append(spoilt or frame)
                 case _:
                     out.append(frame)
             if held is not None:
@@ -245,7 +248,10 @@ class Peer(asyncio.Protocol):
         sent = False
         for stream in list(self.session.streams.values()):
             frames = stream.due(now)
-            if frames and not silent:
+            if frames and silent:
+                # Lost, and numbered nevertheless.
+                self.session.wrap(stream, frames)
+            elif frames:
                 sent = True
                 self.deliver(stream, frames)
                 if not self.is_open():
@@ -261,7 +267,7 @@ class Peer(asyncio.Protocol):
     def _keep_alive(self) -> None:
         """Pings, by the real time: a test's clock that jumps an hour must not end connections."""
         interval, now = self.hub.venue.ping_interval, self._loop.time()
-        if now - self._opened > _LIFETIME:
+        if now - self._opened > self.hub.venue.lifetime:
             self.close(1001, "connection lifetime exceeded")
         elif interval is not None and now - self._pinged >= interval:
             if self._ponged >= self._pinged:

@@ -3,25 +3,23 @@
 A recording (``NAME.tsv``) has a line a frame: receive time in seconds, ``<`` (from the exchange) or ``>`` (to it), the
 frame, tab-separated. ``NAME.rest.tsv`` beside it has the REST answers: time, ``GET``, URL, body. Subscriptions are
 answered as the exchange does; a subscriber gets its stream's frames at the recorded distances, or all at once. A
-stream plays once: who comes later, or comes back, joins where it stands, as with a live exchange.
+stream plays once: who comes later, or comes back, joins where it stands, as with a live exchange. Which stream a frame
+is of, and how its subscription is answered, the exchange's own folder says (``Venue.reader``, ``Venue.open``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from dccd.simulator.binance.session import open_session
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument
-from dccd.simulator.kraken.session import KrakenSession
-from dccd.simulator.kraken.streams import KrakenStream, Refused, stream_name
-from dccd.simulator.venue import Answer, Session, Stream, Venue
+from dccd.simulator.venue import Answer, Maker, Session, Stream, Venue
+from dccd.simulator.venues import VENUES
 from dccd.symbols import NS, Symbol
 
 __all__ = ["Frame", "Recording", "RecordingError", "Replay", "load"]
@@ -55,14 +53,20 @@ class Recording(NamedTuple):
 
 
 def load(path: Path, exchange: str) -> Recording:
-    """Read a recording of *exchange*. Raises RecordingError, or OSError when there is no such file."""
-    frames = []
+    """Read a recording of *exchange*. Raises RecordingError, or OSError when there is no such file; ValueError when
+    recordings of that exchange can't be read.
+    """
+    frames, read = [], VENUES[exchange].reader()
     for number, (time, mark, text) in _lines(path, 3):
         if mark not in ("<", ">"):
             raise RecordingError(f"{path}:{number}: found {mark!r} where < or > must be")
         if mark == "<":
-            for stream, payload in _unwrapped(exchange, text, f"{path}:{number}"):
-                frames.append(Frame(_ns(time, f"{path}:{number}"), stream, payload))
+            try:
+                found = read(text)
+            except ValueError as exc:
+                raise RecordingError(f"{path}:{number}: the frame is no JSON, or not {exchange}'s: {exc}") from None
+            at = _ns(time, f"{path}:{number}")
+            frames += [Frame(at, stream, payload) for stream, payload in found]
     answers = []
     beside = path.with_name(path.name.removesuffix(".tsv") + ".rest.tsv")
     if beside.exists():
@@ -88,35 +92,6 @@ def _ns(text: str, where: str) -> int:
         raise RecordingError(f"{where}: {text!r} is no time in seconds") from None
 
 
-def _unwrapped(exchange: str, text: str, where: str) -> list[tuple[str, str]]:
-    """(stream, payload) of a frame; nothing for answers, heartbeats and status, which a replay gives by itself."""
-    try:
-        frame = json.loads(text)
-    except ValueError:
-        raise RecordingError(f"{where}: the frame is no JSON") from None
-    if not isinstance(frame, dict):
-        return []
-    if exchange == "binance":
-        if "stream" in frame and "data" in frame:
-            # The payload as it was, to the letter: what follows "data": up to the closing brace.
-            return [(frame["stream"], text[text.index('"data":') + 7 : text.rindex("}")].strip())]
-        return [(_raw_stream(frame), text)] if "e" in frame else []
-    channel, data = frame.get("channel"), frame.get("data")
-    if channel not in ("trade", "ohlc", "book", "ticker", "instrument"):
-        return []
-    first: dict[str, Any] = data[0] if isinstance(data, list) and data else {}
-    params = {"channel": channel, "interval": first.get("interval")}
-    return [(stream_name(params, str(first.get("symbol", ""))), text)]
-
-
-def _raw_stream(payload: dict[str, Any]) -> str:
-    """The stream that a raw payload of Binance's is of; depth is taken to be the 100 ms one."""
-    kind = str(payload["e"])
-    names = {"depthUpdate": "depth@100ms", "kline": f"kline_{payload.get('k', {}).get('i')}"}
-    names |= {"24hrMiniTicker": "miniTicker", "24hrTicker": "ticker"}
-    return f"{str(payload.get('s', '')).lower()}@{names.get(kind, kind)}"
-
-
 class _Tape:
     """One stream's frames, and how far they have been played: for all connections."""
 
@@ -126,13 +101,12 @@ class _Tape:
         self.started: int | None = None
 
 
-class _Player(KrakenStream):
+class _Player(Stream):
     """A subscription to a tape."""
 
     def __init__(self, replay: Replay, name: str, tape: _Tape, now: int) -> None:
-        super().__init__()
         self.name = name
-        self.symbol, self.data_type = replay.identity(name)
+        self.symbol, self.data_type = replay.stands_for.identity(name)
         self._tape = tape
         self._speed = replay.config.replay_speed
         self._origin = replay.recording.frames[0].at if replay.recording.frames else 0
@@ -167,10 +141,10 @@ class Replay(Venue):
         assert config.replay is not None
         self.id = venue.id
         self.resolution, self.first_id = venue.resolution, venue.first_id
-        self.ping_interval = venue.ping_interval
+        self.ping_interval, self.lifetime = venue.ping_interval, venue.lifetime
         self.recording = load(config.replay, venue.id)
         super().__init__(config, faults, started)
-        self._venue = venue
+        self.stands_for = venue
         self._tapes: dict[str, _Tape] = {}
         self._asked: dict[int, int] = {}
         for frame in self.recording.frames:
@@ -185,7 +159,7 @@ class Replay(Venue):
 
     def instrument(self, symbol: Symbol) -> Instrument:
         """As the exchange does."""
-        return self._venue.instrument(symbol)
+        return self.stands_for.instrument(symbol)
 
     @property
     def streams(self) -> dict[str, int]:
@@ -202,39 +176,15 @@ class Replay(Venue):
         for tape in self._tapes.values():
             tape.played, tape.started = 0, None
 
-    def identity(self, name: str) -> tuple[str, str]:
-        """(symbol, data type) of a stream, for faults; Binance's symbol stays as it writes it."""
-        for mark, data_type in (
-            ("trade", "trades"), ("aggTrade", "trades"), ("kline", "ohlc"), ("ohlc", "ohlc"), ("book:", "orderbook"),
-            ("depth", "orderbook"),
-        ):  # fmt: skip
-            if mark in name:
-                symbol = name.split(":")[1] if ":" in name else name.split("@")[0].upper()
-                return symbol, data_type
-        return "", ""
-
     # ------------------------------------------------------------ as an exchange
 
-    def open(self, path: str, now: int) -> Session | None:
+    def open(self, path: str, now: int, tape: Maker | None = None) -> Session | None:
         """A connection, on the exchange's own paths."""
-        if self.id == "binance":
-            return open_session(self.faults, path, now, self._binance_stream)
-        if urlsplit(path).path.rstrip("/") == "/v2":
-            return KrakenSession(now, self.faults, self._kraken_stream)
-        return None
+        return self.stands_for.open(path, now, tape or self._play)
 
-    def _binance_stream(self, name: str, now: int) -> Stream | None:
+    def _play(self, name: str, now: int) -> Stream | None:
         tape = self._tapes.get(name)
         return _Player(self, name, tape, now) if tape else None
-
-    def _kraken_stream(self, params: dict[str, Any], symbol: str, now: int) -> KrakenStream:
-        name = stream_name(params, symbol)
-        tape = self._tapes.get(name)
-        if tape is None:
-            raise Refused(f"Currency pair not supported {symbol}")
-        player = _Player(self, name, tape, now)
-        player.result = {key: params[key] for key in ("depth", "interval") if params.get(key) is not None}
-        return player
 
     def get(self, path: str, query: dict[str, str], now: int, client: str) -> Answer:
         """A recorded answer: of those with the same path and query the next one, the last one for good.
@@ -247,16 +197,17 @@ class Replay(Venue):
             n = min(self._asked.get(same[0], 0), len(same) - 1)
             self._asked[same[0]] = n + 1
             return Answer(self.recording.answers[same[n]].body.encode())
-        if path.rsplit("/", 1)[-1] in _METADATA:
-            return self._venue.get(path, query, now, client)
+        if path.startswith(self.stands_for.metadata):
+            return self.stands_for.get(path, query, now, client)
         return self.error(404, None)
 
     def error(self, status: int, retry_after: float | None) -> Answer:
         """As the exchange words it."""
-        return self._venue.error(status, retry_after)
+        return self.stands_for.error(status, retry_after)
 
-
-_METADATA = ("ping", "time", "exchangeInfo", "Time", "SystemStatus", "Assets", "AssetPairs")
+    def spoil(self, frame: str) -> str | None:
+        """As the exchange does."""
+        return self.stands_for.spoil(frame)
 
 
 def _same(recorded: dict[str, str], asked: dict[str, str]) -> bool:

@@ -12,22 +12,19 @@ import asyncio
 from types import TracebackType
 from typing import Any
 
-from dccd.simulator.binance import Binance
 from dccd.simulator.clock import Clock, SystemClock
-from dccd.simulator.config import EXCHANGES, SimConfig
+from dccd.simulator.config import SimConfig
 from dccd.simulator.control import Control
 from dccd.simulator.faults import Disconnect, FaultPlan, Injected, SharedMillisecond
 from dccd.simulator.http import RestServer
-from dccd.simulator.kraken import Kraken
 from dccd.simulator.replay import Replay
 from dccd.simulator.truth import Truth
 from dccd.simulator.venue import Venue
+from dccd.simulator.venues import EXCHANGES, VENUES
 from dccd.simulator.websocket import Hub
 from dccd.symbols import Symbol
 
 __all__ = ["SimulatedExchange", "Simulator"]
-
-_VENUES: dict[str, type[Venue]] = {"binance": Binance, "kraken": Kraken}
 
 
 class SimulatedExchange:
@@ -91,7 +88,7 @@ class Simulator:
         self.faults.performers.append(self._pin)
         self.exchanges: dict[str, SimulatedExchange] = {}
         for id in self.config.exchanges:
-            venue: Venue = _VENUES[id](self.config, self.faults, self.started)
+            venue: Venue = VENUES[id](self.config, self.faults, self.started)
             if self.config.replay is not None:
                 venue = Replay(venue, self.config, self.faults, self.started)
             self.exchanges[id] = SimulatedExchange(venue, self.clock, self.faults)

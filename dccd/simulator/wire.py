@@ -50,6 +50,7 @@ def break_frame(text: str, how: Literal["truncated", "garbage", "types"]) -> str
     return re.sub(r"(?<=[:\[,])[0-9][0-9.]*(?=[,\]}])", "true", text)
 
 
-def spoil_checksum(text: str) -> str:
-    """Return a Kraken book frame with another checksum."""
-    return re.sub(r'"checksum":([0-9]+)', lambda found: f'"checksum":{int(found[1]) ^ 1}', text)
+def spoil_checksum(text: str) -> str | None:
+    """Return a book frame with another ``"checksum"``, as Kraken and OKX call it; ``None`` if it has none."""
+    spoilt, count = re.subn(r'"checksum":(-?[0-9]+)', lambda found: f'"checksum":{int(found[1]) ^ 1}', text)
+    return spoilt if count else None

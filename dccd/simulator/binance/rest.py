@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 
+from dccd.simulator.binance import tapes
 from dccd.simulator.binance.formats import MS, TRADE_ID, Formats
 from dccd.simulator.binance.listing import limit_info, symbol_info
 from dccd.simulator.binance.parameters import Query, Refused, limited, mandatory, number
@@ -19,7 +20,7 @@ from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
 from dccd.simulator.intervals import INTERVALS
-from dccd.simulator.venue import Answer, Listing, Session, Venue
+from dccd.simulator.venue import Answer, Listing, Maker, Reader, Session, Venue
 from dccd.symbols import NS, Symbol
 
 __all__ = ["Binance"]
@@ -37,6 +38,13 @@ class Binance(Venue):
     first_id = 1
     ping_interval = 20.0
     message_limit = 5
+    metadata = (
+        "/api/v3/ping",
+        "/api/v3/time",
+        "/api/v3/exchangeInfo",
+        "/fapi/v1/exchangeInfo",
+        "/dapi/v1/exchangeInfo",
+    )
 
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
         super().__init__(config, faults, started)
@@ -75,9 +83,19 @@ class Binance(Venue):
         """Seven significant digits of price; finer amounts for dearer assets."""
         return instrument(symbol, digits=7)
 
-    def open(self, path: str, now: int) -> Session | None:
+    def open(self, path: str, now: int, tape: Maker | None = None) -> Session | None:
         """``/ws…`` or ``/stream…``."""
-        return open_session(self.faults, path, now, lambda name, at: make_stream(self, name, at))
+        return open_session(self.faults, path, now, tape or (lambda name, at: make_stream(self, name, at)))
+
+    @classmethod
+    def reader(cls) -> Reader:
+        """See ``tapes``."""
+        return tapes.read
+
+    @classmethod
+    def identity(cls, name: str) -> tuple[str, str]:
+        """See ``tapes``."""
+        return tapes.identity(name)
 
     # ------------------------------------------------------------ requests
 

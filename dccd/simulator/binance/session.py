@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dccd.simulator.faults import FaultPlan, RefuseSubscription
-from dccd.simulator.venue import Session, Stream
+from dccd.simulator.venue import Maker, Session, Stream
 
 __all__ = ["BinanceSession", "open_session"]
 
 _MAX_STREAMS = 1024
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _SYNTAX = re.compile(r"[!a-z0-9]+@[\w@+:-]+|![\w@-]+")
-
-Maker = Callable[[str, int], Stream | None]
-"""(name, now) → the stream called so."""
 
 
 class BinanceSession(Session):

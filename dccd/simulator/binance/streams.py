@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dccd.simulator.binance.formats import MS, Formats
 from dccd.simulator.book import Changes, Levels
 from dccd.simulator.intervals import INTERVALS, Interval
-from dccd.simulator.venue import Listing, Stream
+from dccd.simulator.venue import Cursor, Listing, Stream
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -39,27 +39,18 @@ class _Stream(Stream):
 class TradeStream(_Stream):
     """``aggTrade`` and ``trade``: every trade, one a frame."""
 
-    def __init__(
-        self, name: str, listing: Listing, formats: Formats, now: int, *, single: bool, total: int | None, started: int
-    ) -> None:
+    def __init__(self, name: str, listing: Listing, formats: Formats, cursor: Cursor, *, single: bool) -> None:
         super().__init__(name, listing, formats, "trades")
         self._encode = formats.trade_frames if single else formats.agg_frames
-        self._total = total
-        self._next = listing.market.index(now + 1 if total is None else started)
-        self._end = self._next + (total or 0)
+        self._cursor = cursor
 
     def due(self, now: int) -> list[str]:
         """Trades until *now*."""
-        if self._total is not None:
-            return []
-        last = self.listing.market.index(now + 1)
-        first, self._next = self._next, max(self._next, last)
-        return self._encode(self.listing.market.runs(first, last))
+        return self._encode(self._cursor.until(now))
 
     def take(self, count: int) -> list[str]:
         """The next *count* numbered trades."""
-        first, self._next = self._next, min(self._next + count, self._end)
-        return self._encode(self.listing.market.runs(first, self._next))
+        return self._encode(self._cursor.take(count))
 
 
 class KlineStream(_Stream):
@@ -201,8 +192,7 @@ def make_stream(venue: Binance, name: str, now: int) -> Stream | None:
     formats = venue.formats[listing.symbol.human]
     kind, levels, speed = found[2], found[4], found[5]
     if kind in ("aggTrade", "trade"):
-        total, started = venue.config.total, venue.started
-        return TradeStream(name, listing, formats, now, single=kind == "trade", total=total, started=started)
+        return TradeStream(name, listing, formats, Cursor(venue, listing, now), single=kind == "trade")
     if kind == "bookTicker":
         return BookTickerStream(name, listing, formats, now)
     if kind in ("miniTicker", "avgPrice"):

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
+from dccd.simulator.kraken import tapes
 from dccd.simulator.kraken.formats import US, Formats
 from dccd.simulator.kraken.names import alt_asset, asset_id, pair_aliases, pair_alt, ws_name
 from dccd.simulator.kraken.session import KrakenSession
 from dccd.simulator.kraken.streams import MINUTES, make_stream
-from dccd.simulator.venue import Answer, Listing, Session, Venue
+from dccd.simulator.venue import Answer, Listing, Maker, Reader, Session, Venue
+from dccd.simulator.wire import spoil_checksum
 from dccd.symbols import NS, Symbol
 
 __all__ = ["Kraken"]
@@ -40,6 +42,7 @@ class Kraken(Venue):
     id = "kraken"
     resolution = US
     first_id = 1
+    metadata = ("/0/public/Time", "/0/public/SystemStatus", "/0/public/Assets", "/0/public/AssetPairs")
 
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
         super().__init__(config, faults, started)
@@ -65,11 +68,27 @@ class Kraken(Venue):
         """Six significant digits of price, eight decimals of amount."""
         return instrument(symbol, digits=6, amount_decimals=8)
 
-    def open(self, path: str, now: int) -> Session | None:
+    def open(self, path: str, now: int, tape: Maker | None = None) -> Session | None:
         """``/v2``."""
         if urlsplit(path).path.rstrip("/") != "/v2":
             return None
+        if tape is not None:
+            return KrakenSession(now, self.faults, tapes.maker(tape))
         return KrakenSession(now, self.faults, lambda params, symbol, at: make_stream(self, params, symbol, at))
+
+    def spoil(self, frame: str) -> str | None:
+        """Book frames have a checksum."""
+        return spoil_checksum(frame)
+
+    @classmethod
+    def reader(cls) -> Reader:
+        """See ``tapes``."""
+        return tapes.read
+
+    @classmethod
+    def identity(cls, name: str) -> tuple[str, str]:
+        """See ``tapes``."""
+        return tapes.identity(name)
 
     # ------------------------------------------------------------ requests
 

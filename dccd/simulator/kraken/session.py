@@ -17,7 +17,7 @@ from dccd.simulator.kraken.streams import CHANNELS, KrakenStream, Refused, strea
 from dccd.simulator.venue import Session
 from dccd.symbols import NS
 
-__all__ = ["KrakenSession"]
+__all__ = ["KrakenSession", "Maker"]
 
 Maker = Callable[[dict[str, Any], str, int], KrakenStream]
 """(params, symbol, now) → the stream subscribed to; raises Refused."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dccd.simulator.book import Levels
+from dccd.simulator.book import difference
 from dccd.simulator.kraken.formats import Formats, checksum, iso
 from dccd.simulator.kraken.names import asset_id
-from dccd.simulator.venue import Listing, Stream
+from dccd.simulator.venue import Cursor, Listing, Stream
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -57,23 +57,18 @@ class TradeStream(_Stream):
 
     def __init__(self, venue: Kraken, name: str, listing: Listing, formats: Formats, now: int) -> None:
         super().__init__(name, listing, formats, "trades")
-        self._total = venue.config.total
-        self._next = listing.market.index(now + 1 if self._total is None else venue.started)
-        self._end = self._next + (self._total or 0)
+        self._cursor = Cursor(venue, listing, now)
 
     def first(self, now: int) -> list[str]:
         """The trades before those that come."""
-        runs = self.listing.market.runs(max(0, self._next - _SNAPSHOT_TRADES), self._next)
+        until = self._cursor.next
+        runs = self.listing.market.runs(max(0, until - _SNAPSHOT_TRADES), until)
         return [self.formats.trade_frame(self.formats.trade_items(runs), "snapshot")]
 
     def due(self, now: int) -> list[str]:
         """Trades until *now*, a frame for each order that took several levels."""
-        if self._total is not None:
-            return []
-        market = self.listing.market
-        first, self._next = self._next, max(self._next, market.index(now + 1))
         out: list[str] = []
-        for run in market.runs(first, self._next):
+        for run in self._cursor.until(now):
             items = self.formats.trade_items([run])
             begin = 0
             for n in range(1, len(items) + 1):
@@ -84,8 +79,7 @@ class TradeStream(_Stream):
 
     def take(self, count: int) -> list[str]:
         """The next *count* numbered trades."""
-        first, self._next = self._next, min(self._next + count, self._end)
-        items = self.formats.trade_items(self.listing.market.runs(first, self._next))
+        items = self.formats.trade_items(self._cursor.take(count))
         return [self.formats.trade_frame(items[n : n + _PER_FRAME]) for n in range(0, len(items), _PER_FRAME)]
 
 
@@ -148,23 +142,12 @@ class BookStream(_Stream):
         book, out = self.listing.book, []
         for step in range(self._step + 1, book.step(now) + 1):
             levels = book.levels(step, self._depth)
-            bids = _difference(self._seen[0], levels[0], self._depth, bids=True)
-            asks = _difference(self._seen[1], levels[1], self._depth, bids=False)
+            bids = difference(self._seen[0], levels[0], bids=True, depth=self._depth)
+            asks = difference(self._seen[1], levels[1], bids=False, depth=self._depth)
             self._step, self._seen = step, levels
             if bids or asks:
                 out.append(self.formats.book_frame("update", bids, asks, checksum(*levels), book.time(step)))
         return out
-
-
-def _difference(before: Levels, after: Levels, depth: int, *, bids: bool) -> Levels:
-    """What turns the view *before* of *depth* levels into *after*: removals, then new amounts."""
-    old, new = dict(before), dict(after)
-    full = len(after) == depth
-    worst = after[-1][0] if after else 0
-    gone = [
-        (price, 0) for price in old if price not in new and not (full and (price < worst if bids else price > worst))
-    ]
-    return gone + [(price, lots) for price, lots in after if old.get(price) != lots]
 
 
 class TickerStream(_Stream):

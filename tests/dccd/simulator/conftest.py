@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -29,4 +30,18 @@ def clock() -> ManualClock:
 async def sim(clock: ManualClock) -> AsyncIterator[Simulator]:
     """Both exchanges, 20 trades a second, three days of history, time standing still."""
     async with Simulator(SimConfig(seed=3, rate=20, history=3), clock) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def exchanges() -> tuple[str, ...]:
+    """What ``live`` simulates; an exchange's own tests override it."""
+    return ("binance", "kraken")
+
+
+@pytest.fixture
+async def live(exchanges: tuple[str, ...]) -> AsyncIterator[Simulator]:
+    """Exchanges sixty times as fast as real time, since a client of the real ones can't be told to advance."""
+    config = SimConfig(exchanges=exchanges, seed=5, rate=2, history=2, speed=60)
+    async with asyncio.timeout(60), Simulator(config) as simulator:
         yield simulator

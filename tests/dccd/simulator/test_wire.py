@@ -61,6 +61,8 @@ def test_wrong_types_are_json() -> None:
 
 
 def test_a_spoilt_checksum_is_another() -> None:
-    """Only the checksum differs."""
+    """Only the checksum differs, whatever its sign; what has none can't be spoilt."""
     frame = '{"data":[{"price":1.0,"checksum":123}]}'
     assert spoil_checksum(frame) == '{"data":[{"price":1.0,"checksum":122}]}'
+    assert spoil_checksum('{"checksum":-7}') == '{"checksum":-8}'
+    assert spoil_checksum(FRAME) is None

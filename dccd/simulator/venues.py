@@ -1,0 +1,21 @@
+"""Which exchanges can be simulated: an id flows in, the class that speaks its formats flows out.
+
+A new one adds a line.
+"""
+
+from __future__ import annotations
+
+from dccd.simulator.binance import Binance
+from dccd.simulator.kraken import Kraken
+from dccd.simulator.venue import Venue
+
+__all__ = ["EXCHANGES", "VENUES"]
+
+VENUES: dict[str, type[Venue]] = {
+    "binance": Binance,
+    "kraken": Kraken,
+}
+"""By id, as ccxt's."""
+
+EXCHANGES = tuple(VENUES)
+"""The ids."""
