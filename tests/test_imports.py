@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 PURE_STDLIB = {
-    "__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "heapq",
+    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "heapq",
     "itertools", "math", "operator", "re", "typing", "zlib",
 }  # fmt: skip
 """What a pure module may take from the standard library: nothing that waits, opens, or asks the time."""

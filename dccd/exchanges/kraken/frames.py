@@ -115,8 +115,8 @@ class _Control(msgspec.Struct):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
-_IDS = 1_000_000
-"""Ids of requests that each stream of a connection has."""
+_LANES = 10_000
+"""More than the streams of a connection."""
 _PASSING = re.compile(r"rate|limit|mainten|unavailable|internal|busy|tempor|time.?out|again|service", re.I)
 _F = TypeVar("_F")
 
@@ -173,13 +173,13 @@ class KrakenStream(TopicStream, Generic[_F]):
         raise NotImplementedError
 
     def _ask(self, method: str, params: dict[str, Any]) -> str:
-        # Ids of this stream's requests: its lane's, unlike those of others on the connection.
-        self._request_id = max(self._request_id, self.lane * _IDS) + 1
+        # Ids of this stream's requests end with its lane, so that no other on the connection has them.
+        self._request_id = self._request_id + _LANES if self._request_id else self.lane
         return msgspec.json.encode({"method": method, "params": params, "req_id": self._request_id}).decode()
 
     def _is_ours(self, req_id: int | None) -> bool:
         """Whether an answer is one to this stream. Without an id it is to whoever waits for one."""
-        return not self._confirmed if req_id is None else req_id // _IDS == self.lane
+        return not self._confirmed if req_id is None else req_id % _LANES == self.lane
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our channel."""

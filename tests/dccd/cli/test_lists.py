@@ -61,12 +61,17 @@ JOBS = [
 ]
 OFFERED = {
     "binance": [
-        m.CapabilityEntry(data_type=DataType.TRADES, mode="live"),
+        m.CapabilityEntry(market="spot", data_type=DataType.TRADES, mode="live"),
         m.CapabilityEntry(
-            data_type=DataType.OHLC, mode="historical", spans=["1m", "1h"], recent=43_200, note="720 bars"
+            market="spot",
+            data_type=DataType.OHLC,
+            mode="historical",
+            spans=["1m", "1h"],
+            recent=43_200,
+            note="720 bars",
         ),
     ],
-    "kraken": [m.CapabilityEntry(data_type=DataType.ORDERBOOK, mode="live", depths=[10, 25])],
+    "kraken": [m.CapabilityEntry(market="spot", data_type=DataType.ORDERBOOK, mode="live", depths=[10, 25])],
 }
 
 
@@ -116,12 +121,12 @@ def told(daemon: FakeDaemon) -> FakeDaemon:
         (
             ["exchanges"],
             [
-                "binance trades live",
-                "binance ohlc historical 1m 1h last 12h 00m 720 bars",
-                "kraken orderbook live 10 25",
+                "binance spot trades live",
+                "binance spot ohlc historical 1m 1h last 12h 00m 720 bars",
+                "kraken spot orderbook live 10 25",
             ],
         ),
-        (["exchanges", "kraken"], ["kraken orderbook live 10 25"]),
+        (["exchanges", "kraken"], ["kraken spot orderbook live 10 25"]),
     ],
 )
 async def test_people_get_a_table(dccd: Command, told: FakeDaemon, words: list[str], lines: list[str]) -> None:

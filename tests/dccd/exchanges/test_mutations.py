@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import Exchange, StreamOptions
+from dccd.exchanges.base import Exchange, Market, StreamOptions
 from dccd.exchanges.registry import get
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.symbols import Dataset
@@ -23,6 +23,7 @@ STREAMS = {
     "kraken/bars": "kraken.ohlc.BTC-USD.1m",
     "kraken/book": "kraken.orderbook.BTC-USD",
 }
+MARKET = Market("BTCUSDT")
 REST_BOOK = b'{"lastUpdateId":160,"bids":[["16541.25","1.0"],["16541.24","10.0"]],"asks":[["16541.26","100.0"]]}'
 TOKENS = st.sampled_from(
     [b"null", b"0", b"-1", b'""', b'"nan"', b'"Infinity"', b"1e999", b"{}", b"[]", b"true", b"9" * 30]
@@ -89,7 +90,7 @@ def sound(record: Record) -> bool:
 
 
 def play(exchange: Exchange, name: str, frames: list[bytes]) -> tuple[list[Record], int]:
-    protocol = exchange.stream(Dataset.parse(name), StreamOptions())
+    protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKET)
     out: list[Record] = []
     refused = 0
     recv_ts = 1_696_436_740 * 10**9
@@ -132,7 +133,7 @@ def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> 
     expected, _ = play(exchange, name, good)
     assert expected
     for index, frame in enumerate(good):
-        protocol = exchange.stream(Dataset.parse(name), StreamOptions())
+        protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKET)
         out: list[Record] = []
         for earlier in good[:index]:
             protocol.receive(earlier, 0, out)
@@ -149,7 +150,7 @@ def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> 
 def test_any_answer(name: str, body: bytes) -> None:
     """Whatever REST answers to the first request of a backfill is a page or a ParseError."""
     dataset = Dataset.parse(name)
-    pager = get(dataset.exchange).history(dataset, 1_500_000_000 * 10**9, 1_500_000_060 * 10**9, "BTCUSDT")
+    pager = get(dataset.exchange).history(dataset, 1_500_000_000 * 10**9, 1_500_000_060 * 10**9, MARKET)
     (request,) = pager.requests(1)
     try:
         page = pager.receive(request, body, 1_600_000_000 * 10**9)

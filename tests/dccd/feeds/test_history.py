@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from dccd.errors import BadSymbol, ExchangeDown, ExchangeError, NoCapability, ParseError, RateLimited
-from dccd.exchanges.base import Page, PageRequest
+from dccd.exchanges.base import Market, Page, PageRequest
 from dccd.feeds.fake import START, FakeClock, FakePager, FakeRest
 from dccd.feeds.history import Rest, RestOptions, RestPool, pages
 from dccd.feeds.timing import Backoff
@@ -265,14 +265,14 @@ async def test_markets_are_loaded_once_for_all_who_ask(rest_of: Start) -> None:
 
     rest = await rest_of(kucoin, exchange="kucoin")
     symbols = [Symbol.parse("BTC/USD"), Symbol.parse("XBT/USD")]
-    assert await asyncio.gather(*(rest.market_id(symbol) for symbol in symbols)) == ["BTC-USD", "BTC-USD"]
+    assert await asyncio.gather(*(rest.market(symbol) for symbol in symbols)) == [Market("BTC-USD")] * 2
     loaded = len(asked)
-    assert await rest.market_id(symbols[0]) == "BTC-USD"
+    assert await rest.market(symbols[0]) == Market("BTC-USD")
     assert len(asked) == loaded
     with pytest.raises(BadSymbol, match="NONE/USD"):
-        await rest.market_id(Symbol.parse("NONE/USD"))
+        await rest.market(Symbol.parse("NONE/USD"))
     with pytest.raises(NoCapability):
-        await rest.market_id(Symbol.parse("BTC/USD:quarter"))
+        await rest.market(Symbol.parse("BTC/USD:quarter"))
 
 
 async def test_a_pool_has_one_rest_an_exchange() -> None:

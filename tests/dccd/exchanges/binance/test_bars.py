@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import Broken, StreamOptions, StreamProtocol, Subscribed
+from dccd.exchanges.base import Broken, Market, StreamOptions, StreamProtocol, Subscribed
 from dccd.exchanges.binance import Binance
 from dccd.records import Bar, Record
 from dccd.symbols import Dataset
@@ -19,7 +19,7 @@ MINUTE = 60_000
 
 
 def stream() -> StreamProtocol:
-    return Binance().stream(Dataset.parse("binance.ohlc.BTC-USDT.1m"), StreamOptions())
+    return Binance().stream(Dataset.parse("binance.ohlc.BTC-USDT.1m"), StreamOptions(), Market("BTCUSDT"))
 
 
 def frame(ms: int, closed: bool, trades: int = 1, **fields: object) -> bytes:
@@ -42,7 +42,7 @@ def test_frames(frames: Callable[[str], list[bytes]]) -> None:
 def test_subscribes() -> None:
     """The interval is in the stream's name."""
     assert "btcusdt@kline_1m" in stream().subscribe()[0]
-    weekly = Binance().stream(Dataset.parse("binance.ohlc.BTC-USDT.1w"), StreamOptions())
+    weekly = Binance().stream(Dataset.parse("binance.ohlc.BTC-USDT.1w"), StreamOptions(), Market("BTCUSDT"))
     assert "btcusdt@kline_1w" in weekly.subscribe()[0]
 
 
@@ -94,7 +94,7 @@ def test_recording(captures: Path) -> None:
     found = 0
     lines = (captures / "frames" / "binance.tsv").read_text().splitlines()
     for pair in ("NKN-USDT", "LRC-BTC", "BLZ-ETH"):
-        protocol = Binance().stream(Dataset.parse(f"binance.ohlc.{pair}.1m"), StreamOptions())
+        protocol = Binance().stream(Dataset.parse(f"binance.ohlc.{pair}.1m"), StreamOptions(), Market("BTCUSDT"))
         name = pair.replace("-", "").lower() + "@kline_1m"
         out: list[Record] = []
         expected = []

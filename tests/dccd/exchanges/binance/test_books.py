@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.errors import NoCapability, ParseError
-from dccd.exchanges.base import Broken, PageRequest, SnapshotWanted, StreamOptions, StreamProtocol, Subscribed
+from dccd.errors import ParseError
+from dccd.exchanges.base import Broken, Market, PageRequest, SnapshotWanted, StreamOptions, StreamProtocol, Subscribed
 from dccd.exchanges.binance import Binance
 from dccd.records import BookDelta, BookSnapshot, Record
 from dccd.symbols import NS, Dataset
@@ -22,7 +22,7 @@ Levels = list[tuple[float, float]]
 
 
 def stream(**options: object) -> StreamProtocol:
-    return Binance().stream(Dataset.parse("binance.orderbook.BTC-USDT"), StreamOptions(**options))  # type: ignore[arg-type]
+    return Binance().stream(Dataset.parse("binance.orderbook.BTC-USDT"), StreamOptions(**options), Market("BTCUSDT"))  # type: ignore[arg-type]
 
 
 def event(first: int, last: int, bids: Levels | None = None, asks: Levels | None = None) -> bytes:
@@ -214,12 +214,6 @@ def test_the_snapshot_is_twice_as_deep(depth: int | None, limit: int) -> None:
     assert signal.request.params["limit"] == limit
 
 
-def test_too_deep() -> None:
-    """Binance tells 5,000 levels a side at most."""
-    with pytest.raises(NoCapability, match="1 to 5000"):
-        stream(depth=5001)
-
-
 def test_a_book_that_has_grown_thin_is_asked_for_again() -> None:
     """When fewer levels than are shown lie within what the snapshot told, a new one is wanted; the book goes on."""
     protocol = stream(depth=50)
@@ -306,7 +300,9 @@ def test_recording(captures: Path, pair: str) -> None:
         if f"/depth?symbol={symbol}&" in url
     ]
     ((snapshot_at, snapshot_text),) = snapshots
-    protocol = Binance().stream(Dataset.parse(f"binance.orderbook.{pair}"), StreamOptions(depth=5000))
+    protocol = Binance().stream(
+        Dataset.parse(f"binance.orderbook.{pair}"), StreamOptions(depth=5000), Market("BTCUSDT")
+    )
     snapshot = msgspec.json.decode(snapshot_text)
     truth = {side: {float(p): float(a) for p, a in snapshot[side]} for side in ("bids", "asks")}
     view: dict[str, dict[float, float]] = {"bids": {}, "asks": {}}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import HistoryPager, PageRequest
+from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.binance import Binance
 from dccd.records import Bar, BookSnapshot
 from dccd.symbols import NS, Dataset
@@ -26,7 +26,7 @@ NOW = T0 + 10**7 * NS
 
 
 def pager(start: int, end: int, span: str = "1m") -> HistoryPager:
-    return Binance().history(Dataset.parse(f"binance.ohlc.BTC-USDT.{span}"), start, end, "BTCUSDT")
+    return Binance().history(Dataset.parse(f"binance.ohlc.BTC-USDT.{span}"), start, end, Market("BTCUSDT"))
 
 
 class Klines:
@@ -167,13 +167,13 @@ def test_broken_bodies(body: bytes) -> None:
 def test_real_answers(captures: Path) -> None:
     """The documented answers of both endpoints."""
     folder = captures / "payloads" / "binance"
-    made = Binance().history(Dataset.parse("binance.ohlc.LTC-BTC.1w"), 0, NOW, "LTCBTC")
+    made = Binance().history(Dataset.parse("binance.ohlc.LTC-BTC.1w"), 0, NOW, Market("LTCBTC"))
     (request,) = made.requests(1)
     page = made.receive(request, (folder / "spot_http_klines_response.json").read_bytes(), NOW)
     assert page.records == [
         Bar(1499040000000 * MS, 0.0163479, 0.8, 0.015758, 0.015771, 148976.11427815, 2434.19055334, 308)
     ]
-    made = Binance().history(Dataset.parse("binance.orderbook.LTC-BTC"), 0, NOW, "LTCBTC")
+    made = Binance().history(Dataset.parse("binance.orderbook.LTC-BTC"), 0, NOW, Market("LTCBTC"))
     (request,) = made.requests(1)
     page = made.receive(request, (folder / "spot_http_depth_response.json").read_bytes(), 5)
     assert page.records == [BookSnapshot(5, 1027024, [(4.0, 431.0)], [(4.000002, 12.0)], 5)]
@@ -182,7 +182,7 @@ def test_real_answers(captures: Path) -> None:
 
 def test_the_present_book() -> None:
     """One page with one snapshot, best level first, at the time when it came."""
-    made = Binance().history(Dataset.parse("binance.orderbook.BTC-USDT"), 0, NOW, "BTCUSDT")
+    made = Binance().history(Dataset.parse("binance.orderbook.BTC-USDT"), 0, NOW, Market("BTCUSDT"))
     (request,) = made.requests(5)
     assert request == PageRequest("publicGetDepth", {"symbol": "BTCUSDT", "limit": 5000})
     body = b'{"lastUpdateId":9,"bids":[["1","1"],["2","1"]],"asks":[["4","1"],["3","1"]]}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dccd.exchanges.base import Market
 from dccd.exchanges.binance import Binance
 from dccd.exchanges.binance.symbols import stream_name
 from dccd.symbols import Dataset, Symbol
@@ -11,7 +12,7 @@ from dccd.symbols import Dataset, Symbol
 
 def test_market_id() -> None:
     """Base and quote without anything between."""
-    assert Binance().market_id(Symbol.parse("BTC/USDT")) == "BTCUSDT"
+    assert Binance().market(Symbol.parse("BTC/USDT")) == Market("BTCUSDT")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import HistoryPager, PageRequest
+from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.binance import Binance
 from dccd.records import Trade
 from dccd.symbols import NS, Dataset
@@ -26,7 +26,7 @@ LATER = (T0 + 10**9) * MS
 
 def pager(start_ms: int, end_ms: int) -> HistoryPager:
     dataset = Dataset.parse("binance.trades.BTC-USDT")
-    return Binance().history(dataset, start_ms * MS, end_ms * MS, "BTCUSDT")
+    return Binance().history(dataset, start_ms * MS, end_ms * MS, Market("BTCUSDT"))
 
 
 class AggTrades:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import StreamOptions, StreamProtocol
+from dccd.exchanges.base import Market, StreamOptions, StreamProtocol
 from dccd.exchanges.kraken import Kraken
-from dccd.exchanges.kraken.bars import GRACE
+from dccd.exchanges.open_bars import GRACE
 from dccd.records import Bar, Record
 from dccd.symbols import NS, Dataset
 
@@ -21,7 +21,7 @@ T0 = 1696436700 * NS
 
 
 def stream() -> StreamProtocol:
-    return Kraken().stream(Dataset.parse("kraken.ohlc.BTC-USD.1m"), StreamOptions())
+    return Kraken().stream(Dataset.parse("kraken.ohlc.BTC-USD.1m"), StreamOptions(), Market("XXBTZUSD"))
 
 
 def frame(minute: int, trades: int, kind: str = "update", **fields: object) -> bytes:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.errors import NoCapability, ParseError
-from dccd.exchanges.base import Broken, StreamOptions, StreamProtocol, Subscribed
+from dccd.errors import ParseError
+from dccd.exchanges.base import Broken, Market, StreamOptions, StreamProtocol, Subscribed
 from dccd.exchanges.kraken import Kraken
 from dccd.records import BookDelta, BookSnapshot, Record
 from dccd.symbols import NS, Dataset
@@ -24,10 +24,10 @@ T0 = 1696613755440295000
 
 
 def stream(**options: object) -> StreamProtocol:
-    return Kraken().stream(Dataset.parse("kraken.orderbook.BTC-USD"), StreamOptions(**options))  # type: ignore[arg-type]
+    return Kraken().stream(Dataset.parse("kraken.orderbook.BTC-USD"), StreamOptions(**options), Market("XXBTZUSD"))  # type: ignore[arg-type]
 
 
-class Market:
+class Side:
     """Kraken's side: a book of decimal text, its frames and checksums, written without the code under test."""
 
     def __init__(self, depth: int = 10, zeros: bool = True) -> None:
@@ -78,8 +78,8 @@ class Market:
         return self.frame("update", bids, asks)
 
 
-def market(**options: object) -> Market:
-    made = Market(**options)  # type: ignore[arg-type]
+def market(**options: object) -> Side:
+    made = Side(**options)  # type: ignore[arg-type]
     made.bids = {"9.0": "1.00000000", "8.0": "2.00000000"}
     made.asks = {"10.0": "1.00000000", "11.0": "2.00000000"}
     return made
@@ -87,11 +87,9 @@ def market(**options: object) -> Market:
 
 def test_subscribes_with_the_next_depth() -> None:
     """Depths that Kraken hasn't are cut from the next larger one."""
-    for depth, asked in ((None, 100), (1, 10), (10, 10), (11, 25), (101, 500), (1000, 1000)):
+    for depth, asked in ((None, 100), (1, 10), (10, 10), (11, 25), (101, 500), (1000, 1000), (1001, 1000)):
         params = msgspec.json.decode(stream(depth=depth).subscribe()[0])["params"]
         assert params == {"channel": "book", "symbol": ["BTC/USD"], "depth": asked, "snapshot": True}
-    with pytest.raises(NoCapability, match="1 to 1000"):
-        stream(depth=1001)
 
 
 def test_frames(frames: Callable[[str], list[bytes]]) -> None:
@@ -212,7 +210,7 @@ def known(side: dict[str, str], changes: Levels) -> Levels:
 def test_equals_krakens_book(updates: list[tuple[Levels, Levels]], depth: int | None, zeros: bool) -> None:
     """Each checksum holds, trailing zeros sent or not, and the book rebuilt from the records is Kraken's, cut."""
     keep = 100 if depth is None else 10
-    made = Market(keep, zeros)
+    made = Side(keep, zeros)
     # Forty levels a side, so that levels fall out and checksums leave some out; asks lie above all bids.
     made.bids = {f"{n / 10:.1f}": "1.00000000" for n in range(10, 50)}
     made.asks = {f"{n / 10:.1f}": "1.23456789" for n in range(1000, 1040)}
@@ -252,7 +250,7 @@ def test_real_messages(captures: Path) -> None:
         assert isinstance(protocol.receive(text, 0, out), Broken if "snapshot" in name else type(None))
         assert out == []
         # With a checksum that holds, made by other code than that under test.
-        made = Market()
+        made = Side()
         made.bids = {f"{level['price']:.2f}": f"{level['qty']:.3f}" for level in data["bids"]}
         made.asks = {f"{level['price']:.2f}": f"{level['qty']:.3f}" for level in data["asks"]}
         whole = msgspec.json.encode(

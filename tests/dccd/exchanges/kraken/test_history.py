@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import HistoryPager, PageRequest
+from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.kraken import Kraken
 from dccd.records import Bar, BookSnapshot
 from dccd.symbols import NS, Dataset
@@ -20,7 +20,7 @@ T0 = 1_600_000_020 * NS
 
 
 def pager(start: int, end: int) -> HistoryPager:
-    return Kraken().history(Dataset.parse("kraken.ohlc.BTC-USD.1m"), start, end, "XXBTZUSD")
+    return Kraken().history(Dataset.parse("kraken.ohlc.BTC-USD.1m"), start, end, Market("XXBTZUSD"))
 
 
 def answer(minutes: range) -> Callable[[PageRequest], bytes]:
@@ -104,11 +104,11 @@ def test_real_answers(captures: Path) -> None:
     folder = captures / "payloads" / "kraken"
     text = (folder / "http_ohlc.json").read_bytes()
     rows = next(iter(value for value in msgspec.json.decode(text)["result"].values() if isinstance(value, list)))
-    made = Kraken().history(Dataset.parse("kraken.ohlc.BTC-USDT.1m"), 0, 10**18 * 2, "XBTUSDT")
+    made = Kraken().history(Dataset.parse("kraken.ohlc.BTC-USDT.1m"), 0, 10**18 * 2, Market("XBTUSDT"))
     page = made.receive(made.requests(1)[0], text, rows[-1][0] * NS + 30 * NS)
     assert page.records == [Bar(r[0] * NS, *(float(r[n]) for n in (1, 2, 3, 4, 6)), trades=r[7]) for r in rows[:-1]]
     assert (page.start, page.end) == (rows[0][0] * NS, rows[-1][0] * NS)
-    book = Kraken().history(Dataset.parse("kraken.orderbook.BTC-USDT"), 0, 1, "XBTUSDT")
+    book = Kraken().history(Dataset.parse("kraken.orderbook.BTC-USDT"), 0, 1, Market("XBTUSDT"))
     (request,) = book.requests(1)
     assert request == PageRequest("publicGetDepth", {"pair": "XBTUSDT", "count": 500})
     (snapshot,) = book.receive(request, (folder / "http_order_book.json").read_bytes(), 5).records

@@ -10,4 +10,4 @@ from dccd.symbols import Symbol
 def test_names() -> None:
     """WebSocket v2 writes BTC; REST's name doesn't follow from the symbol, so that it is left to ccxt's markets."""
     assert ws_symbol(Symbol.parse("XBT/USD")) == "BTC/USD"
-    assert Kraken().market_id(Symbol.parse("BTC/USD")) == ""
+    assert Kraken().market(Symbol.parse("BTC/USD")) is None

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import HistoryPager, PageRequest
+from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.kraken import Kraken
 from dccd.records import Trade
 from dccd.symbols import NS, Dataset
@@ -22,7 +22,7 @@ LATER = T0 + 10**6 * NS
 
 
 def pager(start: int, end: int) -> HistoryPager:
-    return Kraken().history(Dataset.parse("kraken.trades.BTC-USD"), start, end, "XXBTZUSD")
+    return Kraken().history(Dataset.parse("kraken.trades.BTC-USD"), start, end, Market("XXBTZUSD"))
 
 
 class Trades:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dccd.errors import ParseError
-from dccd.exchanges.base import Broken, Refused, StreamOptions, StreamProtocol, Subscribed
+from dccd.exchanges.base import Broken, Market, Refused, StreamOptions, StreamProtocol, Subscribed
 from dccd.exchanges.kraken import Kraken
 from dccd.records import Record, Trade
 from dccd.symbols import NS, Dataset
@@ -18,7 +18,7 @@ T0 = 1696613755440295000
 
 
 def stream(pair: str = "BTC-USD") -> StreamProtocol:
-    return Kraken().stream(Dataset.parse(f"kraken.trades.{pair}"), StreamOptions())
+    return Kraken().stream(Dataset.parse(f"kraken.trades.{pair}"), StreamOptions(), Market("XXBTZUSD"))
 
 
 def frame(*ids: int, second: int = 55, **fields: object) -> bytes:
@@ -36,7 +36,7 @@ def tids(out: list[Record]) -> list[str | None]:
 def test_subscribes() -> None:
     """One symbol, without the snapshot of trades that are stored already."""
     protocol = stream("XBT-USD")
-    assert protocol.path == "/v2"
+    assert protocol.url == "wss://ws.kraken.com/v2"
     assert [msgspec.json.decode(text) for text in protocol.subscribe()] == [
         {
             "method": "subscribe",
