@@ -44,7 +44,7 @@ LISTED = [
     ],
 )
 def test_choose(symbol: str, name: str | None) -> None:
-    """Spot is spot; of contracts the one settled in the quote asset; of dated ones the next quarterly, or the second."""
+    """Spot is spot; of contracts that settled in the quote asset; of dated ones the next quarterly, or the second."""
     found = choose(Symbol.parse(symbol), LISTED, NOW)
     assert (found and found.id) == name
 
