@@ -1,7 +1,7 @@
-"""Exchanges on loopback that speak Binance's and Kraken's real formats, from a seeded market whose truth is known.
+"""Exchanges on loopback that speak the real ones' formats, from seeded markets whose truth is known.
 
 ``Simulator(SimConfig(...))`` for Python, ``python -m dccd.simulator`` for other processes; ``faults`` says what can go
-wrong.
+wrong, ``venues`` which exchanges there are, ``venue`` how to add one.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ def load(path: Path, exchange: str) -> Recording:
         if mark == "<":
             try:
                 found = read(text)
-            except ValueError as exc:
-                raise RecordingError(f"{path}:{number}: the frame is no JSON, or not {exchange}'s: {exc}") from None
+            except (ValueError, LookupError, TypeError) as exc:
+                raise RecordingError(f"{path}:{number}: the frame is no JSON, or not {exchange}'s: {exc!r}") from None
             at = _ns(time, f"{path}:{number}")
             frames += [Frame(at, stream, payload) for stream, payload in found]
     answers = []

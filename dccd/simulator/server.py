@@ -20,7 +20,7 @@ from dccd.simulator.http import RestServer
 from dccd.simulator.replay import Replay
 from dccd.simulator.truth import Truth
 from dccd.simulator.venue import Venue
-from dccd.simulator.venues import EXCHANGES, VENUES
+from dccd.simulator.venues import VENUES
 from dccd.simulator.websocket import Hub
 from dccd.symbols import Symbol
 
@@ -49,7 +49,7 @@ class SimulatedExchange:
         return {"exchange": self.id, **self.hub.statistics(), **self.rest.statistics()}
 
     async def subscribed(self, symbol: str, data_type: str, clients: int = 1) -> None:
-        """Wait until that many clients are subscribed to *data_type* (``trades``, ``ohlc``, ``orderbook``)."""
+        """Wait until that many clients are subscribed to *data_type* (``trades``, ``ohlc``, ``orderbook`` …)."""
         pair = (Symbol.parse(symbol).human, data_type)
         await self.hub.until(lambda: sum(pair in peer.pairs() for peer in self.hub.peers) >= clients)
 
@@ -73,9 +73,9 @@ class Simulator:
 
     def __init__(self, config: SimConfig | None = None, clock: Clock | None = None) -> None:
         self.config = config or SimConfig()
-        unknown = set(self.config.exchanges) - set(EXCHANGES)
+        unknown = set(self.config.exchanges) - set(VENUES)
         if unknown or not self.config.exchanges:
-            raise ValueError(f"exchanges {sorted(unknown)} can't be simulated; there are {', '.join(EXCHANGES)}")
+            raise ValueError(f"exchanges {sorted(unknown)} can't be simulated; there are {', '.join(VENUES)}")
         for name, least in (("history", 0), ("total", 1), ("book_depth", 10), ("replay_speed", 0)):
             value = getattr(self.config, name)
             if value is not None and not value >= least:

@@ -247,7 +247,7 @@ class Venue(ABC):
         """Takes the frames of one recording in turn, and says which streams they are of.
 
         What a session gives by itself (answers, heartbeats, status) is of none. A payload is what ``Session.wrap``
-        makes the frame from again. Raises ValueError when a frame can't be read.
+        makes the frame from again. Raises ValueError (or what looking into it raises) when a frame can't be read.
         """
         raise ValueError(f"recordings of {cls.id} can't be replayed")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dccd.simulator.book import Book
+from dccd.simulator.book import Book, difference
 from dccd.simulator.instruments import instrument
 from dccd.simulator.market import DAY, Market
 from dccd.symbols import NS, Symbol
@@ -65,3 +65,30 @@ def test_a_snapshot_tells_the_state_in_asset_units() -> None:
     assert len(shown.bids) == len(shown.asks) == 5
     price, lots = it.levels(it.step(at), 5)[0][0]
     assert shown.bids[0] == (float(f"{price / 100:.2f}"), float(f"{lots / 1e5:.5f}"))
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_differences_lead_from_one_view_to_the_next(cuts: bool) -> None:
+    """Of a view of some levels a client keeps exactly those, be it that it cuts its book or that all is told."""
+    it = book("BTC/USDT", 50)
+    step, depth = it.step(OPENED + DAY), 25
+    before = it.levels(step, depth)
+    kept = [dict(side) for side in before]
+    told = 0
+    for n in range(step + 1, step + 400):
+        after = it.levels(n, depth)
+        for side, old, new, bids in zip(kept, before, after, (True, False), strict=True):
+            changes = difference(old, new, bids=bids, depth=depth if cuts else None)
+            told += len(changes)
+            for price, lots in changes:
+                if lots:
+                    assert side.get(price) != lots
+                    side[price] = lots
+                else:
+                    del side[price]
+            if cuts:
+                for price in sorted(side, reverse=bids)[depth:]:
+                    del side[price]
+            assert sorted(side.items(), reverse=bids) == new
+        before = after
+    assert 400 < told < 400 * 2 * depth / 2

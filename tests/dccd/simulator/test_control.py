@@ -11,10 +11,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from dccd.records import Bar, BookSnapshot, Trade
-from dccd.simulator import Simulator
+from dccd.records import Bar, BookSnapshot, FundingRate, OpenInterest, Trade
+from dccd.simulator import ManualClock, SimConfig, Simulator
 from dccd.simulator.faults import HttpError
+from dccd.simulator.venues import VENUES
 from dccd.symbols import NS
+from tests.dccd.simulator.fakes import Futures
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +64,8 @@ async def test_faults_come_and_go(sim: Simulator, http: aiohttp.ClientSession) -
         ("GET", "truth/trades?symbol=BTC/USDT&start=0", None, 400, "end must be"),
         ("GET", "truth/trades?symbol=BTC/USDT&first=1&last=99999999", None, 400, "at most"),
         ("GET", "truth/moods?symbol=BTC/USDT", None, 404, "trades, bars, book"),
+        ("GET", "truth/funding?symbol=BTC/USDT&start=0&end=1", None, 400, "spot"),
+        ("GET", "truth/open_interest?symbol=BTC/USDT&at=0", None, 400, "spot"),
         ("GET", "truth/trades?symbol=;&start=0&end=1", None, 400, "no symbol"),
         ("PUT", "status", None, 404, "no such request"),
     ],
@@ -89,6 +93,28 @@ async def test_the_truth_is_told_as_records(sim: Simulator, http: aiohttp.Client
     path = f"truth/book?symbol=BTC/USDT&at={end}&depth=3"
     book = msgspec.json.decode((await ask(http, "GET", path))[1], type=BookSnapshot)
     assert book == truth.book("BTC/USDT", end, 3)
+
+
+async def test_the_truth_about_contracts(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Funding and open interest, as records; what is asked of a dated contract or too much of any."""
+    monkeypatch.setitem(VENUES, "futures", Futures)
+    config = SimConfig(exchanges=("futures",), history=3)
+    async with Simulator(config, clock) as sim, aiohttp.ClientSession(sim.exchanges["futures"].rest_url) as http:
+        truth, start, end = sim.exchanges["futures"].truth, sim.started - 10 * 3600 * NS, sim.started
+        path = f"truth/funding?symbol=BTC/USDT:perp&start={start}&end={end}"
+        paid = msgspec.json.decode((await ask(http, "GET", path))[1], type=list[FundingRate])
+        assert paid == truth.funding("BTC/USDT:perp", start, end) and len(paid) == 10
+        path = f"truth/funding?symbol=BTC/USDT:next_quarter&start={start}&end={end}"
+        assert (await ask(http, "GET", path))[1] == b"[]"
+        path = f"truth/open_interest?symbol=BTC-USDT_PERP&at={end}"
+        now = msgspec.json.decode((await ask(http, "GET", path))[1], type=OpenInterest)
+        assert now == truth.open_interest("BTC/USDT:perp", end)
+        path = f"truth/open_interest?symbol=BTC-USDT_PERP&span=1h&start={start}&end={end}"
+        rows = msgspec.json.decode((await ask(http, "GET", path))[1], type=list[OpenInterest])
+        assert rows == truth.open_interests("BTC/USDT:perp", 3600, start, end) and len(rows) == 10
+        assert rows[-1] == truth.open_interest("BTC/USDT:perp", rows[-1].ts)
+        status, body = await ask(http, "GET", f"truth/open_interest?symbol=BTC-USDT_PERP&span=1s&start=0&end={end}")
+        assert status == 400 and b"at most" in body
 
 
 async def test_status(http: aiohttp.ClientSession) -> None:

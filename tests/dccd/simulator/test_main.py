@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import Disconnect, HttpError
 from dccd.simulator.main import main, parse
 
@@ -32,6 +33,9 @@ def test_options_become_configuration(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"kind": "httperror", "status": 503}, {"kind": "disconnect"}]')
     assert parse(["--faults", f"@{file}"])[0].faults == (HttpError(status=503), Disconnect())
+    config, _ = parse("--contract BTC/USDT:perp".split())
+    assert config.contracts == ("BTC/USDT:perp",) and config.symbols == SimConfig().symbols
+    assert config.exchanges == ("binance", "kraken")
     config, _ = parse(["--exchange", "kraken", "--replay", "x.tsv", "--speed", "0"])
     assert (config.replay, config.replay_speed, config.speed) == (Path("x.tsv"), 0, 1)
 

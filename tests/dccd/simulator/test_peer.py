@@ -24,6 +24,8 @@ from dccd.simulator.faults import (
     Silence,
 )
 from dccd.simulator.kraken.formats import checksum
+from dccd.simulator.venues import VENUES
+from tests.dccd.simulator.fakes import Futures
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +170,56 @@ async def test_a_spoilt_checksum(sim: Simulator, clock: ManualClock) -> None:
     right = [checksum(*book.levels(step, 10)) for step in range(first, first + 3)]
     same = [frame["data"][0]["checksum"] == crc for frame, crc in zip(spoilt, right, strict=True)]
     assert same == [True, False, True]
+
+
+@contextlib.asynccontextmanager
+async def numbered(clock: ManualClock, total: int | None = None) -> AsyncIterator[tuple[Simulator, ClientConnection]]:
+    """A client of an exchange that numbers all frames of a connection, subscribed to two streams."""
+    config = SimConfig(exchanges=("futures",), rate=20, history=1, total=total, contracts=("A/B:perp", "C/D:perp"))
+    async with (
+        Simulator(config, clock) as sim,
+        connect(sim.exchanges["futures"].ws_url + "/", compression=None, max_queue=None) as it,
+    ):
+        await it.send('{"method":"SUBSCRIBE","params":["ab@aggTrade","cd@aggTrade"],"id":1}')
+        assert json.loads(await it.recv()) == [1, "", {"result": None, "id": 1}]
+        yield sim, it
+
+
+async def test_what_is_lost_leaves_a_hole_in_the_connections_numbers(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames are numbered before a fault has them: dropped, doubled, swapped, and lost in a silence."""
+    monkeypatch.setitem(VENUES, "futures", Futures)
+    async with numbered(clock) as (sim, it):
+        for fault in (Drop(), Duplicate(), Reorder(symbol="A/B:perp"), BadChecksum(symbol="A/B:perp")):
+            sim.faults.inject(fault)
+        clock.advance(2)
+        await it.send("ping")
+        texts = []
+        while (text := str(await it.recv())) != "pong":
+            texts.append(text)
+        got = [json.loads(text) for text in texts]
+        assert [frame[0] for frame in got[:5]] == [3, 3, 5, 4, 6]
+        assert got[3][2]["q"].startswith("9") is False and got[2][2]["q"].startswith("9")
+        last = got[-1][0]
+        assert [frame[0] for frame in got[4:]] == list(range(6, last + 1))
+        assert {frame[1] for frame in got} == {"ab@aggTrade", "cd@aggTrade"}
+        sim.faults.inject(Silence(seconds=2))
+        clock.advance(1)
+        clock.advance(2)
+        (after,) = await receive(it, 1)
+        assert after[0] > last + 10
+
+
+async def test_a_benchmark_of_frames_that_are_wrapped(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers without a hole, and each stream's trades to the last."""
+    monkeypatch.setitem(VENUES, "futures", Futures)
+    async with numbered(clock, total=3000) as (_, it):
+        got = await receive(it, 6000)
+    assert [frame[0] for frame in got] == list(range(2, 6002))
+    for name in ("ab@aggTrade", "cd@aggTrade"):
+        ids = [frame[2]["a"] for frame in got if frame[1] == name]
+        assert len(ids) == 3000 and ids == list(range(ids[0], ids[0] + 3000))
 
 
 async def test_who_asks_too_much_is_cut_off(clock: ManualClock) -> None:

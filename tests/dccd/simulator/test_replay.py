@@ -12,7 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from dccd.simulator import ManualClock, SimConfig, Simulator
+from dccd.simulator.binance import Binance
 from dccd.simulator.replay import RecordingError, Replay, load
+from dccd.simulator.venue import Reader
+from dccd.simulator.venues import VENUES
+from tests.dccd.simulator.fakes import Futures
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +155,37 @@ def test_raw_frames_know_their_stream(tmp_path: Path) -> None:
     frames = load(path, "binance").frames
     assert [frame.stream for frame in frames] == ["abcusdt@trade", "abcusdt@depth@100ms", "abcusdt@kline_5m"]
     assert frames[1].at == 1_250_000_000
+
+
+async def test_an_exchange_says_itself_what_its_recordings_are_of(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames whose stream an earlier one told; they are wrapped anew for who subscribes now."""
+    monkeypatch.setitem(VENUES, "futures", Futures)
+    path = tmp_path / "made.tsv"
+    frames = ['[7,"ab@aggTrade"]', '[7,{"a":1}]', '[8,"cd@trade"]', '[7,{"a":2}]', '[8,{"t":5}]']
+    path.write_text("".join(f"{n}.5\t<\t{text}\n" for n, text in enumerate(frames)))
+    async with simulator(path, "futures", clock, speed=0) as sim:
+        venue = sim.exchanges["futures"].venue
+        assert isinstance(venue, Replay) and venue.streams == {"ab@aggTrade": 2, "cd@trade": 1}
+        async with connect(sim.exchanges["futures"].ws_url + "/") as it:
+            await it.send('{"method":"SUBSCRIBE","params":["ab@aggTrade"],"id":1}')
+            assert (await received(it, 3))[1:] == [[2, "ab@aggTrade", {"a": 1}], [3, "ab@aggTrade", {"a": 2}]]
+
+
+def test_recordings_that_cannot_be_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an exchange that says nothing about its own, before anything listens."""
+
+    class Mute(Futures):
+        id = "mute"
+
+        @classmethod
+        def reader(cls) -> Reader:
+            return super(Binance, cls).reader()
+
+    monkeypatch.setitem(VENUES, "mute", Mute)
+    with pytest.raises(ValueError, match="recordings of mute"):
+        Simulator(SimConfig(exchanges=("mute",), replay=written(tmp_path, BINANCE)))
 
 
 @pytest.mark.parametrize("captured", [False, True] if CAPTURE.exists() else [False])

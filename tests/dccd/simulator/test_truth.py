@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dccd.simulator import Simulator
+from dccd.simulator import SimConfig, Simulator
+from dccd.simulator.faults import FaultPlan
+from dccd.simulator.truth import Truth
 from dccd.symbols import NS
+from tests.dccd.simulator.fakes import Futures
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +42,21 @@ async def test_unknown_symbols(sim: Simulator) -> None:
     assert "BTC/USDT" in sim.binance.truth.symbols
     with pytest.raises(KeyError):
         sim.binance.truth.market("NO/PE")
+
+
+def test_ids_are_those_of_the_wire(start: int) -> None:
+    """Where they are no numbers a trade is asked for by its number, and has the exchange's id."""
+    truth = Truth(Futures(SimConfig(history=1), FaultPlan(lambda: start), start))
+    trades = truth.numbered("BTC/USDT:perp", 10, 12)
+    assert [trade.tid for trade in trades] == ["id-a", "id-b", "id-c"]
+    assert [trade.tid for trade in truth.trades("BTC/USDT:perp", start - 10 * NS, start)][-1] == (
+        f"id-{truth.last_id('BTC/USDT:perp', start):x}"
+    )
+
+
+async def test_spot_has_no_funding(sim: Simulator) -> None:
+    """ValueError, and neither has it open interest."""
+    with pytest.raises(ValueError, match="spot"):
+        sim.binance.truth.funding("BTC/USDT", 0, 1)
+    with pytest.raises(ValueError, match="spot"):
+        sim.binance.truth.open_interest("BTC/USDT", 0)
