@@ -97,8 +97,8 @@ def test_inverse_contracts_are_of_the_quote_asset() -> None:
 def test_the_same_seed_makes_the_same_contract() -> None:
     """Two processes agree; another seed or symbol has other rates."""
 
-    def rates(**of: str) -> list[float]:
-        return [one.rate for one in derivative(**of).settlements(OPENED, OPENED + 10 * DAY)]
+    def rates(symbol: str = "BTC/USDT:perp", seed: str = "1") -> list[float]:
+        return [one.rate for one in derivative(symbol, seed).settlements(OPENED, OPENED + 10 * DAY)]
 
     assert rates() == rates()
     assert len({tuple(rates()), tuple(rates(seed="2")), tuple(rates(symbol="ETH/USDT:perp"))}) == 3

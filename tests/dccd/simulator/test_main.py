@@ -33,7 +33,7 @@ def test_options_become_configuration(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"kind": "httperror", "status": 503}, {"kind": "disconnect"}]')
     assert parse(["--faults", f"@{file}"])[0].faults == (HttpError(status=503), Disconnect())
-    config, _ = parse("--contract BTC/USDT:perp".split())
+    config, _ = parse(["--contract", "BTC/USDT:perp"])
     assert config.contracts == ("BTC/USDT:perp",) and config.symbols == SimConfig().symbols
     assert config.exchanges == ("binance", "kraken")
     config, _ = parse(["--exchange", "kraken", "--replay", "x.tsv", "--speed", "0"])
