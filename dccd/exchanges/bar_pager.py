@@ -1,12 +1,14 @@
 """Past bars in windows known beforehand: bodies flow in, closed bars flow out.
 
 Several windows are asked for at once. Before the first one, bars of a coarse span find where a market begins that did
-not exist yet at ``start``: a handful of requests, where windows of minutes would be thousands.
+not exist yet at ``start``: a handful of requests, where windows of minutes would be thousands. Other records that come
+at regular times, as open interest, fit the same windows.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.paging import SETTLED, Prefix
 from dccd.exchanges.wire import parse_error
-from dccd.records import Bar, Record
+from dccd.records import Record
 from dccd.symbols import NS
 
 __all__ = ["BarWindows"]
@@ -39,6 +41,8 @@ class BarWindows(HistoryPager, ABC):
     """
 
     exchange: str
+    momentary = False
+    """Whether a record tells of the moment that is its time, not of the *span* from then on: none is open."""
 
     def __init__(self, span: int, start: int, end: int, limit: int, coarse: int | None = None, opened: int = 0) -> None:
         self._span = span * NS
@@ -62,8 +66,12 @@ class BarWindows(HistoryPager, ABC):
         """Ask for the bars of *span* seconds that open in ``[start, end)`` ns: *limit* at most. No cursor."""
 
     @abstractmethod
-    def bars(self, body: bytes) -> list[Bar]:
+    def bars(self, body: bytes) -> Sequence[Record]:
         """The bars of a body, oldest first. Raises ParseError; ValueError for what it finds in a valid body."""
+
+    def beginnings(self, body: bytes) -> list[int]:
+        """When the coarse bars of a body open (ns), oldest first. Raises as :meth:`bars` does."""
+        return [bar.ts for bar in self.bars(body)]
 
     def requests(self, limit: int) -> list[PageRequest]:
         """While the beginning is looked for one request; then windows, up to *limit*."""
@@ -87,21 +95,26 @@ class BarWindows(HistoryPager, ABC):
     def receive(self, request: PageRequest, body: bytes, recv_ts: int) -> Page:
         """Take one page. Raises ParseError."""
         window: _Window = request.cursor
+        found: Sequence[Record] = ()
         try:
-            found = self.bars(body)
+            if window.coarse:
+                times = self.beginnings(body)
+            else:
+                found = self.bars(body)
+                times = [bar.ts for bar in found]
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(self.exchange, exc, body) from exc
-        if any(later.ts <= earlier.ts for earlier, later in pairwise(found)):
+        if any(later <= earlier for earlier, later in pairwise(times)):
             raise parse_error(self.exchange, "bars out of order", body)
-        page = self._seek(window, found, recv_ts) if window.coarse else self._take(window, found, recv_ts)
+        page = self._seek(window, times, recv_ts) if window.coarse else self._take(window, found, recv_ts)
         self._newest = min(self._newest, recv_ts)
         self._open -= 1
         self._covered.add(page.start, page.end)
         return page
 
-    def _seek(self, window: _Window, found: list[Bar], recv_ts: int) -> Page:
+    def _seek(self, window: _Window, found: list[int], recv_ts: int) -> Page:
         assert self._coarse is not None
-        there = [bar.ts for bar in found if bar.ts + self._coarse > window.start]
+        there = [ts for ts in found if ts + self._coarse > window.start]
         # So near to now that the first bar may be yet to come, bars of the span asked for tell.
         first = there[0] if there else recv_ts - SETTLED - self._coarse
         begin = max(window.start, min(window.end, first))
@@ -110,8 +123,8 @@ class BarWindows(HistoryPager, ABC):
         self._next = begin
         return Page([], window.start, begin)
 
-    def _take(self, window: _Window, found: list[Bar], recv_ts: int) -> Page:
-        span, settled = self._span, recv_ts - SETTLED
+    def _take(self, window: _Window, found: Sequence[Record], recv_ts: int) -> Page:
+        span, settled = 1 if self.momentary else self._span, recv_ts - SETTLED
         kept: list[Record] = []
         # A bar that isn't there would have been closed before this; what opens later may be yet to come.
         covered = max(window.start, min(window.end, settled - span + 1))

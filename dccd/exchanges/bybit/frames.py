@@ -1,0 +1,248 @@
+"""The WebSocket frames of Bybit v5 as types, and what a stream of one dataset makes of them.
+
+Bytes flow in; trades, bars, books, funding rates and open interest flow out through the subclasses.
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+from dccd.errors import ParseError
+from dccd.exchanges.base import Refused, Router, Signal
+from dccd.exchanges.stream import TopicStream
+from dccd.exchanges.wire import DECODE_ERRORS, Amount, Decoder, Id, Millis, Price, Traded, WireLevel
+from dccd.exchanges.wire import parse_error as _parse_error
+from dccd.records import Record
+
+__all__ = [
+    "EXCHANGE",
+    "BookFrame",
+    "BybitRouter",
+    "BybitStream",
+    "KlineFrame",
+    "Rate",
+    "TickerData",
+    "TickerFrame",
+    "TradeFrame",
+    "TradeId",
+    "parse_error",
+]
+
+EXCHANGE = "bybit"
+
+HEARTBEAT = 60.0
+"""Seconds in which three pings go unanswered: Bybit sends nothing by itself where nothing happens."""
+
+Kind = Literal["snapshot", "delta"]
+Rate = Annotated[float, Meta(gt=-1e3, lt=1e3)]
+TradeId = Annotated[str, Meta(min_length=1, max_length=64)]
+"""A UUID on linear contracts, a number on spot."""
+_NONE = Literal[""]
+"""What a field that doesn't apply holds."""
+
+
+class TradeData(msgspec.Struct, gc=False):
+    """One trade; ``side`` is the taker's, ``amount`` in base asset on spot and of linear contracts."""
+
+    ms: Millis = field(name="T")
+    symbol: str = field(name="s")
+    side: Literal["Buy", "Sell"] = field(name="S")
+    amount: Traded = field(name="v")
+    price: Price = field(name="p")
+    tid: TradeId = field(name="i")
+
+
+class TradeFrame(msgspec.Struct, gc=False):
+    """``publicTrade.{symbol}``; each trade names its symbol."""
+
+    topic: str
+    data: list[TradeData]
+
+
+class KlineData(msgspec.Struct, gc=False):
+    """The state of one bar. ``volume`` in base asset, ``turnover`` in quote asset."""
+
+    start: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Amount
+    turnover: Amount
+    confirm: bool
+
+
+class KlineFrame(msgspec.Struct, gc=False):
+    """``kline.{interval}.{symbol}``."""
+
+    topic: str
+    data: list[KlineData]
+
+
+class BookData(msgspec.Struct, gc=False):
+    """New amounts of levels by update ``u``, which counts the frames of a topic."""
+
+    bids: list[WireLevel] = field(name="b")
+    asks: list[WireLevel] = field(name="a")
+    u: Id
+
+
+class BookFrame(msgspec.Struct, gc=False):
+    """``orderbook.{depth}.{symbol}``. ``cts`` is the matching engine's time, as a trade's; ``ts`` when it was sent."""
+
+    topic: str
+    type: Kind
+    ts: Millis
+    data: BookData
+    cts: Millis | None = None
+
+
+class TickerData(msgspec.Struct, gc=False):
+    """What we keep of a contract's ticker; a delta has only what changed."""
+
+    rate: Rate | _NONE | None = field(name="fundingRate", default=None)
+    due: Millis | _NONE | None = field(name="nextFundingTime", default=None)
+    mark: Price | _NONE | None = field(name="markPrice", default=None)
+    interest: Amount | _NONE | None = field(name="openInterest", default=None)
+    value: Amount | _NONE | None = field(name="openInterestValue", default=None)
+
+
+class TickerFrame(msgspec.Struct, gc=False):
+    """``tickers.{symbol}``."""
+
+    topic: str
+    type: Kind
+    ts: Millis
+    data: TickerData
+
+
+class _Control(msgspec.Struct):
+    """Whatever isn't a frame of our topic: an answer to a request, a pong, another topic's frame."""
+
+    topic: str | None = None
+    op: str | None = None
+    success: bool | None = None
+    ret_msg: str = ""
+    req_id: str | None = None
+
+
+class _Topical(Protocol):
+    topic: str
+
+
+_CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
+_IDS = 1_000_000
+"""Ids of requests that each stream of a connection has."""
+_TOPICS = re.compile(r"[A-Za-z]+\.[\w.-]+")
+# "already subscribed" comes of asking twice in a row, and is over once the connection is new.
+_PASSING = re.compile(
+    r"already|too many|rate.?limit|frequen|mainten|unavailable|internal|busy|tempor|time.?out|later|service", re.I
+)
+_F = TypeVar("_F", bound=_Topical)
+
+
+def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
+    """A ParseError of Bybit."""
+    return _parse_error(EXCHANGE, cause, sample)
+
+
+class BybitStream(TopicStream, Generic[_F]):
+    """One subscription of *topic* on *url*. Subclasses name the frame's type and say what one means."""
+
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def __init__(self, url: str, topic: str) -> None:
+        super().__init__(url, topic, HEARTBEAT)
+        self._request_id = 0
+
+    def subscribe(self) -> list[str]:
+        """One subscription: of several in one request Bybit refuses all when it refuses one."""
+        self._confirmed = False
+        return [self._ask("subscribe")]
+
+    def unsubscribe(self) -> list[str]:
+        """The end of it."""
+        return [self._ask("unsubscribe")]
+
+    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame. Raises ParseError."""
+        try:
+            found = self.decoder.decode(frame)
+        except DECODE_ERRORS as exc:
+            return self._other(frame, exc)
+        if found.topic != self.topic:
+            return None
+        try:
+            return self.take(found, recv_ts, out) or (self._confirm() if self.confirms else None)
+        except ValueError as exc:  # ParseError isn't one
+            raise parse_error(exc, frame) from exc
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the frame just taken shows that the subscription stands."""
+        return True
+
+    def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame of our topic. Raises ValueError, nothing being changed."""
+        raise NotImplementedError
+
+    def _ask(self, op: str) -> str:
+        # Ids of this stream's requests: its lane's, unlike those of others on the connection.
+        self._request_id = max(self._request_id, self.lane * _IDS) + 1
+        return f'{{"op":"{op}","args":["{self.topic}"],"req_id":"{self._request_id}"}}'
+
+    def _other(self, frame: bytes, cause: Exception) -> Signal | None:
+        """A frame that isn't one of our topic."""
+        control = _CONTROL.decode(frame)
+        if control.topic is not None and control.topic != self.topic:
+            return None
+        if control.topic is not None or (control.success is None and control.op is None):
+            raise parse_error(cause, frame) from cause
+        if control.op in ("ping", "pong", "unsubscribe") or not self._is_ours(control):
+            return None
+        if control.success is False:
+            return Refused(control.ret_msg, permanent=_PASSING.search(control.ret_msg) is None)
+        if control.success and control.op == "subscribe":
+            # That of the subscription before this one, perhaps, while it is being renewed.
+            late = bool(control.req_id) and control.req_id != str(self._request_id)
+            return None if late else self._confirm()
+        raise parse_error(cause, frame) from cause
+
+    def _is_ours(self, control: _Control) -> bool:
+        """Whether an answer is one to this stream.
+
+        Without an id it is to the topic that its words name, as ``error:handler not found,topic:kline.1.BTCUSDX``; or
+        to whoever waits for one.
+        """
+        if control.req_id:
+            return control.req_id.isdecimal() and int(control.req_id[:18]) // _IDS == self.lane
+        named = _TOPICS.findall(control.ret_msg)
+        return self.topic in named if named else not self._confirmed
+
+
+class BybitRouter(Router):
+    """By topic, which frames begin with."""
+
+    def __repr__(self) -> str:
+        return "<BybitRouter>"
+
+    def opening(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def route(self, frame: bytes) -> str | None:
+        """The topic that *frame* is of."""
+        if frame.startswith(_TOPIC):
+            topic = frame[len(_TOPIC) : frame.find(b'"', len(_TOPIC))]
+            return topic.decode("latin-1") if topic and b"\\" not in topic else None
+        return "" if any(pong in frame for pong in _PONGS) else None
+
+
+_TOPIC = b'{"topic":"'
+# Spot and linear answer a ping with its own op, private connections with another.
+_PONGS = (b'"op":"ping"', b'"op":"pong"')
