@@ -21,7 +21,10 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from dccd import config, messages, records, runs, subjects
+from dccd.exchanges.base import Capability
+from dccd.exchanges.registry import EXCHANGES
 from dccd.operations import OPERATIONS, Operation
+from dccd.symbols import DataType, span_label
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -312,7 +315,55 @@ def ticks_part() -> str:
     )
 
 
+def exchanges_part() -> str:
+    """What each exchange offers: a table each, a row for each data type of a kind of market."""
+    parts = []
+    for name, exchange in sorted(EXCHANGES.items()):
+        lines = ["| market | data type | live | historical |", "|---|---|---|---|"]
+        for market in ("spot", "perp", "dated"):
+            offer = getattr(exchange.capabilities, market)
+            if offer is None:
+                continue
+            for data_type in DataType:
+                live, past = offer.live.get(data_type), offer.historical.get(data_type)
+                if live is not None or past is not None:
+                    lines.append(f"| {market} | `{data_type}` | {_offered(live)} | {_offered(past, past=True)} |")
+        parts.append(f"### {name}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _offered(capability: Capability | None, *, past: bool = False) -> str:
+    """One cell: the optional columns that are filled, spans, depths, how far back, and the note."""
+    if capability is None:
+        return "–"
+    said = []
+    if capability.fields:
+        said.append(" ".join(f"`{field}`" for field in capability.fields))
+    if capability.spans:
+        said.append(" ".join(map(span_label, capability.spans)))
+    if capability.depths:
+        said.append(f"{', '.join(f'{depth:,}' for depth in capability.depths)} levels a side")
+    if capability.recent_bars is not None:
+        said.append(f"the newest {capability.recent_bars:,} bars")
+    elif capability.recent:
+        said.append(f"the last {_period(capability.recent)}")
+    elif past and capability.recent is None:
+        said.append("from the beginning")
+    if capability.note:
+        said.append(capability.note)
+    return "; ".join(said) or "yes"
+
+
+def _period(seconds: int) -> str:
+    """A number of days, hours or minutes."""
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit or seconds % unit == 0:
+            return f"{round(seconds / unit)} {name}"
+    return f"{seconds} seconds"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "exchanges": exchanges_part,
     **{f"config {section}": partial(config_part, section) for section in _SECTIONS},
     "operations": operations_part,
     "structures": structures_part,

@@ -33,7 +33,7 @@ __all__ = ["Runner", "resolve_range"]
 _BACKOFF = Backoff(initial=1.0, maximum=30.0)
 _RETRY_SECONDS = 0.5
 _DEFAULT_BARS = 1000
-_DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS}
+_DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS, DataType.FUNDING: 30 * 86_400 * NS}
 
 
 def resolve_range(
@@ -42,7 +42,8 @@ def resolve_range(
     """Return start and end in ns of what was *asked* for, and a warning when it had to be clamped.
 
     ``last`` goes on from *stored_end* (the newest row), or looks a bounded time back when there is none: 1,000 bars,
-    an hour of trades. ``origin`` is 0: the pager finds the exchange's first record. Raises RequestError: 400 for text
+    an hour of trades, a month of funding rates, a day of open interest.
+    ``origin`` is 0: the pager finds the exchange's first record. Raises RequestError: 400 for text
     that is no time, 422 for a range that is empty, in the future, or older than what the exchange serves.
     """
     text, until = asked

@@ -25,6 +25,7 @@ __all__ = [
     "Id",
     "Millis",
     "Price",
+    "Rate",
     "Seconds",
     "Traded",
     "WireLevel",
@@ -41,6 +42,8 @@ Amount = Annotated[float, Meta(ge=0, lt=1e30)]
 """In base or quote asset; 0 where a level goes or nothing was traded."""
 Traded = Annotated[float, Meta(gt=0, lt=1e30)]
 """The size of a trade, in base asset."""
+Rate = Annotated[float, Meta(gt=-1e3, lt=1e3)]
+"""A funding rate as a fraction; negative where shorts pay."""
 Id = Annotated[int, Meta(ge=0, lt=2**62)]
 """A trade id or sequence number."""
 Count = Annotated[int, Meta(ge=0, lt=2**53)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal
+from dccd.exchanges.base import Broken, Market, Signal
 from dccd.exchanges.binance.frames import BinanceStream, KlineEvent, parse_error
 from dccd.exchanges.wire import MS
 from dccd.records import Bar, Record
@@ -19,11 +19,10 @@ class BarStream(BinanceStream[KlineEvent]):
     """``<symbol>@kline_<interval>``: the present bar every second or two; the exchange says when it is closed."""
 
     event = KlineEvent
-    decoder = msgspec.json.Decoder(KlineEvent, strict=False)
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, market: Market) -> None:
         assert dataset.span is not None
-        super().__init__(dataset, heartbeat=max(_IDLE, 3.0 * dataset.span))
+        super().__init__(dataset, market, heartbeat=max(_IDLE, 3.0 * dataset.span))
         self._interval = span_label(dataset.span)
         self._span = dataset.span * NS
         self._closed: int | None = None

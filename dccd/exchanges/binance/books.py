@@ -2,8 +2,9 @@
 
 As "How to manage a local order book correctly" of Binance's WebSocket documentation prescribes: events are kept while a
 REST snapshot is on its way; those that it holds already (``u <= lastUpdateId``) are dropped, the first of the others
-must reach back to it (``U <= lastUpdateId + 1``), and from there each must go on where the one before ended. After a
-break a new snapshot mends the book; the connection stays.
+must reach back to it (``U <= lastUpdateId + 1``; futures: ``pu <= lastUpdateId``), and from there each must go on where
+the one before ended (futures: ``pu`` is the ``u`` before). After a break a new snapshot mends the book; the connection
+stays.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from operator import attrgetter
 
 import msgspec
 
-from dccd.exchanges.base import Broken, PageRequest, Signal, SnapshotWanted, StreamOptions
-from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, DEPTHS, snapshot_limit
+from dccd.exchanges.base import Broken, Market, PageRequest, Signal, SnapshotWanted, StreamOptions
+from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, DEPTHS, FUTURES_DEPTHS, snapshot_limit
 from dccd.exchanges.binance.frames import EXCHANGE, BinanceStream, DepthEvent
 from dccd.exchanges.book import Book, BookSide
 from dccd.exchanges.book_output import BookOutput
 from dccd.exchanges.capability import snap_depth
-from dccd.exchanges.wire import MS, Decoder, Id, WireLevel
+from dccd.exchanges.wire import MS, Decoder, Id, Millis, WireLevel
 from dccd.records import Record
 from dccd.symbols import NS, Dataset
 
@@ -32,31 +33,33 @@ _REFRESH_EVERY = 60 * NS
 
 
 class DepthBody(msgspec.Struct, gc=False):
-    """The answer of ``GET /api/v3/depth``."""
+    """The answer of ``GET /api/v3/depth``, and of ``/fapi/v1/depth``, which has the matching engine's time, too."""
 
     last: Id = msgspec.field(name="lastUpdateId")
     bids: list[WireLevel]
     asks: list[WireLevel]
+    ms: Millis | None = msgspec.field(name="T", default=None)
 
 
 DEPTH_BODY: Decoder[DepthBody] = Decoder(EXCHANGE, DepthBody)
 
 
-def depth_request(market: str, limit: int) -> PageRequest:
+def depth_request(endpoint: str, market: str, limit: int) -> PageRequest:
     """Ask for the best *limit* levels a side."""
-    return PageRequest("publicGetDepth", {"symbol": market, "limit": limit})
+    return PageRequest(endpoint, {"symbol": market, "limit": limit})
 
 
 class BookStream(BinanceStream[DepthEvent]):
     """``<symbol>@depth@100ms``."""
 
     event = DepthEvent
-    decoder = msgspec.json.Decoder(DepthEvent, strict=False)
 
-    def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
-        super().__init__(dataset, heartbeat=_IDLE)
-        _, self._depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
-        self._limit = snapshot_limit(self._depth)
+    def __init__(self, dataset: Dataset, options: StreamOptions, market: Market) -> None:
+        super().__init__(dataset, market, heartbeat=_IDLE)
+        depths = FUTURES_DEPTHS if dataset.symbol.contract else DEPTHS
+        _, self._depth = snap_depth(depths, options.depth, DEFAULT_DEPTH)
+        self._limit = snapshot_limit(self._depth, depths)
+        self._endpoint = "fapiPublicGetDepth" if dataset.symbol.contract else "publicGetDepth"
         self._book = Book(self._depth)
         self._output = BookOutput(self._book, options)
         self._seq = -1  # the last update in the book
@@ -83,8 +86,8 @@ class BookStream(BinanceStream[DepthEvent]):
             return self._confirm() or (None if self._asked or self._tries else self._ask())
         if event.last <= self._seq:
             return None
-        if event.first > self._seq + 1:
-            return self._break(f"updates {self._seq + 1} to {event.first - 1} are missing", event)
+        if event.after > self._seq:
+            return self._break(f"updates after {self._seq} up to {event.after} are missing", event)
         ts = self._event_ts = event.ms * MS
         changes = self._book.apply(event.bids, event.asks)
         self._seq = event.last
@@ -104,9 +107,9 @@ class BookStream(BinanceStream[DepthEvent]):
         for event in events:
             if event.last <= seq:
                 continue
-            if event.first > seq + 1:
+            if event.after > seq:
                 # Older than what we have, or an event is missing since. A later snapshot has both.
-                return self._again(f"the REST snapshot ends at {seq}, the next event begins at {event.first}")
+                return self._again(f"the REST snapshot ends at {seq}, the next event follows {event.after}")
             book.apply(event.bids, event.asks)
             seq = event.last
         if book.crossed or seq < self._seq:
@@ -146,7 +149,7 @@ class BookStream(BinanceStream[DepthEvent]):
         self._asked = True
         if self._output.live:
             self._events = []  # the book is whole, and only grows thin: nothing older is needed
-        return SnapshotWanted(depth_request(self._market, self._limit))
+        return SnapshotWanted(depth_request(self._endpoint, self._market, self._limit))
 
     def _break(self, reason: str, event: DepthEvent) -> Broken:
         self._output.stop()

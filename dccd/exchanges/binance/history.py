@@ -9,7 +9,6 @@ import msgspec
 
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.binance.books import DEPTH_BODY, depth_request
-from dccd.exchanges.binance.capabilities import MOST_DEPTH
 from dccd.exchanges.binance.frames import EXCHANGE, parse_error
 from dccd.exchanges.paging import SETTLED, Prefix, SinglePage
 from dccd.exchanges.wire import MS, Amount, Count, Decoder, Millis, Price
@@ -19,6 +18,7 @@ from dccd.symbols import NS, span_label
 __all__ = ["BarPager", "DepthPager"]
 
 _LIMIT = 1000
+"""Bars a page. Futures would give 1,500, for twice the weight."""
 
 
 class _Kline(msgspec.Struct, array_like=True, gc=False):
@@ -39,14 +39,15 @@ _KLINES: Decoder[list[_Kline]] = Decoder(EXCHANGE, list[_Kline])
 
 
 class BarPager(HistoryPager):
-    """Bars of ``publicGetKlines``.
+    """Bars of ``publicGetKlines``, or ``fapiPublicGetKlines``: *endpoint*.
 
     The first page begins at ``start`` and ends wherever its 1,000 bars do, which finds the first bar of a symbol that
     did not exist yet in one request. The others are windows that hold at most 1,000 bars, known beforehand. Bars that
     may still be open when the body came are left out; the page ends before them then.
     """
 
-    def __init__(self, market: str, span: int, start: int, end: int) -> None:
+    def __init__(self, endpoint: str, market: str, span: int, start: int, end: int) -> None:
+        self._endpoint = endpoint
         self._market = market
         self._interval = span_label(span)
         self._span = span * NS
@@ -126,17 +127,18 @@ class BarPager(HistoryPager):
             "endTime": (end - 1) // MS,
             "limit": _LIMIT,
         }
-        return PageRequest("publicGetKlines", params, (start, end))
+        return PageRequest(self._endpoint, params, (start, end))
 
 
 class DepthPager(SinglePage):
-    """The present book, of ``publicGetDepth``: one page with one snapshot, at the time when it came."""
+    """The present book: one page with one snapshot of *depth* levels a side."""
 
-    def __init__(self, market: str) -> None:
-        super().__init__(depth_request(market, MOST_DEPTH), 0)
+    def __init__(self, endpoint: str, market: str, depth: int) -> None:
+        super().__init__(depth_request(endpoint, market, depth), 0)
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
-        """One snapshot; Binance gives no time with it."""
+        """One snapshot. Spot gives no time with it: that at which it came."""
         found = DEPTH_BODY.decode(body)
         bids, asks = sorted(found.bids, reverse=True), sorted(found.asks)
-        return Page([BookSnapshot(recv_ts, found.last, bids, asks, recv_ts)], recv_ts, recv_ts)
+        ts = recv_ts if found.ms is None else found.ms * MS
+        return Page([BookSnapshot(ts, found.last, bids, asks, recv_ts)], ts, ts)

@@ -1,4 +1,4 @@
-"""Past trades of Binance over REST: bodies of ``publicGetAggTrades`` flow in, trades flow out.
+"""Past trades of Binance over REST: bodies of ``GetAggTrades``, spot's or futures', flow in, trades flow out.
 
 Times find the first id, ids do the rest. A window of time may hold any number of trades, but ids are consecutive, so
 that the pages from the first id on are known beforehand and none is cut off at a shared millisecond. Each page begins
@@ -77,7 +77,8 @@ class TradePager(HistoryPager):
     until one reaches ``end`` or the newest trade.
     """
 
-    def __init__(self, market: str, start: int, end: int) -> None:
+    def __init__(self, endpoint: str, market: str, start: int, end: int) -> None:
+        self._endpoint = endpoint
         self._market = market
         self._start, self._end = start, end
         self._covered = Prefix(start)
@@ -123,7 +124,7 @@ class TradePager(HistoryPager):
             params["endTime"] = (self._window_end() - 1) // MS
         elif page.kind != "newest":
             params["fromId"] = page.from_id
-        return PageRequest("publicGetAggTrades", params, page)
+        return PageRequest(self._endpoint, params, page)
 
     def _window_end(self) -> int:
         return min(self._start + _WINDOW, self._end)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal
-from dccd.exchanges.binance.frames import BinanceStream, TradeEvent
+from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.binance.frames import BinanceStream, TradeEvent, Wrapped
 from dccd.exchanges.trade_ids import TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS
 from dccd.records import Record, Trade
@@ -14,29 +14,29 @@ from dccd.symbols import Dataset
 __all__ = ["TradeStream"]
 
 _DAY = 86_400.0
-_DECODER = msgspec.json.Decoder(TradeEvent, strict=False)
+_DECODER = msgspec.json.Decoder(Wrapped[TradeEvent], strict=False)
 
 
 class TradeStream(BinanceStream[TradeEvent]):
     """``<symbol>@aggTrade``."""
 
     event = TradeEvent
-    decoder = _DECODER
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, market: Market) -> None:
         # Some markets go hours without a trade; Binance itself ends every connection after a day.
-        super().__init__(dataset, heartbeat=_DAY)
+        super().__init__(dataset, market, heartbeat=_DAY)
         self._ids = TradeIds()
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
         # The hottest lines of a collector: the base class's receive and take() in one, without their calls.
         try:
-            event = _DECODER.decode(frame)
+            wrapped = _DECODER.decode(frame)
         except DECODE_ERRORS as exc:
             return self._other(frame, exc, recv_ts, out)
-        if event.symbol != self._market:
+        if wrapped.stream != self.topic:
             return None
+        event = wrapped.data
         ids = self._ids
         tid = event.tid
         ts = event.ms * MS
@@ -51,7 +51,7 @@ class TradeStream(BinanceStream[TradeEvent]):
         return None
 
     def take(self, event: TradeEvent, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one event that came wrapped."""
+        """Take one event that came raw."""
         ts = event.ms * MS
         if self._ids.accept(event.tid, ts, recv_ts):
             out.append(Trade(ts, event.price, event.amount, "sell" if event.maker else "buy", str(event.tid), recv_ts))

@@ -94,7 +94,9 @@ def test_recording(captures: Path) -> None:
     found = 0
     lines = (captures / "frames" / "binance.tsv").read_text().splitlines()
     for pair in ("NKN-USDT", "LRC-BTC", "BLZ-ETH"):
-        protocol = Binance().stream(Dataset.parse(f"binance.ohlc.{pair}.1m"), StreamOptions(), Market("BTCUSDT"))
+        protocol = Binance().stream(
+            Dataset.parse(f"binance.ohlc.{pair}.1m"), StreamOptions(), Market(pair.replace("-", ""))
+        )
         name = pair.replace("-", "").lower() + "@kline_1m"
         out: list[Record] = []
         expected = []

@@ -143,7 +143,7 @@ def test_a_break_is_mended_by_a_snapshot() -> None:
     protocol.receive(event(101, 105), 0, out)
     broken = protocol.receive(event(110, 112, [(9.0, 0.0)]), 0, out)
     assert broken == Broken(
-        "updates 106 to 109 are missing", 105 * MS, "snapshot",
+        "updates after 105 up to 109 are missing", 105 * MS, "snapshot",
         request=PageRequest("publicGetDepth", {"symbol": "BTCUSDT", "limit": 5000}),
     )  # fmt: skip
     assert protocol.receive(event(113, 114, [(7.0, 3.0)]), 0, out) is None
@@ -301,7 +301,7 @@ def test_recording(captures: Path, pair: str) -> None:
     ]
     ((snapshot_at, snapshot_text),) = snapshots
     protocol = Binance().stream(
-        Dataset.parse(f"binance.orderbook.{pair}"), StreamOptions(depth=5000), Market("BTCUSDT")
+        Dataset.parse(f"binance.orderbook.{pair}"), StreamOptions(depth=5000), Market(pair.replace("-", ""))
     )
     snapshot = msgspec.json.decode(snapshot_text)
     truth = {side: {float(p): float(a) for p, a in snapshot[side]} for side in ("bids", "asks")}

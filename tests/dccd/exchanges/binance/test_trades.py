@@ -40,7 +40,7 @@ def frame(tid: int, ms: int = 1_672_515_782_136, **fields: object) -> bytes:
 def test_subscribes_by_a_frame_that_is_answered() -> None:
     """The subscription is a SUBSCRIBE of the one stream, on a connection without any."""
     protocol = stream()
-    assert protocol.url == "wss://stream.binance.com:9443/ws"
+    assert protocol.url == "wss://stream.binance.com:9443/stream"
     assert [msgspec.json.decode(text) for text in protocol.subscribe()] == [
         {"method": "SUBSCRIBE", "params": ["btcusdt@aggTrade"], "id": 1}
     ]
@@ -169,7 +169,9 @@ def test_recording(captures: Path) -> None:
     """Each recorded aggTrade, and nothing else, is a trade with its id, price, size and time."""
     found = 0
     for symbol, pair in (("nknusdt", "NKN-USDT"), ("lrcbtc", "LRC-BTC"), ("blzeth", "BLZ-ETH")):
-        protocol = Binance().stream(Dataset.parse(f"binance.trades.{pair}"), StreamOptions(), Market("BTCUSDT"))
+        protocol = Binance().stream(
+            Dataset.parse(f"binance.trades.{pair}"), StreamOptions(), Market(pair.replace("-", ""))
+        )
         out: list[Record] = []
         expected = []
         for line in (captures / "frames" / "binance.tsv").read_text().splitlines():
