@@ -98,13 +98,12 @@ class Collector(Actor):
         self.state.state = "connecting"
         if (warning := depth_warning(self.exchange.capabilities, self.dataset, self.state.options)) is not None:
             self.context.log.warning(warning, dataset=self.dataset.name)
-        settings = self.links.config.exchanges.get(self.exchange.id)
         session = Session(
             self.exchange,
             self.dataset,
             self.state.options,
             rest=self.links.rest.get(self.exchange.id),
-            ws_url=settings.ws_url if settings else None,
+            sockets=self.links.sockets.get(self.exchange),
             clock=self.context.clock,
             since=hole_since(self.dataset.data_type, await self._stood_at()),
         )

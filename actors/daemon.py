@@ -32,6 +32,7 @@ from dccd import __version__
 from dccd.config import Config
 from dccd.errors import DccdError, StoreError
 from dccd.feeds.history import RestOptions, RestPool
+from dccd.feeds.pool import SocketPools
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 
@@ -59,6 +60,7 @@ def make_links(config: Config) -> Links:
         name: RestOptions(rest_url=exchange.rest_url, rate_limit=exchange.rate_limit)
         for name, exchange in config.exchanges.items()
     }
+    urls = {name: exchange.ws_url for name, exchange in config.exchanges.items() if exchange.ws_url is not None}
     clock = SystemClock()
     try:
         config.data_path.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,7 @@ def make_links(config: Config) -> Links:
         layout=Layout(config.data_path),
         store=Store(config.data_path),
         rest=RestPool(rest, clock=clock),
+        sockets=SocketPools(urls, clock=clock),
         started=clock.wall_ns(),
         version=__version__,
         bus_url=config.bus.url or "",
@@ -99,6 +102,7 @@ async def daemon(
             raise cause from exc
         raise
     finally:
+        await links.sockets.aclose()
         await links.rest.aclose()
 
 

@@ -30,6 +30,7 @@ from dccd.config import Config
 from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
+from dccd.feeds.pool import SocketPools
 from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.runs import Run
@@ -138,6 +139,7 @@ class Links:
     layout: Layout
     store: Store
     rest: RestPool
+    sockets: SocketPools
     started: int
     version: str
     board: dict[str, StreamState] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from dccd.errors import BadSymbol, NoCapability, ParseError
+from dccd.errors import BadSymbol, MessagesLost, NoCapability, ParseError
 from dccd.exchanges.base import (
     Broken,
     Capabilities,
@@ -101,6 +101,7 @@ class FakeRest:
         self._answer = answer
         self.requests: list[PageRequest] = []
         self.urgent: list[bool] = []
+        self.markets: list[Market | Exception] = []
         self.asked = asyncio.Event()
 
     async def get(self, request: PageRequest, *, urgent: bool = False) -> bytes:
@@ -117,15 +118,25 @@ class FakeRest:
         return answer if isinstance(answer, bytes) else await answer
 
     async def market(self, symbol: Symbol) -> Market:
-        """Its token without the hyphen."""
+        """The next of ``markets``, or its token without the hyphen."""
+        if self.markets:
+            market = self.markets.pop(0)
+            if isinstance(market, Exception):
+                raise market
+            return market
         if symbol.base == "NONE":
             raise BadSymbol("fake", f"fake doesn't list {symbol}")
         return Market(symbol.token.replace("-", ""))
 
 
 class FakeFrame(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A frame of the fake exchange: what it is, in one field; times in ns."""
+    """A frame of the fake exchange: what it is, in one field; times in ns.
 
+    ``to``: whose it is, a topic (``BTC/USD``), empty for nobody, null for all. ``lost``: the router finds a loss.
+    """
+
+    to: str | None = None
+    lost: bool = False
     ok: bool = False
     refused: str = ""
     permanent: bool = True
@@ -148,23 +159,23 @@ _SNAPSHOT = PageRequest("publicGetDepth", {"symbol": "FAKE"})
 class _FakeProtocol:
     """Says in frames what it is to do; see FakeFrame. Emits what it does into the records' sizes and ids."""
 
-    url = "ws://127.0.0.1:1/fake?a=1"
-    topic = "fake"
+    url = "wss://fake.example/fake?a=1"
     lane = 1
     heartbeat = 30.0
 
-    def __init__(self, exchange: FakeExchange) -> None:
+    def __init__(self, exchange: FakeExchange, topic: str) -> None:
         self._exchange = exchange
         self._doubt = (0, 0)
+        self.topic = topic
 
     def subscribe(self) -> list[str]:
-        return ["subscribe"]
+        return [f"subscribe {self.topic}"]
 
     def unsubscribe(self) -> list[str]:
-        return ["unsubscribe"]
+        return [f"unsubscribe {self.topic}"]
 
     def resubscribe(self) -> list[str]:
-        return ["unsubscribe", "subscribe"]
+        return [*self.unsubscribe(), *self.subscribe()]
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         try:
@@ -235,38 +246,54 @@ class FakePager:
 
 
 class _FakeRouter:
+    def __init__(self, opening: tuple[str, ...]) -> None:
+        self._opening = opening
+
     def opening(self) -> list[str]:
-        return []
+        return list(self._opening)
 
     def route(self, frame: bytes) -> str | None:
-        return None
+        try:
+            told = msgspec.json.decode(frame, type=FakeFrame)
+        except msgspec.DecodeError:
+            return None
+        if told.lost:
+            raise MessagesLost("fake", "messages 5 to 7 are missing")
+        return told.to
 
 
 class FakeExchange:
-    """An exchange whose frames are FakeFrames and whose history is FakePagers."""
+    """An exchange whose frames are FakeFrames and whose history is FakePagers.
+
+    *opening*: what each connection sends first. *named*: whether it names markets by itself, or leaves it to REST.
+    """
 
     id = "fake"
     capabilities = Capabilities()
-    connections = Connections(topics=10, messages=1000.0, opens=1000.0)
     consecutive_trade_ids = False
 
-    def __init__(self) -> None:
+    def __init__(
+        self, connections: Connections | None = None, *, opening: tuple[str, ...] = (), named: bool = True
+    ) -> None:
+        self.connections = connections or Connections(topics=100, messages=1000.0, opens=1000.0)
+        self._opening = opening
+        self._named = named
         self.protocols = 0
         self.ticks: list[int] = []
 
     def market(self, symbol: Symbol) -> Market | None:
         """As FakeRest's."""
-        return Market(symbol.token.replace("-", ""))
+        return Market(symbol.token.replace("-", "")) if self._named else None
 
     def router(self) -> Router:
-        """Every frame is for everybody."""
-        return _FakeRouter()
+        """By what frames say."""
+        return _FakeRouter(self._opening)
 
     def stream(self, dataset: Dataset, options: StreamOptions, market: Market) -> StreamProtocol:
         """A new protocol."""
         self.check(dataset, live=True)
         self.protocols += 1
-        return _FakeProtocol(self)
+        return _FakeProtocol(self, dataset.symbol.human)
 
     def history(self, dataset: Dataset, start: int, end: int, market: Market) -> HistoryPager:
         """One page."""

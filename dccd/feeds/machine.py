@@ -71,9 +71,13 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """Close the connection, then call :meth:`Machine.lost` with this reason; nothing follows it."""
+    """Leave the connection, then call :meth:`Machine.lost` with this reason; nothing follows it.
+
+    ``dead``: it is the connection that gives no more, to whoever shares it.
+    """
 
     reason: str
+    dead: bool = False
 
 
 Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
@@ -101,6 +105,9 @@ class Machine:
         self.attempt = 0
         self._breaks: deque[float] = deque(maxlen=settings.max_breaks + 1)
         self._confirm_by: float | None = None
+        self._asked = False  # for a confirmation, the time for which hasn't begun
+        self.refused = False
+        """Whether the exchange refused the subscription of this connection."""
         self._last_frame = self._last_data = self._last_timer = 0.0
         self._pinged = False
         self._pace: float | None = None  # seconds between batches, smoothed
@@ -119,15 +126,22 @@ class Machine:
     # ------------------------------------------------------------ what happens
 
     def connected(self, protocol: StreamProtocol, now: float, wall: int) -> list[Action]:
-        """A socket is open; *protocol* is new."""
+        """A connection is open; *protocol* is new."""
         self._protocol = protocol
-        self.live = False
+        self.live = self.refused = False
         self._last_frame = self._last_data = self._last_timer = now
         self._pinged = False
         self._patience = 1.0
-        self._confirm_by = now + self._settings.confirm_timeout
+        self._confirm_by = None
+        self._asked = True
         self.counts["connects"] += 1
         return [Connected(wall), Send(protocol.subscribe())]
+
+    def sent(self, now: float) -> None:
+        """What was to be sent is: from now on the exchange has its time to confirm."""
+        if self._asked:
+            self._asked = False
+            self._confirm_by = now + self._settings.confirm_timeout
 
     def received(self, reads: list[tuple[int, list[bytes]]], now: float, wall: int) -> list[Action]:
         """Frames came. Raises SubscriptionRefused."""
@@ -182,8 +196,8 @@ class Machine:
         """REST was asked whether the exchange has what the subscription doesn't send."""
         return [Drop("the subscription is silent, but the exchange has new records")] if found and self.live else []
 
-    def timer(self, now: float, wall: int, last_read: float) -> list[Action]:
-        """About a second has gone by. *last_read*: when the socket last gave a byte of any kind."""
+    def timer(self, now: float, wall: int, last_read: float, last_frame: float) -> list[Action]:
+        """About a second has gone by. When the connection last gave a byte, and a message, whoever it was for."""
         assert self._protocol is not None
         done: list[Action] = []
         stall, self._last_timer = now - self._last_timer, now
@@ -195,8 +209,9 @@ class Machine:
             self._confirm_by = None if self._confirm_by is None else self._confirm_by + stall
             return done
         heartbeat, settings = self._protocol.heartbeat, self._settings
+        self._last_frame = max(self._last_frame, last_frame)
         if now - self._last_frame > heartbeat:
-            done.append(Drop(f"no frame for {heartbeat:g} s"))
+            done.append(Drop(f"no frame for {heartbeat:g} s", dead=True))
             return done
         if self._confirm_by is not None and now > self._confirm_by:
             done.append(Drop(f"no confirmation of the subscription within {settings.confirm_timeout:g} s"))
@@ -205,7 +220,7 @@ class Machine:
         if idle < settings.ping_after:
             self._pinged = False
         elif idle > 2 * settings.ping_after:
-            done.append(Drop(f"no answer to a ping for {settings.ping_after:g} s"))
+            done.append(Drop(f"no answer to a ping for {settings.ping_after:g} s", dead=True))
             return done
         elif not self._pinged:
             self._pinged = True
@@ -274,12 +289,14 @@ class Machine:
     def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
         if isinstance(signal, Subscribed):
             self._confirm_by = None
+            self._asked = False
             if not self.live:
                 self.live = True
                 self._last_data = now
                 done.append(Live(wall))
             self._holes.confirmed(wall)
         elif isinstance(signal, Refused):
+            self.refused = True
             if signal.permanent:
                 raise SubscriptionRefused(
                     self._dataset.exchange,
@@ -307,7 +324,8 @@ class Machine:
         elif broken.resync == "snapshot" and broken.request is not None:
             done.append(Fetch(broken.request))
         elif broken.resync == "resubscribe" and self._protocol is not None:
-            self._confirm_by = now + self._settings.confirm_timeout
+            self._confirm_by = None
+            self._asked = True
             done.append(Send(self._protocol.resubscribe()))
         else:
             done.append(Drop(broken.reason))

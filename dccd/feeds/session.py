@@ -1,8 +1,8 @@
 """One live stream: a dataset flows in, its records and what happened to the connection flow out.
 
-Performs what :class:`dccd.feeds.machine.Machine` decides: connects, sends, fetches REST snapshots beside the frames
-(which go on being taken), closes, waits, connects again. One batch per turn; a consumer that lags stops the turns,
-hence the reading.
+Performs what :class:`dccd.feeds.machine.Machine` decides: joins a connection, sends, fetches REST snapshots beside the
+frames (which go on being taken), leaves, waits, joins again. One batch per turn; a consumer that lags stops the turns,
+hence the reading (and is cut off where it shares the connection with others that don't).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -21,7 +20,7 @@ from dccd.exchanges.base import Exchange, HistoryPager, Market, PageRequest, Str
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
-from dccd.feeds.socket import Socket, connect
+from dccd.feeds.pool import Line, SocketPool
 from dccd.feeds.timing import Clock, SystemClock
 from dccd.symbols import Dataset, Symbol
 
@@ -59,8 +58,8 @@ class Snapshots(Protocol):
 class Session:
     """The live session of one dataset.
 
-    *ws_url* is the base (scheme, host, port) that the stream's path is put after. *since* (ns): there is a hole from
-    there on already, as when the collector was not running; it is reported with the first record, or when none comes.
+    *sockets*: the exchange's connections, shared with its other sessions. *since* (ns): there is a hole from there on
+    already, as when the collector was not running; it is reported with the first record, or when none comes.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Session:
         options: StreamOptions | None = None,
         *,
         rest: Snapshots,
-        ws_url: str | None = None,
+        sockets: SocketPool,
         clock: Clock | None = None,
         settings: SessionSettings | None = None,
         chance: Callable[[], float] = random.random,
@@ -80,12 +79,13 @@ class Session:
         self._exchange = exchange
         self._options = options or StreamOptions()
         self._rest = rest
-        self._ws_url = ws_url
+        self._sockets = sockets
         self._clock: Clock = clock or SystemClock()
         holes = Holes(dataset, exchange.consecutive_trade_ids, since)
         self._machine = Machine(dataset, settings or SessionSettings(), chance, holes)
         self._changed = asyncio.Event()
-        self._socket: Socket | None = None
+        self._line: Line | None = None
+        self._market: Market | None = None
         self._fetch: asyncio.Task[bytes] | None = None
         self._probe: asyncio.Task[bool] | None = None
 
@@ -93,68 +93,81 @@ class Session:
         return f"<Session {self.dataset.name} live={self._machine.live} attempt={self._machine.attempt}>"
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since the start, the state, and the present socket's counters."""
-        socket = self._socket
-        return {**self._machine.statistics(), "socket": None if socket is None else socket.statistics()}
+        """Counters since the start, the state, and the present line's counters."""
+        line = self._line
+        return {**self._machine.statistics(), "line": None if line is None else line.statistics()}
 
     async def run(self) -> AsyncGenerator[Item, None]:
         """Yield what comes, for ever; reconnects by itself. Close it (``contextlib.aclosing``) to end the session.
 
-        Raises SubscriptionRefused when the exchange refuses for good, NoCapability when it has no such stream.
+        Raises SubscriptionRefused when the exchange refuses for good, NoCapability when it has no such stream,
+        BadSymbol when it doesn't list the symbol.
         """
         clock, machine = self._clock, self._machine
+        self._exchange.check(self.dataset, live=True)
         while True:
-            market = self._exchange.market(self.dataset.symbol) or await self._rest.market(self.dataset.symbol)
-            protocol = self._exchange.stream(self.dataset, self._options, market)
-            retry_after = None
             try:
+                market = await self._known_market()
+                protocol = self._exchange.stream(self.dataset, self._options, market)
                 self._changed.clear()
-                self._socket = await connect(self._url(protocol.url), changed=self._changed, clock=clock)
-                actions = machine.connected(protocol, clock.now(), clock.wall_ns())
-                async with contextlib.aclosing(self._converse(self._socket, actions)) as items:
+                line = await self._sockets.join(protocol, self._changed)
+                async with contextlib.aclosing(self._converse(line, market.expires)) as items:
                     async for item in items:
                         yield item
             except SocketClosed as exc:
                 reason, retry_after = str(exc), exc.retry_after
             except _Dropped as exc:
-                reason = str(exc)
+                reason, retry_after = exc.reason, exc.retry_after
             said, wait = machine.lost(reason, clock.now(), clock.wall_ns(), retry_after)
             for item in said:
                 yield item
             await clock.sleep(wait)
 
-    def _url(self, url: str) -> str:
-        if self._ws_url is None:
-            return url
-        parts = urlsplit(url)
-        return self._ws_url.rstrip("/") + parts.path + (f"?{parts.query}" if parts.query else "")
+    async def _known_market(self) -> Market:
+        """The market that the symbol means now. Raises BadSymbol, and _Dropped when that can't be told."""
+        known = self._market
+        if known is None or (known.expires is not None and known.expires <= self._clock.wall_ns()):
+            try:
+                known = self._exchange.market(self.dataset.symbol) or await self._rest.market(self.dataset.symbol)
+            except (ExchangeDown, RateLimited) as exc:
+                raise _Dropped(f"the market can't be looked up: {exc}", getattr(exc, "retry_after", None)) from exc
+            self._market = known
+        return known
 
-    async def _converse(self, socket: Socket, actions: list[Action]) -> AsyncGenerator[Item, None]:
+    async def _converse(self, line: Line, expires: int | None) -> AsyncGenerator[Item, None]:
         """One connection, until it ends: raises SocketClosed or _Dropped."""
         clock, machine, changed = self._clock, self._machine, self._changed
+        self._line = line
         timer = asyncio.create_task(self._wake(), name=f"timer of {self.dataset.name}")
         due = clock.now() + _TICK
+        sending = False
         try:
+            actions = machine.connected(line.protocol, clock.now(), clock.wall_ns())
             while True:
                 for action in actions:
                     # Batches first: they are nearly all there is.
                     if isinstance(action, Batch):
                         yield action
                     elif isinstance(action, Send):
-                        for frame in action.frames:
-                            await socket.send(frame)
+                        line.send(action.frames)
+                        sending = True
                     elif isinstance(action, Fetch):
                         self._start_fetch(action.request)
                     elif isinstance(action, Probe):
                         self._start_probe(action)
                     elif isinstance(action, Ping):
-                        socket.ping()
+                        line.ping()
                     elif isinstance(action, Drop):
+                        if action.dead:
+                            line.give_up(action.reason)
                         raise _Dropped(action.reason)
                     else:
                         yield action
                 changed.clear()
-                reads = socket.take()
+                if sending and not line.unsent:
+                    sending = False
+                    machine.sent(clock.now())
+                reads = line.take()
                 now = clock.now()
                 if reads:
                     actions = machine.received(reads, now, clock.wall_ns())
@@ -170,16 +183,19 @@ class Session:
                     await changed.wait()
                 if now >= due:
                     due = now + _TICK
-                    actions += machine.timer(now, clock.wall_ns(), socket.last_read)
+                    wall = clock.wall_ns()
+                    actions += machine.timer(now, wall, line.last_read, line.last_frame)
+                    if expires is not None and wall >= expires:
+                        actions.append(Drop("the contract has expired"))
         finally:
-            self._socket = None
+            self._line = None
             tasks = [task for task in (timer, self._fetch, self._probe) if task is not None]
             self._fetch = self._probe = None
             for task in tasks:
                 task.cancel()
             # Shielded, since the usual way out is a cancellation; bounded by the socket's own time-out.
             with anyio.CancelScope(shield=True):
-                await socket.aclose()
+                await line.aclose(unsubscribe=not machine.refused)
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wake(self) -> None:
@@ -214,7 +230,7 @@ class Session:
     async def _has_records(self, probe: Probe) -> bool:
         """Raises BadSymbol and the like: a symbol that isn't listed is accepted by some exchanges all the same."""
         try:
-            market = await self._rest.market(self.dataset.symbol)
+            market = self._market or await self._rest.market(self.dataset.symbol)
             pager: HistoryPager = self._exchange.history(self.dataset, probe.since, probe.until, market)
             for _ in range(_PROBE_PAGES):
                 for request in pager.requests(1):
@@ -235,4 +251,8 @@ class Session:
 
 
 class _Dropped(Exception):
-    """The machine gave the connection up, for this reason."""
+    """The machine gave the connection up, or there is none to be had yet, for this reason."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -38,16 +39,24 @@ _UNSENT_LIMIT = 1 << 20
 class Socket(asyncio.BufferedProtocol):
     """One open WebSocket; made by :func:`connect`. For one reader.
 
-    ``changed`` is set whenever :meth:`take` has something new to say.
+    *notify* is called, and ``changed`` set, whenever :meth:`take` has something new to say.
     """
 
     def __init__(
-        self, url: str, *, changed: asyncio.Event, clock: Clock, max_size: int, queue_bytes: int, compression: bool
+        self,
+        url: str,
+        *,
+        notify: Callable[[], None] | None,
+        clock: Clock,
+        max_size: int,
+        queue_bytes: int,
+        compression: bool,
     ) -> None:
         # What exchanges offer of compression costs more CPU than it saves bandwidth, hence off by default.
         extensions = [ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})] if compression else None
         self.url = url
-        self.changed = changed
+        self.changed = asyncio.Event()
+        self._notify = notify or self.changed.set
         self._clock = clock
         self._protocol = ClientProtocol(parse_uri(url), extensions=extensions, max_size=max_size)
         self._framing = Framing(self._protocol)
@@ -86,9 +95,7 @@ class Socket(asyncio.BufferedProtocol):
         """All that has been read since the last call, without waiting. Raises SocketClosed once it was all taken."""
         if self._reads:
             reads, self._reads, self._queued = self._reads, [], 0
-            if self._paused and self._transport is not None and not self._transport.is_closing():
-                self._paused = False
-                self._transport.resume_reading()
+            self.resume()
             return reads
         if self._closed is not None:
             raise self._closed
@@ -104,11 +111,28 @@ class Socket(asyncio.BufferedProtocol):
 
     async def send(self, text: str) -> None:
         """Send one text message; waits while the peer doesn't read. Raises SocketClosed."""
+        self.send_now(text)
+        await self._writable.wait()
+
+    def send_now(self, text: str) -> None:
+        """Send one text message without waiting: a peer that reads nothing is dropped. Raises SocketClosed."""
         if self._closed is not None or self._protocol.state is not State.OPEN:
             raise self._closed or SocketClosed(CloseCode.ABNORMAL_CLOSURE, "the socket is closing")
         self._protocol.send_text(text.encode())
         self._flush()
-        await self._writable.wait()
+
+    def pause(self) -> None:
+        """Read nothing until :meth:`resume`: whoever takes at once holds the exchange back by this."""
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            self._pauses += 1
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
 
     def ping(self) -> None:
         """Send a ping; the pong shows in ``last_read``. Does nothing on a socket that is closing."""
@@ -125,9 +149,7 @@ class Socket(asyncio.BufferedProtocol):
             self._end(SocketClosed(CloseCode.NORMAL_CLOSURE, "closed by us"))
             # Nobody takes any more: what is queued goes, so that the answer to the close can be read.
             self._reads, self._queued = [], 0
-            if self._paused and self._transport is not None and not self._transport.is_closing():
-                self._paused = False
-                self._transport.resume_reading()
+            self.resume()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._gone.wait()
@@ -158,12 +180,9 @@ class Socket(asyncio.BufferedProtocol):
             self._reads.append((self._clock.wall_ns(), messages))
             # Counted by what was read: exact over many reads, and no sum over messages a read.
             self._queued += nbytes
-            if self._queued >= self._queue_limit and not self._paused:
-                assert self._transport is not None
-                self._paused = True
-                self._pauses += 1
-                self._transport.pause_reading()
-            self.changed.set()
+            if self._queued >= self._queue_limit:
+                self.pause()
+            self._notify()
         protocol = self._protocol
         if protocol.writes:
             self._flush()
@@ -225,7 +244,7 @@ class Socket(asyncio.BufferedProtocol):
         """Note the first reason for which the socket ended; the reader gets it after all messages."""
         if self._closed is None:
             self._closed = closed
-            self.changed.set()
+            self._notify()
 
     def _reason(self, exc: Exception | None = None) -> SocketClosed:
         protocol = self._protocol
@@ -244,7 +263,7 @@ class Socket(asyncio.BufferedProtocol):
 async def connect(
     url: str,
     *,
-    changed: asyncio.Event | None = None,
+    notify: Callable[[], None] | None = None,
     clock: Clock | None = None,
     open_timeout: float = 10.0,
     max_size: int = 16 * 1024 * 1024,
@@ -255,7 +274,7 @@ async def connect(
     """Open a WebSocket (``ws://`` or ``wss://``) within *open_timeout* seconds.
 
     *max_size*: bytes of one message at most (a longer one ends the socket with 1009). *queue_bytes*: how much may wait
-    for the reader before reading pauses. *changed* may be an event that the caller shares with other sources.
+    for the reader before reading pauses. *notify* is called instead of setting ``changed``.
 
     Raises SocketClosed when it can't be opened, with the HTTP status as code if the server refused the handshake.
     """
@@ -272,7 +291,7 @@ async def connect(
         made.append(
             Socket(
                 url,
-                changed=changed or asyncio.Event(),
+                notify=notify,
                 clock=clock or SystemClock(),
                 max_size=max_size,
                 queue_bytes=queue_bytes,

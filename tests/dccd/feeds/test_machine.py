@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from dccd.errors import SubscriptionRefused
-from dccd.exchanges.base import StreamOptions
+from dccd.exchanges.base import Market, StreamOptions
 from dccd.feeds.fake import START, FakeExchange, FakeFrame
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
-from dccd.feeds.machine import Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
+from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.timing import Backoff
 from dccd.symbols import NS, Dataset
 
@@ -32,18 +32,25 @@ class Driver:
         return START + round(self.time * NS)
 
     def connect(self) -> list[Any]:
-        return list(self.machine.connected(self.exchange.stream(self.dataset, StreamOptions()), self.time, self.wall))
+        protocol = self.exchange.stream(self.dataset, StreamOptions(), Market("BTCUSD"))
+        return self.performed(self.machine.connected(protocol, self.time, self.wall))
 
     def live(self) -> list[Any]:
         return [*self.connect(), *self.frames(FakeFrame(ok=True))]
 
     def frames(self, *frames: FakeFrame | bytes) -> list[Any]:
         data = [frame if isinstance(frame, bytes) else frame.encode().encode() for frame in frames]
-        return list(self.machine.received([(self.wall, data)], self.time, self.wall))
+        return self.performed(self.machine.received([(self.wall, data)], self.time, self.wall))
 
-    def timer(self, last_read: float | None = None) -> list[Any]:
+    def timer(self, last_read: float | None = None, last_frame: float = 0.0) -> list[Any]:
         read = self.time if last_read is None else last_read
-        return list(self.machine.timer(self.time, self.wall, read))
+        return self.performed(self.machine.timer(self.time, self.wall, read, last_frame))
+
+    def performed(self, actions: list[Action]) -> list[Any]:
+        """What is to be sent is sent at once."""
+        if any(isinstance(action, Send) for action in actions):
+            self.machine.sent(self.time)
+        return list(actions)
 
     def seconds(self, count: int, last_read: float | None = None) -> list[Any]:
         """What the timer says in the next *count* seconds."""
@@ -62,7 +69,7 @@ class Driver:
 def test_it_subscribes_and_is_live_once_the_exchange_confirms() -> None:
     """Connected and the subscription come first; Live comes with the confirmation, not before."""
     driver = Driver()
-    assert driver.connect() == [Connected(START), Send(["subscribe"])]
+    assert driver.connect() == [Connected(START), Send(["subscribe BTC/USD"])]
     assert not driver.machine.live
     assert driver.frames(FakeFrame(ok=True)) == [Live(START)]
     assert driver.machine.live
@@ -109,7 +116,7 @@ def test_a_socket_that_sends_no_frame_is_dropped_though_it_answers_pings() -> No
     driver = Driver(first_silence=1e9)
     driver.live()
     assert driver.seconds(30) == []
-    assert driver.seconds(1) == [Drop("no frame for 30 s")]
+    assert driver.seconds(1) == [Drop("no frame for 30 s", dead=True)]
 
 
 def test_a_connection_without_a_byte_is_pinged_once_and_then_dropped() -> None:
@@ -117,7 +124,7 @@ def test_a_connection_without_a_byte_is_pinged_once_and_then_dropped() -> None:
     driver = Driver(ping_after=10.0)
     driver.live()
     assert driver.seconds(19, last_read=0.0) == [Ping()]
-    assert driver.seconds(2, last_read=0.0) == [Drop("no answer to a ping for 10 s")]
+    assert driver.seconds(2, last_read=0.0) == [Drop("no answer to a ping for 10 s", dead=True)]
 
 
 def test_a_pong_keeps_a_quiet_connection() -> None:
@@ -276,7 +283,7 @@ def test_a_break_is_mended_on_the_same_socket() -> None:
     driver.frames(FakeFrame(book=[START]))
     broke, send = driver.frames(FakeFrame(broken="resubscribe"))
     assert broke == Broke(START, START, "a gap", "resubscribe")
-    assert send == Send(["unsubscribe", "subscribe"])
+    assert send == Send(["unsubscribe BTC/USD", "subscribe BTC/USD"])
     driver.time = 4
     assert driver.frames(FakeFrame(ok=True)) == []
     assert driver.frames(FakeFrame(book=[START + 3 * NS]))[0] == Hole(START, START + 3 * NS, "a gap")

@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection
 
 from dccd.errors import BadSymbol, ExchangeDown, NoCapability, SubscriptionRefused
 from dccd.feeds.fake import START, FakeClock, FakeExchange, FakeFrame, FakeRest
+from dccd.feeds.pool import SocketPool
 from dccd.feeds.session import (
     Batch,
     Broke,
@@ -44,12 +45,13 @@ def session(
     exchange: FakeExchange | None = None,
     **settings: Any,
 ) -> Session:
+    exchange, clock = exchange or FakeExchange(), clock or FakeClock()
     return Session(
-        exchange or FakeExchange(),
+        exchange,
         dataset,
         rest=rest or FakeRest(),
-        ws_url=url,
-        clock=clock or FakeClock(),
+        sockets=SocketPool(exchange, ws_url=url, clock=clock),
+        clock=clock,
         settings=SessionSettings(**{"backoff": Backoff(initial=1.0, jitter=0.0), **settings}),
         chance=lambda: 0.0,
     )
@@ -93,7 +95,7 @@ async def test_a_stream_s_life(serving: Serve) -> None:
     async def handler(peer: ServerConnection) -> None:
         assert peer.request is not None
         paths.append(peer.request.path)
-        assert await peer.recv() == "subscribe"
+        assert await peer.recv() == "subscribe BTC/USD"
         await peer.send(FakeFrame(ok=True).encode())
         await peer.send(FakeFrame(trades=[START - 10 + len(paths)]).encode())
         await peer.close(1001, "maintenance")
@@ -232,7 +234,7 @@ async def test_a_break_is_mended_on_the_socket(serving: Serve) -> None:
         said = await take(items, 6)
     assert kinds(said) == [Connected, Batch, Live, Broke, Hole, Batch]
     assert said[4] == Hole(START, START + 8, "a gap")
-    assert heard == ["unsubscribe", "subscribe"]
+    assert heard == ["unsubscribe BTC/USD", "subscribe BTC/USD"]
 
 
 async def test_a_bad_frame_never_ends_the_stream(serving: Serve) -> None:
@@ -293,8 +295,8 @@ async def test_a_consumer_that_lags_stops_the_reading(serving: Serve, until: Unt
     stream = session(await serving(handler))
     async with aclosing(stream.run()) as items:
         live += await take(items, 2)
-        await until(lambda: stream.statistics()["socket"]["paused"])
-        assert stream.statistics()["socket"]["queued_bytes"] < 1_000_000
+        await until(lambda: stream.statistics()["line"]["connection"]["paused"])
+        assert stream.statistics()["line"]["queued_bytes"] < 1_000_000
         times: list[int] = []
         batches = 0
         while len(times) < count:

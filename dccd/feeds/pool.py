@@ -1,0 +1,132 @@
+"""The connections of one exchange: streams that want to listen flow in, their lines of shared connections flow out.
+
+One :class:`SocketPool` an exchange and host, as there is one Rest: what an exchange allows, it allows to an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from websockets.frames import CloseCode
+
+from dccd.errors import SocketClosed
+from dccd.exchanges.base import Exchange, StreamProtocol
+from dccd.feeds.outbox import Window
+from dccd.feeds.shared import Line, Shared
+from dccd.feeds.timing import Clock, SystemClock
+
+__all__ = ["Line", "SocketPool", "SocketPools", "rebase"]
+
+
+def rebase(url: str, base: str | None) -> str:
+    """*url* with *base*'s scheme, host and port, and *base*'s path before its own; as it is without *base*."""
+    if base is None:
+        return url
+    to, of = urlsplit(base), urlsplit(url)
+    return f"{to.scheme}://{to.netloc}{to.path.rstrip('/')}{of.path}{f'?{of.query}' if of.query else ''}"
+
+
+class SocketPool:
+    """The connections to one exchange. *ws_url*: scheme, host and port instead of its own."""
+
+    def __init__(self, exchange: Exchange, *, ws_url: str | None = None, clock: Clock | None = None) -> None:
+        self._exchange = exchange
+        self._ws_url = ws_url
+        self._clock: Clock = clock or SystemClock()
+        self._open: list[Shared] = []
+        self._ending: set[Shared] = set()
+        self._opens = Window(exchange.connections.opens, 60.0)
+        self._turns = asyncio.Lock()
+        self._stay_away: tuple[float, SocketClosed] | None = None
+        self._opened = self._failed = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<SocketPool {self._exchange.id} connections={len(self._open)}>"
+
+    def statistics(self) -> dict[str, Any]:
+        """Connections tried and failed since the start, and each present one's counters."""
+        connections = [shared.statistics() for shared in self._open]
+        return {"opens": self._opened, "failed": self._failed, "connections": connections}
+
+    async def join(self, protocol: StreamProtocol, changed: asyncio.Event) -> Line:
+        """A line of a connection that has room for *protocol*'s stream, once it is open. Raises SocketClosed.
+
+        All that come while a connection is being opened wait for that one. *changed* is set when the line has news.
+        """
+        if self._closed:
+            raise SocketClosed(CloseCode.GOING_AWAY, "closed by us")
+        url, now = rebase(protocol.url, self._ws_url), self._clock.now()
+        shared = next((one for one in self._open if one.url == url and one.has_room(protocol.topic)), None)
+        if shared is None:
+            if self._stay_away is not None and self._stay_away[0] > now:
+                until, told = self._stay_away
+                raise SocketClosed(told.code, told.reason, until - now)
+            shared = Shared(url, self._exchange, self._clock, self._gone)
+            self._open.append(shared)
+            shared.open(self._turn)
+        line = shared.seat(protocol, changed)
+        try:
+            await shared.ready()
+        except BaseException:
+            shared.leave(line, unsubscribe=False)
+            raise
+        return line
+
+    async def aclose(self) -> None:
+        """Close all connections, at once; nobody unsubscribes."""
+        self._closed = True
+        for shared in [*self._open]:
+            shared.end(SocketClosed(CloseCode.NORMAL_CLOSURE, "closed by us"))
+        async with anyio.create_task_group() as group:
+            for shared in [*self._ending]:
+                group.start_soon(shared.closing)
+
+    async def _turn(self) -> None:
+        """Wait until another connection may be opened."""
+        async with self._turns:
+            while wait := self._opens.wait(self._clock.now()):
+                await self._clock.sleep(wait)
+            self._opens.note(self._clock.now())
+            self._opened += 1
+
+    def _gone(self, shared: Shared, closed: SocketClosed) -> None:
+        self._open.remove(shared)
+        self._ending.add(shared)
+        shared.then(lambda: self._ending.discard(shared))
+        self._failed += not shared.was_open
+        if closed.retry_after:
+            # The limit counts by address: what one is told, all must do.
+            self._stay_away = (self._clock.now() + closed.retry_after, closed)
+
+
+class SocketPools:
+    """One :class:`SocketPool` for each exchange that is asked for; *urls*: by exchange id, as configured."""
+
+    def __init__(self, urls: Mapping[str, str] | None = None, *, clock: Clock | None = None) -> None:
+        self._urls = dict(urls or {})
+        self._clock = clock
+        self._pools: dict[str, SocketPool] = {}
+
+    def __repr__(self) -> str:
+        return f"<SocketPools {list(self._pools.values())}>"
+
+    def get(self, exchange: Exchange) -> SocketPool:
+        """The one pool of *exchange*."""
+        if exchange.id not in self._pools:
+            self._pools[exchange.id] = SocketPool(exchange, ws_url=self._urls.get(exchange.id), clock=self._clock)
+        return self._pools[exchange.id]
+
+    def statistics(self) -> dict[str, Any]:
+        """Each exchange's."""
+        return {exchange: pool.statistics() for exchange, pool in self._pools.items()}
+
+    async def aclose(self) -> None:
+        """Close them all, at once."""
+        async with anyio.create_task_group() as group:
+            for pool in self._pools.values():
+                group.start_soon(pool.aclose)
