@@ -1,0 +1,152 @@
+"""The live order book of BitMEX: rows of ``orderBookL2`` flow in, snapshots and deltas flow out.
+
+Levels go by an id, which an update or deletion may name without the price: it is kept by id. Nothing is numbered and
+there is no checksum; but an id that is inserted twice, updated or deleted without being there, or at another price,
+shows that something is missing. Then the subscription is renewed on the same connection, which brings a new partial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
+from dccd.exchanges.bitmex.capabilities import DEFAULT_DEPTH, DEPTHS, THROTTLED_DEPTH
+from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame
+from dccd.exchanges.bitmex.symbols import Contracts
+from dccd.exchanges.book import Book
+from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.capability import snap_depth
+from dccd.exchanges.wire import Count, Id, Price, iso_ns
+from dccd.records import Level, Record
+
+__all__ = ["BookRow", "BookStream", "levels_of"]
+
+
+class BookRow(msgspec.Struct, gc=False):
+    """A level, or what is said of one; ``size`` in contracts."""
+
+    symbol: str
+    id: Id
+    side: Literal["Buy", "Sell"]
+    size: Count | None = None
+    price: Price | None = None
+    timestamp: str | None = None
+
+
+class BookStream(BitmexStream[BookRow]):
+    """Table ``orderBookL2``, or ``orderBookL2_25`` where that is deep enough: it is sent less often.
+
+    ``seq`` is the time when a frame came (ns), one more where that hasn't moved on, so that it goes on growing over
+    reconnections.
+    """
+
+    decoder = msgspec.json.Decoder(Frame[BookRow], strict=False)
+
+    def __init__(self, options: StreamOptions, market: Market, contracts: Contracts) -> None:
+        offered, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
+        super().__init__("orderBookL2_25" if offered == THROTTLED_DEPTH else "orderBookL2", market)
+        self._base = contracts.base
+        self._book = Book(depth)
+        self._output = BookOutput(self._book, options)
+        self._prices: dict[tuple[int, str], float] = {}
+        self._seq = 0
+
+    def subscribe(self) -> list[str]:
+        """What comes before the partial is of the subscription before this one."""
+        self._output.stop()
+        return super().subscribe()
+
+    def take(self, action: Action, rows: list[BookRow], recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take levels. Raises ValueError."""
+        if not rows and action != "partial":
+            return None  # has been seen
+        stamp = rows[-1].timestamp if rows else None
+        ts = recv_ts if stamp is None else iso_ns(stamp)
+        if action == "partial":
+            return self._start(rows, ts, recv_ts, out)
+        if not self._output.live:
+            return None
+        wrong, bids, asks = self._read(action, rows)
+        if wrong:
+            return self._broken(wrong)
+        for row in rows:
+            if action == "insert" and row.price is not None:
+                self._prices[row.id, row.side] = row.price
+            elif action == "delete":
+                del self._prices[row.id, row.side]
+        changes = self._book.apply(bids, asks)
+        if self._book.crossed:
+            return self._broken("the book is crossed")
+        self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
+        return None
+
+    def _read(self, action: Action, rows: list[BookRow]) -> tuple[str, list[Level], list[Level]]:
+        """What doesn't fit the levels there are, if anything; new amounts of bids, and of asks. Raises ValueError."""
+        prices, base = self._prices, self._base
+        wrong, seen = "", set[tuple[int, str]]()
+        sides: dict[str, list[Level]] = {"Buy": [], "Sell": []}
+        for row in rows:
+            key, price, size = (row.id, row.side), row.price, row.size
+            known = prices.get(key)
+            if action == "delete":
+                size = 0
+            elif not size:
+                raise ValueError("a level without a size")
+            if key in seen:
+                raise ValueError(f"level {row.id} twice")
+            seen.add(key)
+            if action == "insert":
+                if price is None:
+                    raise ValueError("a level without a price")
+                if known is not None or self._holds(row.side, price):
+                    wrong = f"level {row.id} at {price:g} was there already"
+            elif known is None:
+                wrong = f"level {row.id} wasn't there"
+                continue
+            elif price is not None and price != known:
+                wrong = f"level {row.id} is at {price:g}, and was at {known:g}"
+            else:
+                price = known
+            sides[row.side].append((price, base(size, price) if size else 0.0))
+        return wrong, sides["Buy"], sides["Sell"]
+
+    def _holds(self, side: str, price: float) -> bool:
+        return -price in self._book.bids.amounts if side == "Buy" else price in self._book.asks.amounts
+
+    def _start(self, rows: list[BookRow], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
+        bids, asks = levels_of(rows, self._base)
+        self._prices = {(row.id, row.side): row.price for row in rows if row.price}
+        self._book.reset(bids, asks)
+        if self._book.crossed:
+            return self._broken("the partial is crossed")
+        self._output.start(ts, self._next(recv_ts), recv_ts, out)
+        return None
+
+    def _broken(self, reason: str) -> Broken:
+        self._output.stop()
+        return Broken(reason, self._output.last_ts, "resubscribe")
+
+    def _next(self, recv_ts: int) -> int:
+        self._seq = max(self._seq + 1, recv_ts)
+        return self._seq
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Give out a snapshot that is due."""
+        self._output.tick(now, out)
+        return None
+
+
+def levels_of(rows: list[BookRow], base: Callable[[int, float], float]) -> tuple[list[Level], list[Level]]:
+    """The whole book's levels: bids, asks; *base* makes base asset of contracts. Raises ValueError."""
+    bids: list[Level] = []
+    asks: list[Level] = []
+    for row in rows:
+        if row.price is None or not row.size:
+            raise ValueError("a level without a price or size")
+        (bids if row.side == "Buy" else asks).append((row.price, base(row.size, row.price)))
+    if len(dict(bids)) != len(bids) or len(dict(asks)) != len(asks) or len({row.id for row in rows}) != len(rows):
+        raise ValueError("a level twice")
+    return bids, asks
