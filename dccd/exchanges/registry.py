@@ -5,11 +5,12 @@ from __future__ import annotations
 from dccd.errors import NoCapability
 from dccd.exchanges.base import Exchange
 from dccd.exchanges.binance import Binance
+from dccd.exchanges.coinbase import Coinbase
 from dccd.exchanges.kraken import Kraken
 
 __all__ = ["EXCHANGES", "get"]
 
-EXCHANGES: dict[str, Exchange] = {"binance": Binance(), "kraken": Kraken()}
+EXCHANGES: dict[str, Exchange] = {"binance": Binance(), "coinbase": Coinbase(), "kraken": Kraken()}
 
 
 def get(exchange: str) -> Exchange:

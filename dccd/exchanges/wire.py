@@ -49,7 +49,8 @@ Id = Annotated[int, Meta(ge=0, lt=2**62)]
 Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Millis = Annotated[int, Meta(ge=0, lt=9_183_110_400_000)]
 """Milliseconds since 1970; in nanoseconds it still fits an int64."""
-Seconds = Annotated[int, Meta(ge=0, lt=9_183_110_400)]
+_END = 9_183_110_400
+Seconds = Annotated[int, Meta(ge=0, lt=_END)]
 WireLevel = tuple[Price, Amount]
 
 _T = TypeVar("_T")
@@ -95,7 +96,10 @@ def _second(text: str) -> int:
     """Nanoseconds at ``2023-10-06T17:35:55``, UTC. Records come in order, so the same few seconds are asked for."""
     if len(text) != 19 or text[7] != "-" or text[10] != "T":
         raise ValueError(f"{text!r} is no time")
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS
+    seconds = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    if not 0 <= seconds < _END:
+        raise ValueError(f"{text!r} is not between 1970 and 2261")
+    return seconds * NS
 
 
 def iso_ns(text: str) -> int:

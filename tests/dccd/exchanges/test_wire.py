@@ -49,11 +49,12 @@ def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["2023-10-06T17:35:55.440295", "2023-10-06 17:35:55Z", "2023-10-06T17:35:55.1234567890Z", "2023-10-06T25:35:55Z",
-     "2023-10-06T17:35:55.1_2Z", "2023-10-06T17:35:55,1Z", "2023-W40-5T17:35:55Z", ""],
+     "2023-10-06T17:35:55.1_2Z", "2023-10-06T17:35:55,1Z", "2023-W40-5T17:35:55Z", "9023-10-06T17:35:55Z",
+     "1023-10-06T17:35:55Z", ""],
 )  # fmt: skip
 def test_no_times(text: str) -> None:
     """Other notations are refused rather than guessed at."""
-    with pytest.raises(ValueError, match=r"time|Invalid|must be"):
+    with pytest.raises(ValueError, match=r"time|Invalid|must be|between"):
         iso_ns(text)
 
 

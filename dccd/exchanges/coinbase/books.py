@@ -1,0 +1,104 @@
+"""The live order book of Coinbase: ``level2`` frames flow in, snapshots and deltas flow out.
+
+A snapshot of all levels, then each changed level's new amount. There are no numbers or checksums of the book's own: the
+router sees to it that no message of the connection is missing. A crossed book is broken; the subscription is renewed on
+the same connection then, which brings a new snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from dccd.exchanges.base import Broken, Signal, StreamOptions
+from dccd.exchanges.book import Book
+from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.capability import snap_depth
+from dccd.exchanges.coinbase.capabilities import DEFAULT_DEPTH, DEPTHS
+from dccd.exchanges.coinbase.frames import CoinbaseStream, Level2Frame, Level2Update
+from dccd.exchanges.wire import iso_ns
+from dccd.records import Level, Record
+from dccd.symbols import Dataset
+
+__all__ = ["BookStream"]
+
+
+class BookStream(CoinbaseStream[Level2Frame]):
+    """Channel ``level2``.
+
+    The messages' numbers begin anew with each connection: ``seq`` is the time when a frame came (ns), one more where
+    that hasn't moved on, so that it goes on growing.
+    """
+
+    frame = Level2Frame
+    decoder = msgspec.json.Decoder(Level2Frame, strict=False)
+    channel = "level2"
+
+    def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
+        super().__init__(dataset)
+        _, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
+        self._book = Book(depth)
+        self._output = BookOutput(self._book, options)
+        self._seq = 0
+
+    def resubscribe(self) -> list[str]:
+        """A new subscription: updates of the one before don't count any more."""
+        self._output.stop()
+        return super().resubscribe()
+
+    def answered(self) -> Signal | None:
+        """Not yet: the snapshot confirms."""
+        return None
+
+    def take(self, frame: Level2Frame, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take a snapshot or updates. Raises ValueError."""
+        events = [event for event in frame.events if event.product_id == self._product]
+        # All times first: a frame that can't be read changes nothing.
+        times = [_time(event.updates, frame.timestamp) for event in events]
+        for event, ts in zip(events, times, strict=True):
+            updates = event.updates
+            bids: list[Level] = [(one.price_level, one.new_quantity) for one in updates if one.side == "bid"]
+            asks: list[Level] = [(one.price_level, one.new_quantity) for one in updates if one.side == "offer"]
+            if event.type == "snapshot":
+                broken = self._start(bids, asks, ts, recv_ts, out)
+            elif self._output.live:
+                broken = self._update(bids, asks, ts, recv_ts, out)
+            else:
+                continue  # of the subscription that is being replaced
+            if broken is not None:
+                return broken
+        return self._confirm() if self._output.live else None
+
+    def _start(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
+        self._book.reset(bids, asks)
+        if self._book.crossed:
+            return self._broken("the snapshot is crossed")
+        self._output.start(ts, self._next(recv_ts), recv_ts, out)
+        return None
+
+    def _update(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
+        changes = self._book.apply(bids, asks)
+        if self._book.crossed:
+            return self._broken("the book is crossed")
+        self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
+        return None
+
+    def _broken(self, reason: str) -> Broken:
+        self._output.stop()
+        return Broken(reason, self._output.last_ts, "resubscribe")
+
+    def _next(self, recv_ts: int) -> int:
+        self._seq = max(self._seq + 1, recv_ts)
+        return self._seq
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Give out a snapshot that is due."""
+        self._output.tick(now, out)
+        return None
+
+
+def _time(updates: Iterable[Level2Update], sent: str) -> int:
+    """The newest change's time by the matching engine (ns); a snapshot tells none (1970), but when it was sent."""
+    times = {one.event_time for one in updates}  # few, of many levels
+    return max(map(iso_ns, times), default=0) or iso_ns(sent)
