@@ -1,0 +1,85 @@
+"""Live bars of OKX: ``candle`` frames flow in, bars flow out, each closed one once.
+
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-candlesticks-channel
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame, parse_error
+from dccd.exchanges.okx.symbols import BARS
+from dccd.exchanges.open_bars import check_bar
+from dccd.exchanges.wire import MS, Amount, Millis, Price
+from dccd.records import Bar, Record
+from dccd.symbols import NS
+
+__all__ = ["BarStream", "Candle", "to_bar"]
+
+
+class Candle(msgspec.Struct, array_like=True, gc=False):
+    """A bar: ``size`` in base asset (spot) or contracts, ``currency`` in quote asset (spot) or base asset.
+
+    ``state`` is 1 once it is complete.
+    """
+
+    ms: Millis
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    size: Amount
+    currency: Amount
+    quote: Amount
+    state: Literal["0", "1"]
+
+
+def to_bar(candle: Candle, spot: bool, recv_ts: int | None = None, closed: bool = True) -> Bar:
+    """The bar that *candle* is. OKX gives contracts' volume in base asset, too. Raises ValueError."""
+    values = candle.open, candle.high, candle.low, candle.close, candle.size if spot else candle.currency
+    return check_bar(Bar(candle.ms * MS, *values, candle.quote, recv_ts=recv_ts, closed=closed))
+
+
+class BarStream(OkxStream[PushFrame[Candle]]):
+    """``candle1m`` and the like: the present bar once a second at most; the exchange says when it is complete."""
+
+    decoder = msgspec.json.Decoder(PushFrame[Candle], strict=False)
+
+    def __init__(self, span: int, market: Market, *, spot: bool) -> None:
+        super().__init__(BUSINESS, f"candle{BARS[span]}", market)
+        self._span = span * NS
+        self._spot = spot
+        self._closed: int | None = None
+        self._present = (0, 0.0)  # opening time and volume of the newest state
+
+    def take(self, found: PushFrame[Candle], frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take the states of some bars. Raises ParseError."""
+        try:
+            bars = [to_bar(candle, self._spot, recv_ts, candle.state == "1") for candle in found.data]
+        except ValueError as exc:
+            raise parse_error(exc, frame) from exc
+        missing: Broken | None = None
+        for bar in sorted(bars, key=_opened):
+            missing = self._take(bar, out) or missing
+        return missing
+
+    def _take(self, bar: Bar, out: list[Record]) -> Broken | None:
+        closed, state = self._closed, (bar.ts, bar.volume)
+        if (closed is not None and bar.ts <= closed) or (not bar.closed and state < self._present):
+            return None  # overtaken by a later state
+        self._present = state
+        out.append(bar)
+        if not bar.closed:
+            return None
+        self._closed = bar.ts
+        if closed is None or bar.ts <= closed + self._span:
+            return None
+        first = closed + self._span
+        return Broken(f"{(bar.ts - first) // self._span} closed bars are missing", first, "none", bar.ts)
+
+
+def _opened(bar: Bar) -> int:
+    return bar.ts

@@ -1,0 +1,174 @@
+"""The WebSocket frames of OKX as types, and what a stream of one dataset makes of them.
+
+Bytes flow in; records flow out through the subclasses.
+https://www.okx.com/docs-v5/en/#overview-websocket-subscribe
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+from msgspec import field
+
+from dccd.errors import ParseError
+from dccd.exchanges.base import Market, Refused, Router, Signal
+from dccd.exchanges.stream import TopicStream
+from dccd.exchanges.wire import DECODE_ERRORS, Decoder
+from dccd.exchanges.wire import parse_error as _parse_error
+from dccd.records import Record
+
+__all__ = ["BUSINESS", "EXCHANGE", "PUBLIC", "Arg", "OkxRouter", "OkxStream", "PushFrame", "in_base", "parse_error"]
+
+EXCHANGE = "okx"
+PUBLIC = "wss://ws.okx.com:8443/ws/v5/public"
+BUSINESS = "wss://ws.okx.com:8443/ws/v5/business"
+HEARTBEAT = 60.0
+"""OKX sends nothing by itself on a quiet connection, but answers our pings."""
+
+_LANES = 10_000
+_PASSING = {"50001", "50004", "50011", "50013", "50026", "60014", "60023", "63999"}
+"""Codes of errors that pass: too many requests, busy, maintenance, time out, internal error."""
+_NAMED = re.compile(r"channel:([\w-]+),\s*instId:([\w-]+)")
+_T = TypeVar("_T")
+
+
+class Arg(msgspec.Struct, gc=False):
+    """What a frame is of."""
+
+    channel: str
+    inst: str = field(name="instId", default="")
+
+
+class PushFrame(msgspec.Struct, Generic[_T], gc=False):
+    """A frame with data."""
+
+    arg: Arg
+    data: list[_T]
+
+
+class _Control(msgspec.Struct):
+    """Whatever isn't a frame with our data: an answer, an error, a notice, another channel."""
+
+    event: str | None = None
+    arg: Arg | None = None
+    id: str | None = None
+    code: str | None = None
+    msg: str = ""
+
+
+_CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
+_F = TypeVar("_F")
+
+
+def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
+    """A ParseError of OKX."""
+    return _parse_error(EXCHANGE, cause, sample)
+
+
+def in_base(market: Market) -> bool:
+    """Whether sizes on the wire are of the base asset as they are."""
+    return market.contract == 1.0 and not market.inverse
+
+
+class OkxStream(TopicStream, Generic[_F]):
+    """One subscription. Subclasses name the frame's decoder and say what a frame means."""
+
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+
+    def __init__(self, url: str, channel: str, market: Market) -> None:
+        super().__init__(url, f"{channel}:{market.id}", HEARTBEAT)
+        self._channel = channel
+        self._market = market
+        self._inst = market.id
+        self._request = 0
+
+    def subscribe(self) -> list[str]:
+        """One subscription."""
+        self._confirmed = False
+        return [self._ask("subscribe")]
+
+    def unsubscribe(self) -> list[str]:
+        """The end of it."""
+        return [self._ask("unsubscribe")]
+
+    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame. Raises ParseError."""
+        try:
+            found = self.decoder.decode(frame)
+        except DECODE_ERRORS as exc:
+            return self._other(frame, exc)
+        if found.arg.inst != self._inst or found.arg.channel != self._channel:
+            return None
+        return self.take(found, frame, recv_ts, out) or (self._confirm() if self.confirms else None)
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the frame just taken shows that the subscription stands."""
+        return True
+
+    def take(self, found: _F, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame of our channel. Raises ParseError, nothing being changed."""
+        raise NotImplementedError
+
+    def _ask(self, op: str) -> str:
+        # Ids of this stream's requests end with its lane, so that no other on the connection has them.
+        self._request = self._request + _LANES if self._request else self.lane
+        args = [{"channel": self._channel, "instId": self._inst}]
+        return msgspec.json.encode({"id": str(self._request), "op": op, "args": args}).decode()
+
+    def _other(self, frame: bytes, cause: Exception) -> Signal | None:
+        """A frame that isn't one with our data."""
+        if frame == b"pong":
+            return None
+        control = _CONTROL.decode(frame)
+        if control.event is None:
+            if control.arg is None or (control.arg.channel == self._channel and control.arg.inst == self._inst):
+                raise parse_error(cause, frame) from cause
+            return None
+        number = int(control.id) if control.id is not None and re.fullmatch("[0-9]{1,18}", control.id) else None
+        if control.event == "error":
+            if not self._is_ours(control, number):
+                return None
+            words = control.msg if control.code is None else f"{control.msg} (code {control.code})"
+            return Refused(words, permanent=control.code not in _PASSING)
+        if control.event == "subscribe" and control.arg is not None:
+            ours = control.arg.channel == self._channel and control.arg.inst == self._inst
+            # That of the subscription before this one, perhaps, while it is being renewed.
+            late = number is not None and number < self._request
+            return self._confirm() if ours and not late else None
+        return None  # the end of a subscription, a notice that the service is about to be restarted
+
+    def _is_ours(self, control: _Control, number: int | None) -> bool:
+        """Whether an error is for this stream; one that names nobody is for whoever isn't confirmed yet."""
+        if number is not None:
+            return number % _LANES == self.lane
+        named = (control.arg.channel, control.arg.inst) if control.arg is not None else None
+        if (found := _NAMED.search(control.msg)) is not None:
+            named = found[1], found[2]
+        return not self._confirmed if named is None else named == (self._channel, self._inst)
+
+
+class OkxRouter(Router):
+    """By channel and instrument: frames with data begin with both."""
+
+    def __repr__(self) -> str:
+        return "<OkxRouter>"
+
+    def opening(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def route(self, frame: bytes) -> str | None:
+        """The topic that *frame* is of."""
+        if not frame.startswith(_BEGIN):
+            return "" if frame == b"pong" else None
+        # {"arg":{"channel":"books","instId":"BTC-USDT"},…: of one instrument, always.
+        parts = frame[len(_BEGIN) : len(_BEGIN) + 96].split(b'"', 5)
+        if len(parts) < 6 or parts[1] != b"," or parts[2] != b"instId" or parts[3] != b":" or parts[5][:1] != b"}":
+            return None
+        return (parts[0] + b":" + parts[4]).decode("latin-1")
+
+
+_BEGIN = b'{"arg":{"channel":"'
