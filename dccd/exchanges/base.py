@@ -57,7 +57,10 @@ class Market(msgspec.Struct, frozen=True):
 
     def base(self, contracts: float, price: float) -> float:
         """How much of the base asset *contracts* contracts at *price* are."""
-        return contracts * self.contract / price if self.inverse else contracts * self.contract
+        if self.inverse:
+            return contracts * self.contract / price
+        # Divided where one is a fraction: 3 contracts of 0.1 are 0.3, and not 0.30000000000000004.
+        return contracts / (1.0 / self.contract) if 0.0 < self.contract < 1.0 else contracts * self.contract
 
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True):
