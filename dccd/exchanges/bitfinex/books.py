@@ -1,0 +1,179 @@
+"""The live order book of Bitfinex: messages of channel ``book`` flow in, snapshots and deltas flow out.
+
+Each message has one level; the book is whole again only when all that changed at once has come, which the checksum
+after it tells. So levels are collected until then, the book is changed by all of them, verified, and given out. When it
+isn't Bitfinex's, the subscription is renewed on the same connection, which brings a new snapshot.
+https://docs.bitfinex.com/reference/ws-public-books
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dccd.exchanges.base import Broken, Signal, StreamOptions
+from dccd.exchanges.bitfinex.capabilities import DEFAULT_DEPTH, DEPTHS
+from dccd.exchanges.bitfinex.checksum import Checksum
+from dccd.exchanges.bitfinex.frames import EXCHANGE, BitfinexStream, Signed
+from dccd.exchanges.book import Book
+from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.capability import snap_depth
+from dccd.exchanges.wire import MS, Count, Decoder, Id, Millis, Price
+from dccd.records import Level, Record
+from dccd.symbols import NS
+
+__all__ = ["BookRow", "BookStream", "split"]
+
+
+class BookRow(msgspec.Struct, array_like=True, gc=False):
+    """One level, on WebSocket and REST: so many orders, none where it goes; a negative amount is an ask's."""
+
+    price: Price
+    count: Count
+    amount: Signed
+
+
+class _Update(msgspec.Struct, array_like=True, gc=False):
+    """``[17082,[7254.5,0,1],2,1574694478900]``"""
+
+    chan: Id
+    level: BookRow
+    seq: Id | None = None
+    ms: Millis | None = None
+
+
+class _Snapshot(msgspec.Struct, array_like=True, gc=False):
+    chan: Id
+    levels: list[BookRow]
+    seq: Id | None = None
+    ms: Millis | None = None
+
+
+class _Check(msgspec.Struct, array_like=True, gc=False):
+    """``[17082,"cs",-890884919,3,1574694478900]``"""
+
+    chan: Id
+    kind: Literal["cs"]
+    checksum: Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+    seq: Id | None = None
+    ms: Millis | None = None
+
+
+_UPDATE: Decoder[_Update] = Decoder(EXCHANGE, _Update)
+_SNAPSHOT: Decoder[_Snapshot] = Decoder(EXCHANGE, _Snapshot)
+_CHECK: Decoder[_Check] = Decoder(EXCHANGE, _Check)
+_decode = _UPDATE.raw.decode
+
+
+class BookStream(BitfinexStream):
+    """Channel ``book``, precision P0 (none lost), frequency F0 (at once).
+
+    The numbers of messages begin anew with each connection, so ``seq`` is the time when a change came (ns), one more
+    where that hasn't moved on: it goes on growing over reconnections.
+    """
+
+    channel = "book"
+
+    def __init__(self, market: str, options: StreamOptions) -> None:
+        length, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
+        super().__init__({"symbol": market, "prec": "P0", "freq": "F0", "len": str(length)})
+        # All levels are kept: Bitfinex removes those that leave its view, after those that come into it perhaps.
+        self._book = Book(depth)
+        self._checksum = Checksum(self._book)
+        self._output = BookOutput(self._book, options)
+        self._bids: list[Level] = []
+        self._asks: list[Level] = []
+        self._came = self._ts = 0  # when the last of those came, and its time
+        self._checked = False  # checksums come: changes wait for them
+        self._seq = 0
+
+    def subscribe(self) -> list[str]:
+        """A new subscription: nothing of one before counts any more."""
+        self._output.stop()
+        self._bids, self._asks = [], []
+        return super().subscribe()
+
+    def take(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take a level, all levels, or a checksum. Raises what decoders do, or ValueError."""
+        at = frame.find(b",") + 1
+        mark = frame[at : at + 2]
+        if mark == b'"c':
+            check = _CHECK.raw.decode(frame)
+            if check.chan != self._chan or not self._output.live:
+                return None
+            self._checked = True
+            return self._settle(_time(check.ms, recv_ts), recv_ts, out, check.checksum)
+        if mark == b"[[" or mark == b"[]":
+            snapshot = _SNAPSHOT.raw.decode(frame)
+            bids, asks = split(snapshot.levels)
+            if snapshot.chan != self._chan:
+                return None
+            return self._start(bids, asks, _time(snapshot.ms, recv_ts), recv_ts, out)
+        update = _decode(frame)
+        row = update.level
+        amount = row.amount
+        if not amount:
+            raise ValueError("a level of no side")
+        if update.chan != self._chan or not self._output.live:
+            return None
+        if amount > 0:
+            self._bids.append((row.price, amount if row.count else 0.0))
+        else:
+            self._asks.append((row.price, -amount if row.count else 0.0))
+        self._came, self._ts = recv_ts, _time(update.ms, recv_ts)
+        return None if self._checked else self._settle(self._ts, recv_ts, out)
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Give out what no checksum came for, and a snapshot that is due."""
+        if (self._bids or self._asks) and now - self._came > NS:
+            return self._settle(self._ts, now, out)
+        if not self._bids and not self._asks:
+            self._output.tick(now, out)
+        return None
+
+    def _start(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
+        self._bids, self._asks = [], []
+        self._book.reset(bids, asks)
+        self._checksum.reset()
+        if self._book.crossed:
+            return self._broken("the snapshot is crossed")
+        self._output.start(ts, self._next(recv_ts), recv_ts, out)
+        return None
+
+    def _settle(self, ts: int, recv_ts: int, out: list[Record], checksum: int | None = None) -> Signal | None:
+        """Change the book by what has been collected, and give that out."""
+        bids, asks = self._bids, self._asks
+        self._bids, self._asks = [], []
+        changes = self._book.apply(bids, asks)
+        self._checksum.forget(bids, asks)
+        if checksum is not None and not self._checksum.matches(checksum):
+            return self._broken(f"the book's checksum is not {checksum}")
+        if self._book.crossed:
+            return self._broken("the book is crossed")
+        if bids or asks:
+            self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
+        return None
+
+    def _broken(self, reason: str) -> Broken:
+        self._output.stop()
+        return Broken(reason, self._output.last_ts, "resubscribe")
+
+    def _next(self, recv_ts: int) -> int:
+        self._seq = max(self._seq + 1, recv_ts)
+        return self._seq
+
+
+def split(rows: list[BookRow]) -> tuple[list[Level], list[Level]]:
+    """Bids and asks of a whole book. Raises ValueError for a level that is none."""
+    if any(not row.count or not row.amount for row in rows):
+        raise ValueError("a book with a level of nothing")
+    bids = [(row.price, row.amount) for row in rows if row.amount > 0]
+    asks = [(row.price, -row.amount) for row in rows if row.amount < 0]
+    return bids, asks
+
+
+def _time(ms: int | None, recv_ts: int) -> int:
+    """The exchange's time of a message; ours where it has none."""
+    return recv_ts if ms is None else ms * MS
