@@ -49,7 +49,7 @@ class BarWindows(HistoryPager, ABC):
         self._start, self._end = start, end
         self._limit = limit
         self._coarse = None if coarse is None or coarse <= span else coarse * NS
-        self._next = max(start, opened)
+        self._next = self._first = max(start, opened)
         if self._end - self._next <= _WORTH_SEEKING * limit * self._span:
             self._coarse = None
         self._newest = end  # nothing is asked for from there on: it hadn't happened yet
@@ -107,6 +107,9 @@ class BarWindows(HistoryPager, ABC):
         if any(later <= earlier for earlier, later in pairwise(times)):
             raise parse_error(self.exchange, "bars out of order", body)
         page = self._seek(window, times, recv_ts) if window.coarse else self._take(window, found, recv_ts)
+        if window.start == self._first:
+            # That there is nothing before is known: no page begins later than what was asked for.
+            page = msgspec.structs.replace(page, start=self._start)
         self._newest = min(self._newest, recv_ts)
         self._open -= 1
         self._covered.add(page.start, page.end)

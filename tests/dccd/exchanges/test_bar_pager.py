@@ -72,6 +72,7 @@ def test_the_beginning_is_found_in_a_few_requests(backfill) -> None:  # type: ig
     end = opened + 25 * MINUTE * NS
     pager = Pager(MINUTE, 0, end, LIMIT, coarse=DAY, opened=NOW - 200 * DAY * NS)
     done = backfill(pager).run(market(opened), NOW + 3600 * NS)
+    assert done.covered[0][0] == 0, "what lies before the exchange's first day counts as missing"
     assert min(bar.ts for bar in done.records) >= opened
     assert len(done.records) == 25
     assert done.requests < 20 + 24 * 60 // LIMIT + 3
