@@ -361,6 +361,7 @@ async def test_who_falls_behind_is_cut_off(serving: Serve, until: Until) -> None
     venue = Venue()
     async with house(await serving(venue)) as it:
         slow, quick = await it.join("BTC"), await it.join("ETH")
+        await until(lambda: quick.inbox.queued)
         (peer,) = venue.peers
         big = FakeFrame(to="BTC/USD", trades=[START]).encode() + " " * 60_000
         for _ in range(12):

@@ -141,7 +141,7 @@ FRAMES = st.lists(st.sampled_from([b"a1", b"b1", b"c1", b"*1", b"-1", b"x1"]), m
 
 @given(st.lists(FRAMES, max_size=8), st.sets(st.integers(0, 7)))
 def test_no_frame_is_lost_in_silence(reads: list[list[bytes]], takes: set[int]) -> None:
-    """Whatever comes, whenever it is taken: a stream gets its own and what is for all, in order; the rest is counted."""
+    """Whatever comes, whenever it is taken: each gets its own and what is for all, in order; the rest is counted."""
     switch, boxes = switch_of("a", "b", "c", listening="ab")
     got: dict[str, list[bytes]] = {"a": [], "b": [], "c": []}
     for number, frames in enumerate(reads):
