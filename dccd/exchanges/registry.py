@@ -1,16 +1,37 @@
-"""The table of exchanges that have a folder here."""
+"""The table of exchanges that have a folder here, and the way to all others."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from dccd.errors import NoCapability
 from dccd.exchanges.base import Exchange
 from dccd.exchanges.binance import Binance
+from dccd.exchanges.bybit import Bybit
 from dccd.exchanges.coinbase import Coinbase
 from dccd.exchanges.kraken import Kraken
 
-__all__ = ["EXCHANGES", "get"]
+__all__ = ["EXCHANGES", "get", "knows", "look_elsewhere"]
 
-EXCHANGES: dict[str, Exchange] = {"binance": Binance(), "coinbase": Coinbase(), "kraken": Kraken()}
+EXCHANGES: dict[str, Exchange] = {"binance": Binance(), "bybit": Bybit(), "coinbase": Coinbase(), "kraken": Kraken()}
+
+
+_elsewhere: Callable[[str], Exchange] | None = None
+
+
+def look_elsewhere(find: Callable[[str], Exchange] | None) -> None:
+    """Let *find* tell the exchanges that have no folder; it raises NoCapability. ``None``: there are no others.
+
+    ``dccd.feeds.elsewhere`` has it, from ccxt, which takes half a second to import: whoever runs exchanges sets it, and
+    who only reads or asks doesn't.
+    """
+    global _elsewhere
+    _elsewhere = find
+
+
+def knows(exchange: str) -> bool:
+    """Whether :func:`get` can say whether there is such an exchange: nobody looks elsewhere where ccxt isn't loaded."""
+    return exchange in EXCHANGES or _elsewhere is not None
 
 
 def get(exchange: str) -> Exchange:
@@ -18,6 +39,8 @@ def get(exchange: str) -> Exchange:
     try:
         return EXCHANGES[exchange]
     except KeyError:
+        if _elsewhere is not None:
+            return _elsewhere(exchange)
         raise NoCapability(
             exchange, f"no exchange {exchange!r} here; there are {', '.join(sorted(EXCHANGES))}", "exchange"
         ) from None
