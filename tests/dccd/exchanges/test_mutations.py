@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,18 +13,38 @@ from hypothesis import strategies as st
 from dccd.errors import ParseError
 from dccd.exchanges.base import Exchange, Market, StreamOptions
 from dccd.exchanges.registry import get
-from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
+from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.symbols import Dataset
 
 STREAMS = {
     "binance/trades": "binance.trades.BTC-USDT",
     "binance/bars": "binance.ohlc.BTC-USDT.1m",
     "binance/book": "binance.orderbook.BTC-USDT",
+    "bybit/trades": "bybit.trades.BTC-USDT_PERP",
+    "bybit/bars": "bybit.ohlc.BTC-USDT_PERP.1m",
+    "bybit/book": "bybit.orderbook.BTC-USDT_PERP",
+    "bybit/funding": "bybit.funding.BTC-USDT_PERP",
+    "bybit/interest": "bybit.open_interest.BTC-USDT_PERP",
+    "bitfinex/trades": "bitfinex.trades.BTC-USD",
+    "bitfinex/bars": "bitfinex.ohlc.BTC-USD.1m",
+    "bitfinex/book": "bitfinex.orderbook.BTC-USD",
+    "coinbase/trades": "coinbase.trades.BTC-USD",
+    "coinbase/bars": "coinbase.ohlc.BTC-USD.5m",
+    "coinbase/book": "coinbase.orderbook.BTC-USD",
     "kraken/trades": "kraken.trades.BTC-USD",
     "kraken/bars": "kraken.ohlc.BTC-USD.1m",
     "kraken/book": "kraken.orderbook.BTC-USD",
 }
+FRAMES = Path(__file__).parents[2] / "frames"
 MARKET = Market("BTCUSDT")
+MARKETS = {"bitfinex": Market("tBTCUSD")}
+"""Where the frames name another one."""
+BODIES = {
+    "bitfinex.trades.BTC-USD": b"[[401597393,1500000001000,0.005,7244.9],[401597394,1500000002000,-0.01,7245.3]]",
+    "bitfinex.ohlc.BTC-USD.1m": b"[[1500000000000,7379.7,7383.8,7388.3,7379.7,1.68829482]]",
+    "bitfinex.orderbook.BTC-USD": b"[[16541.25,3,1.0],[16541.24,1,10],[16541.26,2,-100]]",
+}
+"""Answers of REST, to be mutated; REST_BOOK for all others."""
 REST_BOOK = b'{"lastUpdateId":160,"bids":[["16541.25","1.0"],["16541.24","10.0"]],"asks":[["16541.26","100.0"]]}'
 TOKENS = st.sampled_from(
     [b"null", b"0", b"-1", b'""', b'"nan"', b'"Infinity"', b"1e999", b"{}", b"[]", b"true", b"9" * 30]
@@ -81,6 +102,12 @@ def sound(record: Record) -> bool:
         numbers = [record.price, record.amount]
     elif isinstance(record, Bar):
         numbers = [record.open, record.high, record.low, record.close]
+    elif isinstance(record, FundingRate):
+        assert math.isfinite(record.rate)
+        numbers = [] if record.mark_price is None else [record.mark_price]
+    elif isinstance(record, OpenInterest):
+        assert math.isfinite(record.open_interest) and record.open_interest >= 0
+        numbers = []
     else:
         assert isinstance(record, BookSnapshot | BookDelta)
         levels = [*record.bids, *record.asks]
@@ -90,7 +117,7 @@ def sound(record: Record) -> bool:
 
 
 def play(exchange: Exchange, name: str, frames: list[bytes]) -> tuple[list[Record], int]:
-    protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKET)
+    protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKETS.get(exchange.id, MARKET))
     out: list[Record] = []
     refused = 0
     recv_ts = 1_696_436_740 * 10**9
@@ -133,7 +160,7 @@ def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> 
     expected, _ = play(exchange, name, good)
     assert expected
     for index, frame in enumerate(good):
-        protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKET)
+        protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKETS.get(exchange.id, MARKET))
         out: list[Record] = []
         for earlier in good[:index]:
             protocol.receive(earlier, 0, out)
@@ -144,16 +171,25 @@ def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> 
         assert (repr(protocol), out) == state
 
 
-@pytest.mark.parametrize("name", [*STREAMS.values()])
-@given(body=st.one_of(st.binary(max_size=80), MUTATION.map(lambda mutation: mutation(REST_BOOK))))
-@settings(max_examples=60)
-def test_any_answer(name: str, body: bytes) -> None:
+def rest_body(source: str) -> bytes:
+    """A hand-made answer to the first request of such a backfill (``<source>.rest.json``), where there is one."""
+    path = FRAMES / f"{source}.rest.json"
+    return path.read_bytes().strip() if path.exists() else REST_BOOK
+
+
+@pytest.mark.parametrize("source", sorted(STREAMS))
+@settings(max_examples=100)
+@given(junk=st.none() | st.binary(max_size=80), mutations=st.lists(MUTATION, max_size=3))
+def test_any_answer(source: str, junk: bytes | None, mutations: list[Mutation]) -> None:
     """Whatever REST answers to the first request of a backfill is a page or a ParseError."""
-    dataset = Dataset.parse(name)
-    pager = get(dataset.exchange).history(dataset, 1_500_000_000 * 10**9, 1_500_000_060 * 10**9, MARKET)
+    body = rest_body(source) if junk is None else junk
+    for mutation in mutations:
+        body = mutation(body)
+    dataset = Dataset.parse(STREAMS[source])
+    pager = get(dataset.exchange).history(dataset, 1_700_000_000 * 10**9, 1_700_000_060 * 10**9, MARKET)
     (request,) = pager.requests(1)
     try:
-        page = pager.receive(request, body, 1_600_000_000 * 10**9)
+        page = pager.receive(request, body, 1_800_000_000 * 10**9)
     except ParseError:
         assert not pager.done
     else:
