@@ -7,13 +7,20 @@ from collections.abc import Callable
 from dccd.errors import NoCapability
 from dccd.exchanges.base import Exchange
 from dccd.exchanges.binance import Binance
+from dccd.exchanges.bitfinex import Bitfinex
 from dccd.exchanges.bybit import Bybit
 from dccd.exchanges.coinbase import Coinbase
 from dccd.exchanges.kraken import Kraken
 
 __all__ = ["EXCHANGES", "get", "knows", "look_elsewhere"]
 
-EXCHANGES: dict[str, Exchange] = {"binance": Binance(), "bybit": Bybit(), "coinbase": Coinbase(), "kraken": Kraken()}
+EXCHANGES: dict[str, Exchange] = {
+    "binance": Binance(),
+    "bitfinex": Bitfinex(),
+    "bybit": Bybit(),
+    "coinbase": Coinbase(),
+    "kraken": Kraken(),
+}
 
 
 _elsewhere: Callable[[str], Exchange] | None = None

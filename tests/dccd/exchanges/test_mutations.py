@@ -39,12 +39,6 @@ FRAMES = Path(__file__).parents[2] / "frames"
 MARKET = Market("BTCUSDT")
 MARKETS = {"bitfinex": Market("tBTCUSD")}
 """Where the frames name another one."""
-BODIES = {
-    "bitfinex.trades.BTC-USD": b"[[401597393,1500000001000,0.005,7244.9],[401597394,1500000002000,-0.01,7245.3]]",
-    "bitfinex.ohlc.BTC-USD.1m": b"[[1500000000000,7379.7,7383.8,7388.3,7379.7,1.68829482]]",
-    "bitfinex.orderbook.BTC-USD": b"[[16541.25,3,1.0],[16541.24,1,10],[16541.26,2,-100]]",
-}
-"""Answers of REST, to be mutated; REST_BOOK for all others."""
 REST_BOOK = b'{"lastUpdateId":160,"bids":[["16541.25","1.0"],["16541.24","10.0"]],"asks":[["16541.26","100.0"]]}'
 TOKENS = st.sampled_from(
     [b"null", b"0", b"-1", b'""', b'"nan"', b'"Infinity"', b"1e999", b"{}", b"[]", b"true", b"9" * 30]
