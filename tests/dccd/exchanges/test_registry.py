@@ -15,5 +15,5 @@ def test_each_is_found_by_its_own_id() -> None:
 
 def test_an_exchange_that_is_not_there() -> None:
     """The table says which there are."""
-    with pytest.raises(NoCapability, match="binance.*kraken"):
+    with pytest.raises(NoCapability, match=r"binance.*kraken"):
         get("mtgox")
