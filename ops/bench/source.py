@@ -100,6 +100,7 @@ class Connection(asyncio.Protocol):
         self.options = options
         self.protocol = ServerProtocol()
         self.streams: list[Stream] = []
+        self.wrapped = False
         self.writable = asyncio.Event()
         self.writable.set()
         self.task: asyncio.Task[None] | None = None
@@ -147,18 +148,19 @@ class Connection(asyncio.Protocol):
             names = [name for value in parse_qs(url.query).get("streams", []) for name in value.split("/")]
         else:
             names = url.path.split("/")[2:]
-        self.add(names, wrapped=url.path == "/stream")
+        self.wrapped = url.path == "/stream"
+        self.add(names)
 
     def subscribe(self, request: dict[str, object]) -> None:
         """Answer a SUBSCRIBE request and start what it asks for."""
         self.protocol.send_text(json.dumps({"result": None, "id": request.get("id")}).encode())
         self.flush()
         if request.get("method") == "SUBSCRIBE" and isinstance(names := request.get("params"), list):
-            self.add(names, wrapped=False)
+            self.add(names)
 
-    def add(self, names: list[str], wrapped: bool) -> None:
+    def add(self, names: list[str]) -> None:
         fresh = [name for name in names if re.fullmatch(r"[a-z0-9]+@aggTrade", name)]
-        self.streams += [Stream(name, wrapped, self.options) for name in fresh]
+        self.streams += [Stream(name, self.wrapped, self.options) for name in fresh]
         Connection.subscribed += len(fresh)
         if Connection.subscribed >= self.options.streams and not Connection.begun.is_set():
             Connection.begun.set()
@@ -169,10 +171,16 @@ class Connection(asyncio.Protocol):
     async def pump(self) -> None:
         """Write as fast as the client reads."""
         await self.begun.wait()
+        run = self.options.run
         while any(stream.left for stream in self.streams):
-            for stream in self.streams:
+            if run < BURST:
                 await self.writable.wait()
-                self.transport.write(stream.frames(BURST))
+                rounds = range(max(1, BURST // (run * len(self.streams))))
+                self.transport.write(b"".join(stream.frames(run) for _ in rounds for stream in self.streams))
+            else:
+                for stream in self.streams:
+                    await self.writable.wait()
+                    self.transport.write(stream.frames(BURST))
             await asyncio.sleep(0)
 
     async def pace(self) -> None:
@@ -191,6 +199,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--streams", type=int, default=1)
+    parser.add_argument("--run", type=int, default=BURST, help="frames of a symbol in a row, on one connection")
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--day", type=int, default=int(time.time()) // 86400 * 86_400_000, help="ms; today by default")
     options = parser.parse_args()
