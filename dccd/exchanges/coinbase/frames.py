@@ -202,7 +202,7 @@ class CoinbaseStream(TopicStream, Generic[_F]):
             return self._refused(": ".join(filter(None, (control.message, control.reason))) or "error")
         if control.channel == "subscriptions":
             # All that this connection is subscribed to, whosever request it answers.
-            listings = _LISTINGS.decode(control.events)
+            listings = _LISTINGS.decode(bytes(control.events))
             ours = any(self._product in one.subscriptions.get(self.channel, ()) for one in listings)
             return self.answered() if ours else None
         if control.channel is not None and control.channel != self._channel:
