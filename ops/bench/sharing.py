@@ -87,7 +87,7 @@ def main() -> None:
                 rows = each * streams
                 report.add(rate(case, name, rows, wall, cpu, {"CPU µs/frame": cpu / rows * 1e6}))
     for case in CASES:
-        report.compare(case, SHARED, OWN, "rows/CPU s", 0.5)
+        report.compare(case, SHARED, OWN, "rows/CPU s", 0.4)
     finish(report, options.json)
 
 

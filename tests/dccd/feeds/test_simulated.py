@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import NamedTuple
 
 import pytest
 
 from dccd.errors import BadSymbol, SubscriptionRefused
+from dccd.exchanges.base import Market
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import Rest, RestOptions, pages
+from dccd.feeds.pool import SocketPool
 from dccd.feeds.session import Batch, Broke, Hole, Item, Live, Lost, Session, SessionSettings, Unparsed
 from dccd.feeds.timing import Backoff
 from dccd.records import Bar, BookSnapshot, Record, Trade
@@ -32,7 +35,22 @@ pytestmark = pytest.mark.anyio
 BOUND = 20.0
 SETTLED = 15 * NS
 """So old must a time be for exchanges' history to tell for certain what was before."""
-EXCHANGES = ["binance", "kraken"]
+
+
+class Known(NamedTuple):
+    """What a test must know of an exchange: a pair that it lists, what breaks its books, its REST path of trades."""
+
+    pair: str
+    breaks: type[Drop] | type[BadChecksum]
+    trades: str
+
+
+# A missing frame breaks a sequence at once, but Kraken's checksum only when it reaches the top.
+KNOWN = {
+    "binance": Known("BTC/USDT", Drop, "aggTrades"),
+    "kraken": Known("BTC/USD", BadChecksum, "Trades"),
+}
+EXCHANGES = list(KNOWN)
 QUICK = SessionSettings(backoff=Backoff(initial=0.01, maximum=0.1), first_silence=0.5)
 
 
@@ -55,7 +73,24 @@ async def streaming(
     dataset: Dataset, there: SimulatedExchange, rest: Rest
 ) -> AsyncIterator[AsyncGenerator[Item, None]]:
     """The items of a session."""
-    session = Session(get_exchange(dataset.exchange), dataset, rest=rest, ws_url=there.ws_url, settings=QUICK)
+    async with sockets(there) as pool, listening(dataset, pool, rest) as items:
+        yield items
+
+
+@asynccontextmanager
+async def sockets(there: SimulatedExchange) -> AsyncIterator[SocketPool]:
+    """The connections to an exchange."""
+    pool = SocketPool(get_exchange(there.id), ws_url=there.ws_url)
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+@asynccontextmanager
+async def listening(dataset: Dataset, pool: SocketPool, rest: Rest) -> AsyncIterator[AsyncGenerator[Item, None]]:
+    """The items of a session on one of these connections."""
+    session = Session(get_exchange(dataset.exchange), dataset, rest=rest, sockets=pool, settings=QUICK)
     async with aclosing(session.run()) as items, asyncio.timeout(BOUND):
         yield items
 
@@ -85,7 +120,7 @@ def bare(records: list[Record]) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_every_trade_that_was_sent_arrives(exchange: str) -> None:
     """20,000 trades as fast as they can be taken: same ids, times, prices, amounts and sides, each once."""
-    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
     async with simulated(exchange, total=20_000) as (_, there, rest), streaming(dataset, there, rest) as items:
         records, said = await records_until(items, lambda records, said: len(records) >= 20_000)
     got = bare(records)
@@ -101,7 +136,7 @@ async def test_every_trade_that_was_sent_arrives(exchange: str) -> None:
 @pytest.mark.parametrize("clean", [True, False])
 async def test_a_hole_is_repaired_by_a_backfill_of_just_that_interval(exchange: str, clean: bool) -> None:
     """Live records, and history of the reported holes, together are every trade from the first to the last."""
-    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
     async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
         records: list[Record] = []
         holes: list[Hole] = []
@@ -113,7 +148,7 @@ async def test_a_hole_is_repaired_by_a_backfill_of_just_that_interval(exchange: 
             records += before + after + back
             holes += [item for item in [*said, *more] if isinstance(item, Hole)]
         live = len(bare(records))
-        market = await rest.market_id(dataset.symbol)
+        market = await rest.market(dataset.symbol)
         for hole in holes:
             pager = get_exchange(exchange).history(dataset, hole.since, hole.until, market)
             records += [record async for page in pages(rest, pager, 2) for record in page.records]
@@ -126,9 +161,45 @@ async def test_a_hole_is_repaired_by_a_backfill_of_just_that_interval(exchange: 
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_streams_share_a_connection_and_come_back_to_one(exchange: str) -> None:
+    """Trades of two markets, a book and bars on one socket: each gets what is its own, before and after a loss."""
+    pair = KNOWN[exchange].pair
+    kinds = [
+        ("trades", pair, None),
+        ("trades", f"ETH/{pair[4:]}", None),
+        ("orderbook", pair, None),
+        ("ohlc", pair, "1m"),
+    ]
+    datasets = [Dataset.make(exchange, kind, symbol, span) for kind, symbol, span in kinds]
+    async with simulated(exchange) as (sim, there, rest), sockets(there) as pool, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(listening(dataset, pool, rest)) for dataset in datasets]
+
+        async def all_until(enough: Callable[[list[Record], list[Item]], bool]) -> list[list[Record]]:
+            return [
+                records for records, _ in await asyncio.gather(*(records_until(items, enough) for items in streams))
+            ]
+
+        # Binance sends a bar each second or two only.
+        before = await all_until(lambda records, said: len(records) >= 5 or Bar in map(type, records))
+        assert pool.statistics()["opens"] == 1
+        assert pool.statistics()["connections"][0]["streams"] == 4
+        sim.faults.inject(Disconnect(exchange=exchange, clean=False))
+        await all_until(lambda records, said: Lost in map(type, said))
+        after = await all_until(lambda records, said: len(records) >= 5 or Bar in map(type, records))
+        assert pool.statistics()["opens"] == 2
+        assert pool.statistics()["connections"][0]["unclaimed"] == 0
+    assert isinstance(before[2][0], BookSnapshot)
+    for dataset, *found in zip(datasets[:2], before, after, strict=False):
+        for records in found:
+            got = bare(records)
+            truth = there.truth.numbered(dataset.symbol.human, int(str(got[0][0])), int(str(got[-1][0])))
+            assert got == bare(list(truth))
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_bad_frames_are_told_of_and_cost_nothing_else(exchange: str) -> None:
     """A frame cut off in the middle is a sample for people and a hole in the trades; the stream goes on."""
-    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
     async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
         await records_until(items, lambda records, said: len(records) >= 5)
         sim.faults.inject(Malformed(exchange=exchange, data_type="trades"))
@@ -141,7 +212,7 @@ async def test_bad_frames_are_told_of_and_cost_nothing_else(exchange: str) -> No
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_a_book_is_built_mended_and_rebuilt(exchange: str) -> None:
     """Snapshot first (though REST fails at first); a broken sequence or checksum is mended, and a hole."""
-    dataset = Dataset.make(exchange, "orderbook", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "orderbook", KNOWN[exchange].pair)
     async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
         sim.faults.inject(HttpError(exchange=exchange, status=503, path="depth"))
         records, _ = await records_until(items, lambda records, said: len(records) >= 5)
@@ -150,9 +221,7 @@ async def test_a_book_is_built_mended_and_rebuilt(exchange: str) -> None:
         assert bids == sorted(bids, reverse=True)
         assert asks == sorted(asks)
         assert bids[0] < asks[0]
-        # A missing frame breaks Binance's sequence at once, but Kraken's checksum only when it reaches the top.
-        broken = {"binance": Drop, "kraken": BadChecksum}[exchange]
-        sim.faults.inject(broken(exchange=exchange, data_type="orderbook"))
+        sim.faults.inject(KNOWN[exchange].breaks(exchange=exchange, data_type="orderbook"))
         records, said = await records_until(items, lambda records, said: Hole in map(type, said))
         assert Broke in map(type, said)
         records, _ = await records_until(items, lambda records, said: len(records) >= 1)
@@ -162,7 +231,7 @@ async def test_a_book_is_built_mended_and_rebuilt(exchange: str) -> None:
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_a_refused_subscription_has_the_exchange_s_words(exchange: str) -> None:
     """The session ends with what the exchange said."""
-    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
     async with simulated(exchange) as (sim, there, rest), streaming(dataset, there, rest) as items:
         sim.faults.inject(RefuseSubscription(exchange=exchange, message="not today"))
         with pytest.raises(SubscriptionRefused, match="not today"):
@@ -193,13 +262,13 @@ async def test_history_is_whole_whatever_goes_wrong(
     exchange: str, fault: Callable[[str], Fault | None], retries: int
 ) -> None:
     """Trades of ten minutes, several pages at once, are exactly those that happened."""
-    dataset = Dataset.make(exchange, "trades", "BTC/USD" if exchange == "kraken" else "BTC/USDT")
+    dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
     async with simulated(exchange, rate=20.0) as (sim, there, rest), asyncio.timeout(BOUND):
         end = sim.started - SETTLED
         start = end - 600 * NS
-        if (wrong := fault({"binance": "aggTrades", "kraken": "Trades"}[exchange])) is not None:
+        if (wrong := fault(KNOWN[exchange].trades)) is not None:
             sim.faults.inject(wrong)
-        pager = get_exchange(exchange).history(dataset, start, end, await rest.market_id(dataset.symbol))
+        pager = get_exchange(exchange).history(dataset, start, end, await rest.market(dataset.symbol))
         got = [record async for page in pages(rest, pager, 4) for record in page.records]
         assert bare(got) == bare(list(there.truth.trades(dataset.symbol.human, start, end)))
         assert len(bare(got)) == len(got)
@@ -210,11 +279,11 @@ async def test_history_is_whole_whatever_goes_wrong(
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_bars_are_those_of_the_market(exchange: str) -> None:
     """An hour of minutes, closed ones only, as the trades make them."""
-    dataset = Dataset.make(exchange, "ohlc", "BTC/USD" if exchange == "kraken" else "BTC/USDT", "1m")
+    dataset = Dataset.make(exchange, "ohlc", KNOWN[exchange].pair, "1m")
     async with simulated(exchange, rate=5.0) as (sim, there, rest), asyncio.timeout(BOUND):
         end = (sim.started - SETTLED) // (60 * NS) * 60 * NS
         start = end - 3600 * NS
-        pager = get_exchange(exchange).history(dataset, start, end, await rest.market_id(dataset.symbol))
+        pager = get_exchange(exchange).history(dataset, start, end, await rest.market(dataset.symbol))
         got = [record async for page in pages(rest, pager, 4) for record in page.records]
         wanted = there.truth.bars(dataset.symbol.human, 60, start, end)
         assert [record.ts for record in got] == [bar.ts for bar in wanted]
@@ -226,10 +295,10 @@ async def test_markets_of_ccxt_name_the_symbols() -> None:
     """Where a name doesn't follow from the symbol, ccxt's markets have it: loaded once for all who ask."""
     async with simulated("kraken") as (_, _, rest), asyncio.timeout(BOUND):
         symbols = [Dataset.make("kraken", "trades", name).symbol for name in ("BTC/USD", "ETH/USD", "BTC/USD")]
-        names = await asyncio.gather(*(rest.market_id(symbol) for symbol in symbols))
-        assert names == ["XXBTZUSD", "XETHZUSD", "XXBTZUSD"]
+        names = await asyncio.gather(*(rest.market(symbol) for symbol in symbols))
+        assert [name.id for name in names] == ["XXBTZUSD", "XETHZUSD", "XXBTZUSD"]
         asked = rest.statistics()["requests"]
-        await rest.market_id(symbols[0])
+        await rest.market(symbols[0])
         assert rest.statistics()["requests"] == asked
 
 
@@ -238,7 +307,7 @@ async def test_markets_are_asked_for_again_when_that_fails(fault: Fault) -> None
     """An answer that can't be read is no empty list of markets."""
     async with simulated("kraken") as (sim, _, rest), asyncio.timeout(BOUND):
         sim.faults.inject(fault)
-        assert await rest.market_id(Dataset.make("kraken", "trades", "BTC/USD").symbol) == "XXBTZUSD"
+        assert await rest.market(Dataset.make("kraken", "trades", "BTC/USD").symbol) == Market("XXBTZUSD")
         assert rest.statistics()["retries"] == 1
         with pytest.raises(BadSymbol, match="NOPE/USD"):
-            await rest.market_id(Dataset.make("kraken", "trades", "NOPE/USD").symbol)
+            await rest.market(Dataset.make("kraken", "trades", "NOPE/USD").symbol)
