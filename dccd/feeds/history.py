@@ -15,6 +15,7 @@ import anyio
 import msgspec
 
 from dccd.errors import ExchangeDown, NoCapability, ParseError, RateLimited
+from dccd.exchanges import registry
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.feeds.limiter import Limiter
 from dccd.feeds.rest_client import RestClient
@@ -86,6 +87,8 @@ class Rest:
         """
         client, limiter = await self._open()
         endpoint, params = request.endpoint, dict(request.params)
+        if client.is_unified(endpoint):
+            return await self._persist(limiter, lambda: client.get(endpoint, params))
         cost = client.cost(endpoint, params)
 
         async def once() -> bytes:
@@ -100,9 +103,6 @@ class Rest:
 
         Raises BadSymbol, ExchangeDown, RateLimited.
         """
-        # Imported here, since the table of exchanges is needed for this alone.
-        from dccd.exchanges import registry
-
         try:
             known = registry.get(self.exchange).market(symbol)
         except NoCapability:
@@ -111,6 +111,17 @@ class Rest:
             return known
         client, limiter = await self._open()
         return await self._persist(limiter, lambda: client.market(symbol, self._clock.wall_ns()))
+
+    async def client(self) -> RestClient:
+        """The seam to ccxt, for what ccxt.pro does beside REST. Raises ExchangeDown."""
+        return (await self._open())[0]
+
+    async def turn(self, cost: float | None = None, urgent: bool = False) -> None:
+        """Wait until a request of *cost* may be made that ccxt makes by itself."""
+        if self._limiter is not None:
+            self._requests += 1
+            async with self._limiter.turn(1.0 if cost is None else cost, urgent):
+                pass
 
     async def aclose(self) -> None:
         """Close; requests that wait for their turns are cancelled."""
@@ -148,7 +159,7 @@ class Rest:
                 if self._client is None or self._limiter is None:
                     options = self._options
                     client = await RestClient.open(
-                        self.exchange, rest_url=options.rest_url, timeout=options.timeout, throttle=self._turn
+                        self.exchange, rest_url=options.rest_url, timeout=options.timeout, throttle=self.turn
                     )
                     period = client.period if options.rate_limit else 0.0
                     self._limiter = Limiter(period, self._clock, options.in_flight)
@@ -156,13 +167,6 @@ class Rest:
         if self._closed:
             raise ExchangeDown(self.exchange, "this Rest is closed")
         return self._client, self._limiter
-
-    async def _turn(self, cost: float) -> None:
-        """Before a request that ccxt makes by itself, as for markets."""
-        if self._limiter is not None:
-            self._requests += 1
-            async with self._limiter.turn(cost):
-                pass
 
 
 class RestPool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import anyio
@@ -15,11 +15,14 @@ from websockets.frames import CloseCode
 
 from dccd.errors import SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
+from dccd.exchanges.unified import Unified
+from dccd.feeds.history import RestPool
 from dccd.feeds.outbox import Window
+from dccd.feeds.pro import ProLine, ProPool
 from dccd.feeds.shared import Line, Shared
 from dccd.feeds.timing import Clock, SystemClock
 
-__all__ = ["Line", "SocketPool", "SocketPools", "rebase"]
+__all__ = ["AnyLine", "Line", "Pool", "SocketPool", "SocketPools", "rebase"]
 
 
 def rebase(url: str, base: str | None) -> str:
@@ -104,22 +107,37 @@ class SocketPool:
             self._stay_away = (self._clock.now() + closed.retry_after, closed)
 
 
-class SocketPools:
-    """One :class:`SocketPool` for each exchange that is asked for; *urls*: by exchange id, as configured."""
+Pool: TypeAlias = SocketPool | ProPool
+AnyLine: TypeAlias = Line | ProLine
 
-    def __init__(self, urls: Mapping[str, str] | None = None, *, clock: Clock | None = None) -> None:
+
+class SocketPools:
+    """One pool for each exchange that is asked for; *urls*: by exchange id, as configured.
+
+    Those without a folder here go through ccxt.pro, and its requests through *rests*.
+    """
+
+    def __init__(
+        self, urls: Mapping[str, str] | None = None, *, rests: RestPool | None = None, clock: Clock | None = None
+    ) -> None:
         self._urls = dict(urls or {})
+        self._rests = rests or RestPool(clock=clock)
         self._clock = clock
-        self._pools: dict[str, SocketPool] = {}
+        self._pools: dict[str, Pool] = {}
 
     def __repr__(self) -> str:
         return f"<SocketPools {list(self._pools.values())}>"
 
-    def get(self, exchange: Exchange) -> SocketPool:
+    def get(self, exchange: Exchange) -> Pool:
         """The one pool of *exchange*."""
-        if exchange.id not in self._pools:
-            self._pools[exchange.id] = SocketPool(exchange, ws_url=self._urls.get(exchange.id), clock=self._clock)
-        return self._pools[exchange.id]
+        id, ws_url = exchange.id, self._urls.get(exchange.id)
+        if id not in self._pools:
+            self._pools[id] = (
+                ProPool(exchange, self._rests.get(id), ws_url=ws_url, clock=self._clock)
+                if isinstance(exchange, Unified)
+                else SocketPool(exchange, ws_url=ws_url, clock=self._clock)
+            )
+        return self._pools[id]
 
     def statistics(self) -> dict[str, Any]:
         """Each exchange's."""

@@ -1,7 +1,8 @@
 """The seam to ccxt: an endpoint's name and parameters flow in, the raw body of the answer flows out.
 
 ccxt knows each exchange's endpoints, costs, signatures, markets and error codes; aiohttp carries the request. What is
-not taken of ccxt is its ``fetch``, which decodes each body, and its throttler (see :mod:`dccd.feeds.limiter`).
+not taken of ccxt is its ``fetch``, which decodes each body, and its throttler (see :mod:`dccd.feeds.limiter`). Of an
+exchange that has no folder here ccxt's unified methods are called, and the body is what they return.
 ccxt is imported on first use, in a thread: it takes half a second and 100 MB that a process may never need.
 """
 
@@ -17,9 +18,11 @@ from urllib.request import getproxies
 
 import aiohttp
 
-from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, RateLimited
+from dccd.errors import BadSymbol, DccdError, ExchangeDown, ExchangeError, NoCapability, ParseError, RateLimited
+from dccd.exchanges import registry
 from dccd.exchanges.base import Market
 from dccd.exchanges.markets import Listed, choose
+from dccd.feeds import trim
 from dccd.symbols import NS, Symbol
 
 __all__ = ["RestClient", "rebase", "retry_after"]
@@ -29,6 +32,7 @@ _ERROR_BODY = 2048
 # ccxt knows most words for a market that isn't there, but not these of Kraken's.
 _BAD_SYMBOL = "EQuery:Unknown asset pair"
 _WEIGHT = "X-MBX-USED-WEIGHT-1M"
+_SETTINGS = {"enableRateLimit": True, "timeout_on_exit": 0, "userAgent": "dccd"}
 _MARKETS_FOR = 3600 * NS
 """For how long a list of dated contracts counts (ns): new ones are listed when others expire."""
 
@@ -36,11 +40,15 @@ _MARKETS_FOR = 3600 * NS
 class RestClient:
     """One ccxt exchange object and its HTTP session. Make it with :meth:`open`, inside the event loop."""
 
-    def __init__(self, exchange: str, ccxt: Any, api: Any, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, exchange: str, ccxt: Any, api: Any, session: aiohttp.ClientSession, rest_url: str | None = None
+    ) -> None:
         self.exchange = exchange
         self._ccxt = ccxt
         self._api = api
         self._session = session
+        self._rest_url = rest_url
+        self._unified = exchange not in registry.EXCHANGES
         self._entries: dict[str, Any] = {}
         self._headers: dict[str, str] = api.prepare_request_headers({})
         self._markets: dict[bool, dict[str, Any]] = {}
@@ -73,20 +81,14 @@ class RestClient:
         )
         try:
             api = type(base.__name__, (base,), {"throttle": turn})(
-                {
-                    "session": session,
-                    "enableRateLimit": True,
-                    "timeout": int(timeout * 1000),
-                    "timeout_on_exit": 0,
-                    "userAgent": "dccd",
-                }
+                {**_SETTINGS, "session": session, "timeout": int(timeout * 1000)}
             )
             if rest_url is not None:
                 api.urls["api"] = rebase(api.urls["api"], rest_url)
         except BaseException:
             await session.close()
             raise
-        return cls(exchange, ccxt, api, session)
+        return cls(exchange, ccxt, api, session, rest_url)
 
     @property
     def period(self) -> float:
@@ -99,7 +101,12 @@ class RestClient:
         return float(self._api.calculate_rate_limiter_cost(entry.api, entry.method, entry.path, params, entry.config))
 
     async def get(self, endpoint: str, params: dict[str, Any]) -> bytes:
-        """Perform one request and return the body as it came. Raises ExchangeError and its kinds."""
+        """Perform one request and return the body as it came. Raises ExchangeError and its kinds.
+
+        That of a unified method (see :meth:`is_unified`) is what it returns, as JSON.
+        """
+        if self.is_unified(endpoint):
+            return await self._call(endpoint, params)
         entry = self._entry(endpoint)
         request = self._api.sign(entry.path, entry.api, entry.method, params)
         headers = self._headers
@@ -124,14 +131,34 @@ class RestClient:
         """What the exchange calls *symbol* at *now* (ns), from its markets (loaded once; those of dated contracts again
         when one has expired). Raises BadSymbol.
         """
-        markets = await self._load_markets(spot_only=not symbol.contract)
-        found = choose(symbol, map(_listed, markets.values()), now)
+        # Unified methods look their market up by themselves, in the list that was loaded last.
+        markets = await self._load_markets(spot_only=not symbol.contract and not self._unified)
+        found = choose(symbol, map(self._listed, markets.values()), now)
         if symbol.contract not in ("", "perp") and (found is None or self._loaded_at + _MARKETS_FOR < now):
             markets = await self._load_markets(spot_only=False, newer_than=now - _MARKETS_FOR)
-            found = choose(symbol, map(_listed, markets.values()), now)
+            found = choose(symbol, map(self._listed, markets.values()), now)
         if found is None:
             raise BadSymbol(self.exchange, f"{self.exchange} doesn't list {symbol}")
         return found
+
+    def is_unified(self, endpoint: str) -> bool:
+        """Whether *endpoint* is one of ccxt's unified methods, which asks for its turns by itself."""
+        return self._unified and endpoint in trim.METHODS
+
+    def live(self, make: Callable[[Any, dict[str, Any]], Any]) -> Any:
+        """ccxt.pro's exchange object, which shares this one's HTTP session and markets.
+
+        *make* gets ccxt.pro's class and the settings for it.
+        """
+        import ccxt.pro
+
+        kind = getattr(ccxt.pro, self.exchange)
+        api = make(kind, {**_SETTINGS, "session": self._session, "timeout": self._api.timeout})
+        if self._rest_url is not None:
+            api.urls["api"] = rebase(api.urls["api"], self._rest_url)
+        if self._api.markets:
+            api.set_markets_from_exchange(self._api)
+        return api
 
     async def aclose(self) -> None:
         """Close the HTTP session."""
@@ -139,6 +166,28 @@ class RestClient:
         await self._session.close()
 
     # ------------------------------------------------------------ inner
+
+    async def _call(self, method: str, params: dict[str, Any]) -> bytes:
+        """One of ccxt's unified methods, which asks for its turns by itself. Raises as :meth:`get`."""
+        name, cut = trim.METHODS[method]
+        try:
+            body: bytes = trim.encode(cut(await getattr(self._api, name)(**params)))
+        except self._ccxt.NotSupported as exc:
+            raise NoCapability(self.exchange, str(exc)) from exc
+        except self._ccxt.BaseError as exc:
+            raise self._translate(exc) from exc
+        except DccdError:
+            raise
+        except Exception as exc:
+            # ccxt expects an answer in the exchange's form, and takes it apart without looking.
+            told = f"ccxt can't read what {self.exchange} sent for {method}: {type(exc).__name__}: {exc}"
+            raise ParseError(self.exchange, told) from exc
+        self.bytes += len(body)
+        return body
+
+    def _listed(self, market: Any) -> Listed:
+        """One of ccxt's markets, in the words of dccd.exchanges.markets; unified methods know it by ccxt's symbol."""
+        return _listed(market, str(market["symbol" if self._unified else "id"]))
 
     def _entry(self, endpoint: str) -> Any:
         """ccxt's declaration of an endpoint: path, API, method, costs."""
@@ -232,12 +281,11 @@ def _import() -> Any:
     return ccxt.async_support
 
 
-def _listed(market: Any) -> Listed:
-    """One of ccxt's markets, in the words of dccd.exchanges.markets."""
+def _listed(market: Any, id: str) -> Listed:
     kind = "spot" if market.get("spot") else "perp" if market.get("swap") else "dated" if market.get("future") else ""
     expiry = market.get("expiry")
     return Listed(
-        id=str(market["id"]),
+        id=id,
         base=str(market["base"]),
         quote=str(market["quote"]),
         kind=kind if market.get("active") is not False or kind == "spot" else "",

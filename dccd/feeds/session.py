@@ -20,7 +20,7 @@ from dccd.exchanges.base import Exchange, HistoryPager, Market, PageRequest, Str
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
-from dccd.feeds.pool import Line, SocketPool
+from dccd.feeds.pool import AnyLine, Pool
 from dccd.feeds.timing import Clock, SystemClock
 from dccd.symbols import Dataset, Symbol
 
@@ -69,7 +69,7 @@ class Session:
         options: StreamOptions | None = None,
         *,
         rest: Snapshots,
-        sockets: SocketPool,
+        sockets: Pool,
         clock: Clock | None = None,
         settings: SessionSettings | None = None,
         chance: Callable[[], float] = random.random,
@@ -84,7 +84,7 @@ class Session:
         holes = Holes(dataset, exchange.consecutive_trade_ids, since)
         self._machine = Machine(dataset, settings or SessionSettings(), chance, holes)
         self._changed = asyncio.Event()
-        self._line: Line | None = None
+        self._line: AnyLine | None = None
         self._market: Market | None = None
         self._fetch: asyncio.Task[bytes] | None = None
         self._probe: asyncio.Task[bool] | None = None
@@ -134,7 +134,7 @@ class Session:
             self._market = known
         return known
 
-    async def _converse(self, line: Line, expires: int | None) -> AsyncGenerator[Item, None]:
+    async def _converse(self, line: AnyLine, expires: int | None) -> AsyncGenerator[Item, None]:
         """One connection, until it ends: raises SocketClosed or _Dropped."""
         clock, machine, changed = self._clock, self._machine, self._changed
         self._line = line

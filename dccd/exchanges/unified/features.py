@@ -1,0 +1,79 @@
+"""What ccxt can do on an exchange: its methods and timeframes flow in, capabilities flow out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dccd.exchanges.base import Capabilities, Capability, Offer
+from dccd.symbols import DataType
+
+__all__ = ["INTEREST_TIMEFRAME", "Features", "capabilities"]
+
+INTEREST_TIMEFRAME = "1h"
+"""Of an open-interest history: the one that nearly all exchanges have."""
+
+_FAR = "as far back as the exchange serves, which a run finds out and tells"
+_LIVE = {DataType.TRADES: "watchTrades", DataType.OHLC: "watchOHLCV", DataType.ORDERBOOK: "watchOrderBook"}
+_HISTORICAL = {
+    DataType.TRADES: "fetchTrades",
+    DataType.OHLC: "fetchOHLCV",
+    DataType.ORDERBOOK: "fetchOrderBook",
+    DataType.FUNDING: "fetchFundingRateHistory",
+    DataType.OPEN_INTEREST: "fetchOpenInterestHistory",
+}
+_OF_PERPETUALS = (DataType.FUNDING, DataType.OPEN_INTEREST)
+_FIELDS: dict[DataType, tuple[str, ...]] = {
+    DataType.TRADES: ("side", "tid"),
+    DataType.OPEN_INTEREST: ("open_interest_value",),
+}
+_NOTES = {
+    ("live", DataType.TRADES): "by ccxt.pro; tid and side where ccxt has them",
+    ("live", DataType.OHLC): "by ccxt.pro",
+    ("live", DataType.ORDERBOOK): "by ccxt.pro: changes from one of its views to the next",
+    ("historical", DataType.TRADES): f"{_FAR}; tid and side where ccxt has them",
+    ("historical", DataType.ORDERBOOK): "the book of now",
+}
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What ccxt says of the exchange *id*.
+
+    ``methods``: the unified methods that it has (``fetchTrades``); ``kinds``: of markets, ``spot``, ``swap``,
+    ``future``; ``timeframes``: seconds of a bar, and ccxt's name for that (``3600: "1h"``); ``page``: bars in one
+    answer at most, where ccxt knows it.
+    """
+
+    id: str
+    methods: frozenset[str]
+    kinds: frozenset[str]
+    timeframes: dict[int, str] = {}
+    page: int | None = None
+
+
+def capabilities(features: Features) -> Capabilities:
+    """What dccd can do there."""
+    return Capabilities(spot=_offer(features, "spot"), perp=_offer(features, "swap"), dated=_offer(features, "future"))
+
+
+def _offer(features: Features, kind: str) -> Offer | None:
+    if kind not in features.kinds:
+        return None
+    return Offer(
+        live=_table(features, kind, "live", _LIVE), historical=_table(features, kind, "historical", _HISTORICAL)
+    )
+
+
+def _table(features: Features, kind: str, mode: str, methods: dict[DataType, str]) -> dict[DataType, Capability]:
+    spans = tuple(sorted(features.timeframes))
+    return {
+        data_type: Capability(
+            fields=_FIELDS.get(data_type, ()),
+            spans=spans if data_type is DataType.OHLC else (),
+            recent=0 if (mode, data_type) == ("historical", DataType.ORDERBOOK) else None,
+            note=_NOTES.get((mode, data_type), _FAR),
+        )
+        for data_type, method in methods.items()
+        if method in features.methods
+        and (kind == "swap" or data_type not in _OF_PERPETUALS)
+        and (spans or data_type is not DataType.OHLC)
+    }
