@@ -56,12 +56,12 @@ class Truth:
         """The trades whose times on the wire are in ``[start, end)``."""
         # Times on the wire are cut: those cut to before start are out, those cut to before end in.
         cut = self._venue.resolution
-        first_id, name = self._venue.first_id, self._venue.trade_id
+        first_id, name = self._venue.first_id, self._venue.trade_ids(symbol)
         return self.market(symbol).trades(-(-start // cut) * cut, -(-end // cut) * cut, cut, first_id, name)
 
     def numbered(self, symbol: str, first: int, last: int) -> list[Trade]:
         """The trades numbered from *first* to *last*, both included; a number is the id where ids are numbers."""
-        id, name = self._venue.first_id, self._venue.trade_id
+        id, name = self._venue.first_id, self._venue.trade_ids(symbol)
         return self.market(symbol).numbered(max(0, first - id), last - id + 1, self._venue.resolution, id, name)
 
     def last_id(self, symbol: str, at: int) -> int:

@@ -220,6 +220,10 @@ class Venue(ABC):
         """The id on the wire of the trade with that number (from ``first_id`` on)."""
         return str(number)
 
+    def trade_ids(self, symbol: str) -> Callable[[int], str]:
+        """What makes the ids of *symbol*'s trades, where those of spot and of contracts differ: :meth:`trade_id`."""
+        return self.trade_id
+
     @abstractmethod
     def open(self, path: str, now: int, tape: Maker | None = None) -> Session | None:
         """A client connects to *path* (with query); ``None``: no such path.

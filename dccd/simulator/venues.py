@@ -6,6 +6,8 @@ A new one adds a line.
 from __future__ import annotations
 
 from dccd.simulator.binance import Binance
+from dccd.simulator.bitfinex import Bitfinex
+from dccd.simulator.bybit import Bybit
 from dccd.simulator.kraken import Kraken
 from dccd.simulator.venue import Venue
 
@@ -13,6 +15,8 @@ __all__ = ["EXCHANGES", "VENUES"]
 
 VENUES: dict[str, type[Venue]] = {
     "binance": Binance,
+    "bitfinex": Bitfinex,
+    "bybit": Bybit,
     "kraken": Kraken,
 }
 """By id, as ccxt's."""
