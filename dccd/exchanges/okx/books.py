@@ -105,8 +105,8 @@ class BookStream(OkxStream[BookFrame]):
     def take(self, found: BookFrame, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ParseError."""
         begins, live = found.action == "snapshot", self._output.live
-        if live and not begins and self._numbered and any([data.before is None for data in found.data]):
-            raise parse_error("an update without the number of the one before", frame)
+        if live and not begins and self._numbered and any([None in (data.seq, data.before) for data in found.data]):
+            raise parse_error("an update without its numbers", frame)
         texts: list[_TextData] | list[None] = [None] * len(found.data)
         if self._verifying or (begins and any([data.checksum for data in found.data])):
             texts = _TEXT.decode(frame).data

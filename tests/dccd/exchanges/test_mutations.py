@@ -34,10 +34,21 @@ STREAMS = {
     "kraken/trades": "kraken.trades.BTC-USD",
     "kraken/bars": "kraken.ohlc.BTC-USD.1m",
     "kraken/book": "kraken.orderbook.BTC-USD",
+    "okx/trades": "okx.trades.BTC-USDT",
+    "okx/bars": "okx.ohlc.BTC-USDT.1m",
+    "okx/book": "okx.orderbook.BTC-USDT",
+    "okx/book_checksums": "okx.orderbook.BTC-USDT",
+    "okx/funding": "okx.funding.BTC-USDT_PERP",
+    "okx/interest": "okx.open_interest.BTC-USDT_PERP",
 }
 FRAMES = Path(__file__).parents[2] / "frames"
 MARKET = Market("BTCUSDT")
-MARKETS = {"bitfinex": Market("tBTCUSD")}
+MARKETS = {
+    "bitfinex": Market("tBTCUSD"),
+    "okx": Market("BTC-USDT"),
+    "okx.funding.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
+    "okx.open_interest.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
+}
 """Where the frames name another one."""
 REST_BOOK = b'{"lastUpdateId":160,"bids":[["16541.25","1.0"],["16541.24","10.0"]],"asks":[["16541.26","100.0"]]}'
 TOKENS = st.sampled_from(
@@ -111,7 +122,9 @@ def sound(record: Record) -> bool:
 
 
 def play(exchange: Exchange, name: str, frames: list[bytes]) -> tuple[list[Record], int]:
-    protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKETS.get(exchange.id, MARKET))
+    protocol = exchange.stream(
+        Dataset.parse(name), StreamOptions(), MARKETS.get(name, MARKETS.get(exchange.id, MARKET))
+    )
     out: list[Record] = []
     refused = 0
     recv_ts = 1_696_436_740 * 10**9
@@ -154,7 +167,9 @@ def test_every_truncation(frames: Callable[[str], list[bytes]], source: str) -> 
     expected, _ = play(exchange, name, good)
     assert expected
     for index, frame in enumerate(good):
-        protocol = exchange.stream(Dataset.parse(name), StreamOptions(), MARKETS.get(exchange.id, MARKET))
+        protocol = exchange.stream(
+            Dataset.parse(name), StreamOptions(), MARKETS.get(name, MARKETS.get(exchange.id, MARKET))
+        )
         out: list[Record] = []
         for earlier in good[:index]:
             protocol.receive(earlier, 0, out)
