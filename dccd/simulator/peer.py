@@ -61,6 +61,7 @@ class Peer(asyncio.Protocol):
         self._opened = self._pinged = self._ponged = self._loop.time()
         self._fragments: list[bytes] = []
         self._messages: tuple[int, int] = (0, 0)  # (second, messages of the client in it)
+        self._spoke = False
 
     def __repr__(self) -> str:
         return f"<Peer {self.address} {self._protocol.state.name.lower()} sent={self.sent}>"
@@ -155,6 +156,7 @@ class Peer(asyncio.Protocol):
         if not frame.fin:
             return
         text, self._fragments = b"".join(self._fragments).decode(errors="replace"), []
+        self._spoke = True
         answers = self.session.receive(text, self.hub.clock.now())
         # A stalled connection takes requests too, and answers none of them.
         if not self.hub.silent(self):
@@ -269,6 +271,8 @@ class Peer(asyncio.Protocol):
         interval, now = self.hub.venue.ping_interval, self._loop.time()
         if now - self._opened > self.hub.venue.lifetime:
             self.close(1001, "connection lifetime exceeded")
+        elif self._is_mute(now - self._opened):
+            self.close(1008, "nothing was subscribed to in time")
         elif interval is not None and now - self._pinged >= interval:
             if self._ponged >= self._pinged:
                 self._pinged = now
@@ -276,6 +280,11 @@ class Peer(asyncio.Protocol):
                 self._flush()
             elif now - self._pinged > _PONG_TIMEOUT:
                 self.close(1008, "Pong timeout")
+
+    def _is_mute(self, age: float) -> bool:
+        """Whether the client has sent nothing for longer than the exchange waits."""
+        within = self.hub.venue.first_message_within
+        return within is not None and self.hub.venue.config.limits and not self._spoke and age > within
 
     # ------------------------------------------------------------ ends
 

@@ -186,6 +186,8 @@ class Venue(ABC):
     """Seconds between the ping frames that the exchange sends, if it does."""
     message_limit: int | None = None
     """Messages of a client a second, at which the exchange ends the connection (when limits are on)."""
+    first_message_within: float | None = None
+    """Seconds within which a client must have sent something, or the exchange ends the connection (with limits on)."""
     lifetime: float = 86_400.0
     """Seconds after which it ends connections."""
     metadata: tuple[str, ...] = ()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dccd.simulator.binance import Binance
 from dccd.simulator.bitfinex import Bitfinex
+from dccd.simulator.bitmex import Bitmex
 from dccd.simulator.bybit import Bybit
+from dccd.simulator.coinbase import Coinbase
 from dccd.simulator.kraken import Kraken
 from dccd.simulator.venue import Venue
 
@@ -16,7 +18,9 @@ __all__ = ["EXCHANGES", "VENUES"]
 VENUES: dict[str, type[Venue]] = {
     "binance": Binance,
     "bitfinex": Bitfinex,
+    "bitmex": Bitmex,
     "bybit": Bybit,
+    "coinbase": Coinbase,
     "kraken": Kraken,
 }
 """By id, as ccxt's."""
