@@ -31,6 +31,7 @@ from actors.tree import build, node, observer
 from dccd import __version__
 from dccd.config import Config
 from dccd.errors import DccdError, StoreError
+from dccd.feeds import elsewhere
 from dccd.feeds.history import RestOptions, RestPool
 from dccd.feeds.pool import SocketPools
 from dccd.store.layout import Layout
@@ -62,6 +63,8 @@ def make_links(config: Config) -> Links:
     }
     urls = {name: exchange.ws_url for name, exchange in config.exchanges.items() if exchange.ws_url is not None}
     clock = SystemClock()
+    rests = RestPool(rest, clock=clock)
+    elsewhere.install()
     try:
         config.data_path.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -73,8 +76,8 @@ def make_links(config: Config) -> Links:
         clock=clock,
         layout=Layout(config.data_path),
         store=Store(config.data_path),
-        rest=RestPool(rest, clock=clock),
-        sockets=SocketPools(urls, clock=clock),
+        rest=rests,
+        sockets=SocketPools(urls, rests=rests, clock=clock),
         started=clock.wall_ns(),
         version=__version__,
         bus_url=config.bus.url or "",

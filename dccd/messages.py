@@ -26,6 +26,7 @@ __all__ = [
     "Empty",
     "Event",
     "Exchanges",
+    "ExchangesList",
     "GapEntry",
     "Health",
     "HealthCheck",
@@ -317,6 +318,13 @@ class CapabilityEntry(_Reply, frozen=True, kw_only=True):
     recent: int | None = None
     recent_bars: int | None = None
     note: str = ""
+
+
+class ExchangesList(_Request, frozen=True, kw_only=True):
+    """Tell what exchanges offer: those that dccd knows by heart, ``all`` that ccxt knows too, or just ``exchange``."""
+
+    all: bool = False
+    exchange: _Name | None = None
 
 
 class Exchanges(_Reply, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("streams.stop", m.StreamStop, m.StreamStopped, "Stop a live stream"),
         Operation("jobs.list", m.Empty, m.Jobs, "The jobs of the configuration"),
         Operation("read", m.Read, m.ReadReply, "Rows of a dataset: JSON, or Arrow IPC in chunks"),
-        Operation("exchanges", m.Empty, m.Exchanges, "What can be collected, per exchange and data type"),
+        Operation("exchanges", m.ExchangesList, m.Exchanges, "What can be collected, per exchange and data type"),
     )
 }
 

@@ -6,7 +6,7 @@ for each of them, and refuses to be made when one is missing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ from dccd.exchanges.base import Capabilities, Capability, StreamOptions
 from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import EXCHANGES
 from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds import elsewhere
 from dccd.operations import OPERATIONS, Operation, schema
 from dccd.runs import Run
 from dccd.store.ipc import chunks
@@ -92,15 +93,19 @@ class Handlers:
     async def do_tree(self, request: m.Empty) -> m.Tree:
         return m.Tree(host=self.links.host, root=self.links.tree())
 
-    async def do_exchanges(self, request: m.Empty) -> m.Exchanges:
-        return m.Exchanges(
-            exchanges={name: _capabilities(exchange.capabilities) for name, exchange in sorted(EXCHANGES.items())}
-        )
+    async def do_exchanges(self, request: m.ExchangesList) -> m.Exchanges:
+        names: Iterable[str] = [request.exchange] if request.exchange is not None else sorted(EXCHANGES)
+        if request.all and request.exchange is None:
+            names = await anyio.to_thread.run_sync(elsewhere.names)
+        await elsewhere.learn(*names)
+        return m.Exchanges(exchanges={name: _capabilities(get_exchange(name).capabilities) for name in names})
 
     # ------------------------------------------------------------ backfills and runs
 
     async def do_backfill_start(self, request: m.BackfillStart) -> m.BackfillStarted:
-        order = StartBackfill(dataset=request.resolve(), start=request.start, end=request.end, trigger="request")
+        dataset = request.resolve()
+        await elsewhere.learn(dataset.exchange)
+        order = StartBackfill(dataset=dataset, start=request.start, end=request.end, trigger="request")
         started: m.BackfillStarted = await self.links.ask_runner(order)
         return started
 
@@ -124,6 +129,7 @@ class Handlers:
 
     async def do_streams_start(self, request: m.StreamStart) -> m.StreamStarted:
         dataset = request.resolve()
+        await elsewhere.learn(dataset.exchange)
         options = StreamOptions(depth=request.depth, snapshot_interval=request.snapshot_interval, book=request.book)
         started = await self.desk.start(dataset, options)
         warning = depth_warning(get_exchange(dataset.exchange).capabilities, dataset, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import get_args
 
 import click
@@ -192,21 +193,35 @@ def jobs(app: App) -> int:
     return app.run(main)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  dccd exchanges
+  dccd exchanges kraken
+  dccd exchanges --all
+  dccd exchanges kucoin --json | jq '.kucoin[] | select(.mode == "live") | .data_type'
+
+dccd speaks to the exchanges of the first list by itself, to all others through ccxt and ccxt.pro.
+"""
+)
 @click.argument("exchange", required=False)
+@click.option("--all", "every", is_flag=True, help="All that ccxt knows, too.")
 @options
 @click.pass_obj
-def exchanges(app: App, exchange: str | None) -> int:
+def exchanges(app: App, exchange: str | None, every: bool) -> int:
     """List what can be collected (of EXCHANGE): data types, live and historical."""
 
     async def main() -> int:
         async with app.connect_to_store() as session:
-            found = await session.client.exchanges()
+            found = await session.client.exchanges(exchange, all=every)
         if exchange is not None and exchange not in found:
             raise click.UsageError(f"no exchange {exchange!r}; there are {', '.join(sorted(found))}")
         found = found if exchange is None else {exchange: found[exchange]}
         if app.json:
             json_document(found)
+            return DONE
+        if every:
+            table(["exchange", "market", "live", "historical"], _short(found))
             return DONE
         table(
             ["exchange", "market", "data type", "mode", "fields", "spans", "depths", "history", "note"],
@@ -229,6 +244,17 @@ def exchanges(app: App, exchange: str | None) -> int:
         return DONE
 
     return app.run(main)
+
+
+def _short(found: dict[str, list[CapabilityEntry]]) -> Iterator[list[str]]:
+    """A line for each exchange and kind of market: its data types."""
+    for name, entries in found.items():
+        for market in dict.fromkeys(entry.market for entry in entries):
+            types: dict[str, list[str]] = {"live": [], "historical": []}
+            for entry in entries:
+                if entry.market == market:
+                    types[entry.mode].append(entry.data_type)
+            yield [name, market, " ".join(types["live"]), " ".join(types["historical"])]
 
 
 def _history(entry: CapabilityEntry) -> str:

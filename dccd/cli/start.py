@@ -26,6 +26,7 @@ def start(app: App, demo: bool, plain: bool) -> int:
     """Run the daemon: the bus, the streams and backfills of the configuration, until Ctrl-C or SIGTERM."""
     from dccd import config as configuration
 
+    entry_point("exchanges")()  # so that the jobs of any are checked
     path = configuration.find(app.config_file)
     config = configuration.load(path)
     if not demo and path is None:

@@ -11,7 +11,7 @@ import click
 import yaml
 
 from dccd import config as configuration
-from dccd.cli.app import DONE, USAGE, App, local_options, note
+from dccd.cli.app import DONE, USAGE, App, entry_point, local_options, note
 from dccd.cli.output import json_document, table
 from dccd.config import Config, Job
 from dccd.errors import ConfigError
@@ -37,6 +37,7 @@ def validate(app: App, file: Path | None) -> int:
     path = configuration.find(file or app.config_file)
     if path is None:
         raise ConfigError("--config", "no configuration file", "FILE, DCCD_CONFIG, ./config.yml or the XDG folder")
+    entry_point("exchanges")()  # so that the jobs of any are checked, as `dccd start` does
     try:
         config = configuration.load(path)
     except ConfigError as exc:

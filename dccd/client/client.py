@@ -150,9 +150,9 @@ class Client:
         """The daemon's supervision tree with restarts and mailboxes."""
         return await self._ask("tree", m.Tree)
 
-    async def exchanges(self) -> dict[str, list[m.CapabilityEntry]]:
-        """What can be collected, by exchange."""
-        return (await self._ask("exchanges", m.Exchanges)).exchanges
+    async def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
+        """What can be collected, by exchange: of those with a folder in dccd, of *all*, or of one."""
+        return (await self._ask("exchanges", m.Exchanges, m.ExchangesList(all=all, exchange=exchange))).exchanges
 
     async def jobs(self) -> list[m.JobEntry]:
         """The jobs of the daemon's configuration, a dataset each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -158,9 +159,9 @@ class SyncClient:
         """See :meth:`Client.jobs`."""
         return self._call(self._client.jobs)
 
-    def exchanges(self) -> dict[str, list[m.CapabilityEntry]]:
+    def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
         """See :meth:`Client.exchanges`."""
-        return self._call(self._client.exchanges)
+        return self._call(partial(self._client.exchanges, exchange, all=all))
 
     def health(self) -> m.Health:
         """See :meth:`Client.health`."""

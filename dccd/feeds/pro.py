@@ -50,6 +50,7 @@ class _Live:
         client = await self._rest.client()
         self.api = await asyncio.to_thread(client.live, lambda kind, given: watched(kind, given, self, ws_url))
         self.api.trades = Taps(self._deliver)
+        self.api.open()  # it takes the event loop from here
 
     def statistics(self) -> dict[str, Any]:
         """What there is of connections, and messages that ccxt.pro failed over."""

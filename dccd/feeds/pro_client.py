@@ -156,7 +156,7 @@ def watched(kind: Any, settings: dict[str, Any], watcher: Watcher, ws_url: str |
 
         def on_close(self, client: Any, code: Any) -> None:
             super().on_close(client, code)
-            watcher.gone(client.url, f"closed by the exchange ({code})")
+            watcher.gone(client.url, f"the exchange closed the connection, code {code}")
 
     Watched.__name__ = kind.__name__
     api = Watched(settings)

@@ -8,6 +8,8 @@ import pytest
 
 from dccd import config
 from dccd.errors import ConfigError
+from dccd.exchanges import registry
+from dccd.feeds import elsewhere
 from dccd.symbols import Dataset
 
 GOOD = """
@@ -82,7 +84,6 @@ JOB = "{exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m"
         ("jobs: [{exchange: binance, pairs: [BTC], data_type: trades}]", "jobs[0].pairs", "BTC", "BASE/QUOTE"),
         ("jobs: [{exchange: binance, pairs: [B/U], data_type: ticks}]", "jobs[0].data_type", "'ticks'", "trades"),
         ("jobs: [{exchange: binance, pairs: [B/U], data_type: ohlc}]", "jobs[0].span", "None", "needs a span"),
-        ("jobs: [{exchange: nasdaq, pairs: [B/U], data_type: trades}]", "jobs[0].exchange", "nasdaq", "kraken"),
         (f"jobs: [{JOB}, depth: 10}}]", "jobs[0].depth", "10", "orderbook"),
         (f"jobs: [{JOB}, trigger_kind: once}}]", "jobs[0].trigger_kind", "once", "supervised"),
         (f"jobs: [{JOB}, operation: backfill, trigger_kind: interval}}]", "jobs[0].every", "nothing", "1h"),
@@ -105,6 +106,16 @@ def test_an_error_names_path_found_and_allowed(text: str, path: str, found: str,
     assert caught.value.path.startswith(path)
     assert found in caught.value.found
     assert allowed in caught.value.allowed
+
+
+def test_an_exchange_without_a_folder_is_checked_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only ccxt tells what it can do, and who just looks for the bus doesn't load it."""
+    text = "jobs: [{exchange: nasdaq, pairs: [B/U], data_type: trades}]"
+    monkeypatch.setattr(registry, "_elsewhere", None)
+    assert config.parse(text).jobs[0].exchange == "nasdaq"
+    elsewhere.install()
+    with pytest.raises(ConfigError, match=r"jobs\[0\].exchange: found 'nasdaq'.*did you mean"):
+        config.parse(text)
 
 
 def test_it_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dccd.exchanges.base import (
     StreamOptions,
     StreamProtocol,
 )
-from dccd.exchanges.unified.features import Features, capabilities
+from dccd.exchanges.unified.features import NO_COMMON_IDS, Features, capabilities
 from dccd.exchanges.unified.frames import NoRouter
 from dccd.exchanges.unified.history import BarPager, DepthPager, FundingPager, InterestPager, TradePager
 from dccd.exchanges.unified.streams import BarStream, BookStream, TradeStream
@@ -44,7 +44,8 @@ class Unified(Exchange):
         """The live protocol of *dataset*. Raises NoCapability."""
         self.check(dataset, live=True)
         if dataset.data_type is DataType.TRADES:
-            return TradeStream(self.id, market)
+            ids = (self.id, dataset.symbol.contract) not in NO_COMMON_IDS
+            return TradeStream(self.id, market, ids=ids)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
             self._check_contract(dataset, market)

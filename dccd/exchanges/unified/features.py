@@ -7,10 +7,16 @@ import msgspec
 from dccd.exchanges.base import Capabilities, Capability, Offer
 from dccd.symbols import DataType
 
-__all__ = ["INTEREST_TIMEFRAME", "Features", "capabilities"]
+__all__ = ["INTEREST_TIMEFRAME", "NO_COMMON_IDS", "Features", "capabilities"]
 
 INTEREST_TIMEFRAME = "1h"
 """Of an open-interest history: the one that nearly all exchanges have."""
+
+NO_COMMON_IDS = frozenset({("kucoin", "")})
+"""Exchanges and kinds of market whose live trades have other ids than those of history, or history has none.
+
+Live ones are left without, there, so that a trade that comes both ways is known by its time, price, amount and side.
+"""
 
 _FAR = "as far back as the exchange serves, which a run finds out and tells"
 _LIVE = {DataType.TRADES: "watchTrades", DataType.OHLC: "watchOHLCV", DataType.ORDERBOOK: "watchOrderBook"}

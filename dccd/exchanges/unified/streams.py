@@ -81,12 +81,13 @@ class _Stream(TopicStream, StreamProtocol, ABC, Generic[_F]):
 
 
 class TradeStream(_Stream[Trades]):
-    """``watchTrades``."""
+    """``watchTrades``. *ids*: whether history has the same."""
 
     kind = Trades
 
-    def __init__(self, exchange: str, market: Market) -> None:
+    def __init__(self, exchange: str, market: Market, *, ids: bool = True) -> None:
         super().__init__(exchange, Watch("watchTrades", market.id), market)
+        self._ids = ids
         self._last_ts: int | None = None
 
     def take(self, frame: Trades, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -94,6 +95,8 @@ class TradeStream(_Stream[Trades]):
         found = sorted((trade(row, self._market, recv_ts) for row in frame.trades), key=lambda one: one.ts)
         if not found:
             return None
+        if not self._ids:
+            found = [msgspec.structs.replace(one, tid=None) for one in found]
         out.extend(found)
         last, self._last_ts = self._last_ts, max(self._last_ts or 0, found[-1].ts)
         # One more, since the end isn't part of a hole, and what is missing may share the first one's time.
