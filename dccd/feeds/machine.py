@@ -16,6 +16,7 @@ from dccd.errors import ParseError, SubscriptionRefused
 from dccd.exchanges.base import Broken, PageRequest, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
+from dccd.feeds.silence import Probe, Suspicion
 from dccd.feeds.timing import Backoff
 from dccd.records import Record
 from dccd.symbols import NS, Dataset, DataType
@@ -55,17 +56,6 @@ class Fetch(msgspec.Struct, frozen=True):
     request: PageRequest
 
 
-class Probe(msgspec.Struct, frozen=True):
-    """Ask REST for records of ``[since, until)`` ns, and tell :meth:`Machine.probed` whether there are any.
-
-    Not ``decisive``: only an error counts, as that the exchange doesn't list the symbol.
-    """
-
-    since: int
-    until: int
-    decisive: bool
-
-
 class Ping(msgspec.Struct, frozen=True):
     """Send a ping."""
 
@@ -84,9 +74,6 @@ Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
 
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
-# The newest records may still be on their way, and clocks differ: a probe leaves them out.
-_PROBE_MARGIN = 10 * NS
-_PROBE_PAST = 3600 * NS
 
 
 class Machine:
@@ -110,6 +97,10 @@ class Machine:
         """Whether the exchange refused the subscription of this connection."""
         self._last_frame = self._last_data = self._last_timer = 0.0
         self._pinged = False
+        self._suspicion = Suspicion(dataset)
+        self._probe: tuple[Probe, float] | None = None  # and since when nothing had come
+        self._heard = 0.0
+        self._last: Record | None = None
         self._pace: float | None = None  # seconds between batches, smoothed
         self._patience = 1.0
         self._bad: tuple[str, bytes] | None = None
@@ -132,6 +123,9 @@ class Machine:
         self._last_frame = self._last_data = self._last_timer = now
         self._pinged = False
         self._patience = 1.0
+        self._heard = now
+        self._suspicion.heard()
+        self._probe = None
         self._confirm_by = None
         self._asked = True
         self.counts["connects"] += 1
@@ -192,12 +186,18 @@ class Machine:
             self._signal(signal, now, wall, done)
         return done
 
-    def probed(self, found: bool) -> list[Action]:
-        """REST was asked whether the exchange has what the subscription doesn't send."""
-        return [Drop("the subscription is silent, but the exchange has new records")] if found and self.live else []
+    def probed(self, found: list[Record]) -> list[Action]:
+        """REST was asked for what the subscription doesn't send; empty, too, when it couldn't be had."""
+        asked, self._probe = self._probe, None
+        if asked is None or not self.live or asked[1] != max(self._heard, self._last_data):
+            return []
+        dead = self._suspicion.answer(asked[0], found, self._last)
+        return [Drop("the subscription is silent, but the exchange has new records")] if dead else []
 
-    def timer(self, now: float, wall: int, last_read: float, last_frame: float) -> list[Action]:
-        """About a second has gone by. When the connection last gave a byte, and a message, whoever it was for."""
+    def timer(
+        self, now: float, wall: int, last_read: float, last_frame: float, last_own: float | None = None
+    ) -> list[Action]:
+        """About a second has gone by. When the connection last gave a byte, a message, and a message of our topic."""
         assert self._protocol is not None
         done: list[Action] = []
         stall, self._last_timer = now - self._last_timer, now
@@ -235,16 +235,28 @@ class Machine:
             self._signal(signal, now, wall, done)
         if (hole := self._holes.quiet(wall)) is not None:
             done.append(hole)
-        if self.live and now - self._last_data > self._patience * self._silence():
-            self._patience *= 2
-            since = self._holes.known_until(wall)
-            done.append(Silent(wall, since))
-            if self._dataset.data_type is DataType.TRADES and since + 1 < wall - _PROBE_MARGIN:
-                done.append(Probe(since + 1, wall - _PROBE_MARGIN, True))
-            elif self._holes.last_ts is None:
-                # Bars and books have their time-outs, and REST always has some of them: only an error tells.
-                done.append(Probe(wall - _PROBE_PAST, wall, False))
+        self._watch(now, wall, last_own, done)
         return done
+
+    def _watch(self, now: float, wall: int, last_own: float | None, done: list[Action]) -> None:
+        """Tell of silence, and suspect the subscription."""
+        heard = self._last_data
+        if self._dataset.data_type is not DataType.TRADES and last_own is not None:
+            # Not all of their messages make records: values that haven't changed, books of which snapshots are kept.
+            heard = max(heard, last_own)
+        if heard > self._heard:
+            self._heard = heard
+            self._patience = 1.0
+            self._suspicion.heard()
+        if not self.live or now - heard <= self._patience * self._silence():
+            return
+        self._patience *= 2
+        since = self._holes.known_until(wall)
+        done.append(Silent(wall, since))
+        probe = self._suspicion.question(self._last, since, wall - round((now - heard) * NS), wall)
+        if probe is not None and self._probe is None:
+            self._probe = probe, heard
+            done.append(probe)
 
     def lost(self, reason: str, now: float, wall: int, retry_after: float | None = None) -> tuple[list[Item], float]:
         """The connection ended, or could not be made: what to say, and the seconds after which to try again."""
@@ -282,6 +294,7 @@ class Machine:
         """The hole before these records, if there is one, then the records."""
         if out:
             self.counts["records"] += len(out)
+            self._last = out[-1]
             if (hole := self._holes.records(out, recv_ts, wall)) is not None:
                 done.append(hole)
             done.append(Batch(out, recv_ts))

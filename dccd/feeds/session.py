@@ -15,14 +15,15 @@ from typing import Any, Protocol
 
 import anyio
 
-from dccd.errors import ExchangeDown, ParseError, RateLimited, SocketClosed
+from dccd.errors import BadSymbol, ExchangeDown, ExchangeError, RateLimited, SocketClosed
 from dccd.exchanges.base import Exchange, HistoryPager, Market, PageRequest, StreamOptions
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.pool import AnyLine, Pool
 from dccd.feeds.timing import Clock, SystemClock
-from dccd.symbols import Dataset, Symbol
+from dccd.records import Record
+from dccd.symbols import Dataset, DataType, Symbol
 
 __all__ = [
     "Batch",
@@ -87,7 +88,7 @@ class Session:
         self._line: AnyLine | None = None
         self._market: Market | None = None
         self._fetch: asyncio.Task[bytes] | None = None
-        self._probe: asyncio.Task[bool] | None = None
+        self._probe: asyncio.Task[list[Record]] | None = None
 
     def __repr__(self) -> str:
         return f"<Session {self.dataset.name} live={self._machine.live} attempt={self._machine.attempt}>"
@@ -184,7 +185,7 @@ class Session:
                 if now >= due:
                     due = now + _TICK
                     wall = clock.wall_ns()
-                    actions += machine.timer(now, wall, line.last_read, line.last_frame)
+                    actions += machine.timer(now, wall, line.last_read, line.last_frame, line.last_own)
                     if expires is not None and wall >= expires:
                         actions.append(Drop("the contract has expired"))
         finally:
@@ -224,25 +225,27 @@ class Session:
 
     def _start_probe(self, probe: Probe) -> None:
         if self._probe is None:
-            self._probe = asyncio.create_task(self._has_records(probe))
+            self._probe = asyncio.create_task(self._records(probe))
             self._probe.add_done_callback(self._done)
 
-    async def _has_records(self, probe: Probe) -> bool:
-        """Raises BadSymbol and the like: a symbol that isn't listed is accepted by some exchanges all the same."""
+    async def _records(self, probe: Probe) -> list[Record]:
+        """What REST has of that time. Raises BadSymbol: some exchanges accept a symbol that they don't list."""
+        found: list[Record] = []
         try:
             market = self._market or await self._rest.market(self.dataset.symbol)
             pager: HistoryPager = self._exchange.history(self.dataset, probe.since, probe.until, market)
             for _ in range(_PROBE_PAGES):
                 for request in pager.requests(1):
                     body = await self._rest.get(request)
-                    if pager.receive(request, body, self._clock.wall_ns()).records:
-                        return probe.decisive
-                if pager.done:
+                    found += pager.receive(request, body, self._clock.wall_ns()).records
+                if pager.done or (found and self.dataset.data_type is DataType.TRADES):
                     break
-        except (ExchangeDown, RateLimited, ParseError):
+        except BadSymbol:
+            raise
+        except ExchangeError:
             # Unknown is not proof: the silence goes on being reported.
-            return False
-        return False
+            return []
+        return found
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():

@@ -11,6 +11,7 @@ from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.timing import Backoff
+from dccd.records import BookSnapshot, Record, Trade
 from dccd.symbols import NS, Dataset
 
 TRADES = Dataset.make("fake", "trades", "BTC/USD")
@@ -42,9 +43,11 @@ class Driver:
         data = [frame if isinstance(frame, bytes) else frame.encode().encode() for frame in frames]
         return self.performed(self.machine.received([(self.wall, data)], self.time, self.wall))
 
-    def timer(self, last_read: float | None = None, last_frame: float = 0.0) -> list[Any]:
+    def timer(
+        self, last_read: float | None = None, last_frame: float = 0.0, last_own: float | None = None
+    ) -> list[Any]:
         read = self.time if last_read is None else last_read
-        return self.performed(self.machine.timer(self.time, self.wall, read, last_frame))
+        return self.performed(self.machine.timer(self.time, self.wall, read, last_frame, last_own))
 
     def performed(self, actions: list[Action]) -> list[Any]:
         """What is to be sent is sent at once."""
@@ -117,6 +120,30 @@ def test_a_socket_that_sends_no_frame_is_dropped_though_it_answers_pings() -> No
     driver.live()
     assert driver.seconds(30) == []
     assert driver.seconds(1) == [Drop("no frame for 30 s", dead=True)]
+
+
+def test_another_stream_s_message_shows_that_the_connection_lives() -> None:
+    """The heartbeat is the connection's: only when nobody gets a message is it dead, for all."""
+    driver = Driver(first_silence=1e9)
+    driver.live()
+    for second in range(60):
+        driver.time += 1
+        assert driver.timer(last_frame=float(second)) == []
+
+
+def test_the_time_to_confirm_begins_when_the_subscription_is_sent() -> None:
+    """The exchange's pace may hold it back for a while."""
+    driver = Driver()
+    driver.machine.connected(driver.exchange.stream(TRADES, StreamOptions(), Market("BTCUSD")), 0.0, START)
+    for _ in range(15):
+        driver.time += 1
+        assert driver.timer(last_frame=driver.time) == []
+    driver.machine.sent(driver.time)
+    for _ in range(10):
+        driver.time += 1
+        assert driver.timer(last_frame=driver.time) == []
+    driver.time += 1
+    assert driver.timer(last_frame=driver.time) == [Drop("no confirmation of the subscription within 10 s")]
 
 
 def test_a_connection_without_a_byte_is_pinged_once_and_then_dropped() -> None:
@@ -318,13 +345,13 @@ def test_a_feed_that_keeps_breaking_is_given_up_and_waits_ever_longer() -> None:
         assert driver.lost().retry_in == expected
 
 
-def silences(driver: Driver, seconds: int) -> list[Any]:
+def silences(driver: Driver, seconds: int, last_own: float | None = None) -> list[Any]:
     """What is said of silence in so many seconds, while the exchange's heartbeat goes on."""
     said = []
     for _ in range(seconds):
         driver.time += 1
         driver.frames(FakeFrame())
-        said += driver.timer()
+        said += driver.timer(last_own=last_own)
     return said
 
 
@@ -334,14 +361,25 @@ def test_silence_is_reported_ever_less_often_and_rest_is_asked() -> None:
     driver.live()
     driver.frames(FakeFrame(trades=[START]))
     first, second = START + 61 * NS, START + 121 * NS
-    assert silences(driver, 130) == [
-        Silent(first, START),
-        Probe(START + 1, first - 10 * NS, True),
-        Silent(second, START),
-        Probe(START + 1, second - 10 * NS, True),
-    ]
-    assert driver.machine.probed(False) == []
-    assert driver.machine.probed(True) == [Drop("the subscription is silent, but the exchange has new records")]
+    assert silences(driver, 100) == [Silent(first, START), Probe(START + 1, first - 10 * NS, True)]
+    assert driver.machine.probed([]) == []
+    assert silences(driver, 30) == [Silent(second, START), Probe(START + 1, second - 10 * NS, True)]
+    found: list[Record] = [Trade(START + NS, 1.0, 1.0, None, None)]
+    assert driver.machine.probed(found) == [Drop("the subscription is silent, but the exchange has new records")]
+
+
+def test_what_comes_while_rest_is_asked_clears_the_subscription() -> None:
+    """A stream that was only late isn't given up; nor is one that has been lost meanwhile."""
+    driver = Driver(silence=(60.0, 60.0))
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    assert [type(said) for said in silences(driver, 61)][-1] is Probe
+    driver.frames(FakeFrame(trades=[START + 5]))
+    assert driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)]) == []
+    assert [type(said) for said in silences(driver, 61)][-1] is Probe
+    driver.lost()
+    driver.live()
+    assert driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)]) == []
 
 
 @pytest.mark.parametrize(("every", "seconds"), [(0.1, 15), (2.0, 40), (30.0, 300)])
@@ -365,12 +403,31 @@ def test_a_stream_that_never_had_a_record_is_checked_soon() -> None:
     driver.live()
     silent, probe = silences(driver, 32)
     assert silent == Silent(START + 31 * NS, START)
-    assert probe == Probe(START + (31 - 3600) * NS, START + 31 * NS, False)
+    assert probe == Probe(START + (31 - 3600) * NS, START + 31 * NS, True)
 
 
-def test_a_silent_book_is_reported_only() -> None:
-    """There is no history of books that could tell."""
+def test_a_silent_book_is_given_up_when_the_exchange_s_has_changed() -> None:
+    """Two looks at REST with nothing in between: where the best prices differ, something should have come."""
     driver = Driver(BOOK, silence=(20.0, 20.0))
     driver.live()
     driver.frames(FakeFrame(book=[START]))
-    assert [type(said) for said in silences(driver, 25)] == [Silent]
+    books: list[Record] = [BookSnapshot(START, 1, [(price, 1.0)], [(9.0, 1.0)]) for price in (5.0, 5.0, 6.0)]
+    assert [type(said) for said in silences(driver, 25)] == [Silent, Probe]
+    assert driver.machine.probed(books[:1]) == []
+    assert [type(said) for said in silences(driver, 20)] == [Silent, Probe]
+    assert driver.machine.probed(books[1:2]) == []
+    assert [type(said) for said in silences(driver, 40)] == [Silent, Probe]
+    assert [type(said) for said in driver.machine.probed(books[2:])] == [Drop]
+
+
+def test_messages_that_make_no_record_show_that_a_book_lives() -> None:
+    """Where snapshots of it are kept, say, records are rare."""
+    driver = Driver(BOOK, silence=(20.0, 20.0))
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    said: list[Any] = []
+    for second in range(60):
+        driver.time += 1
+        said += driver.timer(last_frame=driver.time, last_own=float(second))
+    assert said == []
+    assert [type(one) for one in silences(driver, 25, last_own=59.0)] == [Silent, Probe]

@@ -239,6 +239,28 @@ async def test_a_subscription_that_nobody_confirms_is_tried_on_another_connectio
         assert len(venue.peers) == 2
 
 
+async def test_a_subscription_that_is_dead_among_living_ones_is_found_out(serving: Serve, until: Until) -> None:
+    """Messages for others keep the connection alive; REST has records that the stream should have had."""
+    venue = Venue()
+    rest = FakeRest(answer=lambda request: str(request.cursor).encode())
+    async with house(await serving(venue), rest=rest) as it:
+        well, dead = it.listen("BTC"), it.listen("ETH")
+        await until(lambda: well.live and dead.live)
+        second = 0
+        while not dead.said(Lost):
+            second += 1
+            it.clock.advance(1.0)
+            await venue.peers[0].send(FakeFrame(to="BTC/USD", trades=[START + second]))
+            await until(lambda: len(well.times) == second)  # noqa: B023
+            await it.clock.until_sleeping(2 - len(dead.said(Lost)))
+        assert "the exchange has new records" in dead.said(Lost)[0].reason
+        assert 30 <= second <= 45
+        it.clock.advance(1.0)
+        await until(lambda: dead.live)
+        assert not well.said(Lost)
+        assert venue.peers[1].heard == ["subscribe ETH/USD"]
+
+
 async def test_the_same_topic_twice_takes_two_connections(serving: Serve, until: Until) -> None:
     """Funding and open interest often are one topic: what is for one must not end up with the other."""
     venue = Venue()
