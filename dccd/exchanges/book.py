@@ -109,7 +109,8 @@ class Book:
     def apply(self, bids: Iterable[Level], asks: Iterable[Level]) -> tuple[list[Level], list[Level]]:
         """Take an update, and return the changes of the view: bids, asks."""
         depth, keep = self._depth, self._keep
-        return self.bids.apply(bids, depth, keep), self.asks.apply(asks, depth, keep)
+        # Most updates are of one side only.
+        return self.bids.apply(bids, depth, keep) if bids else [], self.asks.apply(asks, depth, keep) if asks else []
 
     def view(self) -> tuple[list[Level], list[Level]]:
         """The levels in view, best first: bids, asks."""

@@ -72,11 +72,12 @@ class BookStream(BitmexStream[BookRow]):
         wrong, bids, asks = self._read(action, rows)
         if wrong:
             return self._broken(wrong)
-        for row in rows:
-            if action == "insert" and row.price is not None:
-                self._prices[row.id, row.side] = row.price
-            elif action == "delete":
-                del self._prices[row.id, row.side]
+        if action != "update":
+            for row in rows:
+                if row.price is not None and action == "insert":
+                    self._prices[row.id, row.side] = row.price
+                else:
+                    del self._prices[row.id, row.side]
         changes = self._book.apply(bids, asks)
         if self._book.crossed:
             return self._broken("the book is crossed")
@@ -86,8 +87,11 @@ class BookStream(BitmexStream[BookRow]):
     def _read(self, action: Action, rows: list[BookRow]) -> tuple[str, list[Level], list[Level]]:
         """What doesn't fit the levels there are, if anything; new amounts of bids, and of asks. Raises ValueError."""
         prices, base = self._prices, self._base
-        wrong, seen = "", set[tuple[int, str]]()
-        sides: dict[str, list[Level]] = {"Buy": [], "Sell": []}
+        wrong = ""
+        bids: list[Level] = []
+        asks: list[Level] = []
+        if len(rows) > 1 and len({(row.id, row.side) for row in rows}) < len(rows):
+            raise ValueError("a level twice")
         for row in rows:
             key, price, size = (row.id, row.side), row.price, row.size
             known = prices.get(key)
@@ -95,9 +99,6 @@ class BookStream(BitmexStream[BookRow]):
                 size = 0
             elif not size:
                 raise ValueError("a level without a size")
-            if key in seen:
-                raise ValueError(f"level {row.id} twice")
-            seen.add(key)
             if action == "insert":
                 if price is None:
                     raise ValueError("a level without a price")
@@ -110,8 +111,8 @@ class BookStream(BitmexStream[BookRow]):
                 wrong = f"level {row.id} is at {price:g}, and was at {known:g}"
             else:
                 price = known
-            sides[row.side].append((price, base(size, price) if size else 0.0))
-        return wrong, sides["Buy"], sides["Sell"]
+            (bids if row.side == "Buy" else asks).append((price, base(size, price) if size else 0.0))
+        return wrong, bids, asks
 
     def _holds(self, side: str, price: float) -> bool:
         return -price in self._book.bids.amounts if side == "Buy" else price in self._book.asks.amounts

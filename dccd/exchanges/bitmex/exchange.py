@@ -29,9 +29,10 @@ class Bitmex(Exchange):
 
     id = EXCHANGE
     capabilities = CAPABILITIES
-    # 60 connections an hour (https://blog.bitmex.com/api_announcement/updates-to-rate-limits/); subscriptions on one
-    # aren't limited (https://www.bitmex.com/app/wsAPI). "ping" is answered by "pong".
-    connections = Connections(topics=100, messages=5.0, opens=0.9, ping="ping", ping_every=20.0)
+    # 60 connections an hour, that may come in bursts (https://blog.bitmex.com/api_announcement/updates-to-rate-limits/):
+    # the backoff keeps what fails again and again below it. Subscriptions on one aren't limited, and "ping" is answered
+    # by "pong" (https://www.bitmex.com/app/wsAPI).
+    connections = Connections(topics=100, messages=5.0, opens=3.0, ping="ping", ping_every=20.0)
     consecutive_trade_ids = False
 
     def market(self, symbol: Symbol) -> Market | None:
