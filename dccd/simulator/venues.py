@@ -11,6 +11,7 @@ from dccd.simulator.bitmex import Bitmex
 from dccd.simulator.bybit import Bybit
 from dccd.simulator.coinbase import Coinbase
 from dccd.simulator.kraken import Kraken
+from dccd.simulator.okx import Okx
 from dccd.simulator.venue import Venue
 
 __all__ = ["EXCHANGES", "VENUES"]
@@ -22,6 +23,7 @@ VENUES: dict[str, type[Venue]] = {
     "bybit": Bybit,
     "coinbase": Coinbase,
     "kraken": Kraken,
+    "okx": Okx,
 }
 """By id, as ccxt's."""
 

@@ -168,7 +168,9 @@ class OkxRouter(Router):
         parts = frame[len(_BEGIN) : len(_BEGIN) + 96].split(b'"', 5)
         if len(parts) < 6 or parts[1] != b"," or parts[2] != b"instId" or parts[3] != b":" or parts[5][:1] != b"}":
             return None
-        return (parts[0] + b":" + parts[4]).decode("latin-1")
+        # What recordings have as `trades` is taken by the stream of `trades-all`.
+        channel = b"trades-all" if parts[0] == b"trades" else parts[0]
+        return (channel + b":" + parts[4]).decode("latin-1")
 
 
 _BEGIN = b'{"arg":{"channel":"'

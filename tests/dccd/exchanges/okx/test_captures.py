@@ -224,7 +224,7 @@ def test_recorded_session(captures: Path) -> None:
     streams = {}
     for inst, (symbol, market) in RECORDED.items():
         streams[f"books:{inst}"] = stream(f"okx.orderbook.{symbol}", market)
-        streams[f"trades:{inst}"] = stream(f"okx.trades.{symbol}", market)
+        streams[f"trades-all:{inst}"] = stream(f"okx.trades.{symbol}", market)
     readings = {inst: Reading(market) for inst, (_, market) in RECORDED.items()}
     outs: dict[str, list[Record]] = {topic: [] for topic in streams}
     views: dict[str, tuple[dict[float, float], dict[float, float]]] = {topic: ({}, {}) for topic in streams}
@@ -240,7 +240,7 @@ def test_recorded_session(captures: Path) -> None:
             answers += 1
             continue
         channel, inst = message["arg"]["channel"], message["arg"]["instId"]
-        assert topic == f"{channel}:{inst}"
+        assert topic == f"{'trades-all' if channel == 'trades' else channel}:{inst}"
         if channel == "tickers":
             tickers += 1
             continue
@@ -268,5 +268,5 @@ def test_recorded_session(captures: Path) -> None:
     assert sum(reading.checked for reading in readings.values()) == 290
     assert sum(len(reading.trades) for reading in readings.values()) == 74
     for inst, reading in readings.items():
-        assert outs[f"trades:{inst}"] == reading.trades
-        assert streams[f"trades:{inst}"].unresolved() == []
+        assert outs[f"trades-all:{inst}"] == reading.trades
+        assert streams[f"trades-all:{inst}"].unresolved() == []
