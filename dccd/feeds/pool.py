@@ -17,9 +17,10 @@ from dccd.errors import SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
 from dccd.exchanges.unified import Unified
 from dccd.feeds.history import RestPool
+from dccd.feeds.line import Line
 from dccd.feeds.outbox import Window
 from dccd.feeds.pro import ProLine, ProPool
-from dccd.feeds.shared import Line, Shared
+from dccd.feeds.shared import Shared
 from dccd.feeds.timing import Clock, SystemClock
 
 __all__ = ["AnyLine", "Line", "Pool", "SocketPool", "SocketPools", "rebase"]

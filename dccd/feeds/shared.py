@@ -1,4 +1,4 @@
-"""One connection that several streams share: frames of a socket flow in, each stream's :class:`Line` gives its own.
+"""One connection that several streams share: reads of a socket flow in, each stream's line gets its own frames.
 
 It sends for all of them at the pace that the exchange allows, and keeps them apart: who leaves ends its subscription
 and nothing else, and who doesn't take what has come holds the others up for some seconds at most.
@@ -11,17 +11,17 @@ import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
-import anyio
 from websockets.frames import CloseCode
 
 from dccd.errors import MessagesLost, SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
+from dccd.feeds.line import Line
 from dccd.feeds.outbox import Outbox, Window
-from dccd.feeds.socket import Read, Socket, connect
+from dccd.feeds.socket import Socket, connect
 from dccd.feeds.switch import Inbox, Switch
 from dccd.feeds.timing import Clock
 
-__all__ = ["Line", "Shared"]
+__all__ = ["LAG", "QUEUE_BYTES", "Shared"]
 
 _Gone: TypeAlias = "Callable[[Shared, SocketClosed], None]"
 
@@ -34,86 +34,6 @@ APART = 300.0
 under way, which would pass for the new one's; and a subscription that was dead there gets another chance elsewhere."""
 _LINGER = 0.1
 """Seconds before an unsubscription is sent: when all leave, the connection is closed instead."""
-
-
-class Line:
-    """One stream's share of a connection. *changed* is set whenever there is something new."""
-
-    def __init__(self, host: Shared, protocol: StreamProtocol, lane: int, changed: asyncio.Event) -> None:
-        self.lane = lane
-        self.protocol = protocol
-        self.inbox = Inbox(protocol.topic, changed.set)
-        self.unsent = 0
-        """Frames that wait for their turns."""
-        self.spoke = False
-        """Whether any was sent."""
-        self._host = host
-        self._changed = changed
-        self._closed: SocketClosed | None = None
-
-    def __repr__(self) -> str:
-        return f"<Line {self.lane} {self.inbox.topic} of {self._host!r}>"
-
-    def statistics(self) -> dict[str, Any]:
-        """Counters, and those of the connection."""
-        inbox = self.inbox
-        own = {"lane": self.lane, "frames": inbox.count, "queued_bytes": inbox.queued, "unsent": self.unsent}
-        return {**own, "connection": self._host.statistics()}
-
-    def take(self) -> list[Read]:
-        """All that has come for this stream since the last call. Raises SocketClosed once it was all, for good."""
-        if self.inbox.reads:
-            reads = self.inbox.take()
-            self._host.taken(self.inbox)
-            return reads
-        if self._closed is not None:
-            raise self._closed
-        return []
-
-    def send(self, frames: list[str]) -> None:
-        """Send, as soon as the exchange's limits allow: ``unsent`` is 0, and *changed* set, once it is done."""
-        self._host.send(self, frames)
-
-    def ping(self) -> None:
-        """Send a ping, unless another stream has just done so; the pong shows in ``last_read``."""
-        self._host.ping()
-
-    @property
-    def last_read(self) -> float:
-        """When the connection last gave a byte of any kind (monotonic)."""
-        return self._host.last_read
-
-    @property
-    def last_frame(self) -> float:
-        """When the connection last gave a message, whosever it was (monotonic)."""
-        return self._host.last_frame
-
-    @property
-    def last_own(self) -> float | None:
-        """When the last message of this stream's own topic came (monotonic)."""
-        return self.inbox.last
-
-    def give_up(self, reason: str) -> None:
-        """The connection is dead: end it for all that share it."""
-        self._host.end(SocketClosed(CloseCode.ABNORMAL_CLOSURE, reason))
-
-    async def aclose(self, *, unsubscribe: bool = True) -> None:
-        """Leave; the connection goes on for others, and is closed when this is the last. Safe to call twice."""
-        self._host.leave(self, unsubscribe)
-        await self._host.closing()
-
-    def end(self, closed: SocketClosed) -> None:
-        """Nothing comes any more."""
-        if self._closed is None:
-            self._closed = closed
-            self._changed.set()
-
-    def sent(self) -> None:
-        """One of the frames was sent."""
-        self.spoke = True
-        self.unsent -= 1
-        if not self.unsent:
-            self._changed.set()
 
 
 class Shared:
@@ -146,12 +66,13 @@ class Shared:
         return f"<Shared {self.url} {state} streams={len(self._lines)}{' held up' if self._held else ''}>"
 
     def statistics(self) -> dict[str, Any]:
-        """Counters: of the socket, what was for nobody or unclaimed, what waits to be sent, who was cut off."""
+        """Counters: of the socket, of frames that nobody got, of what waits to be sent, of who was cut off."""
         switch, outbox = self._switch, self._outbox
         return {
             "url": self.url,
             "streams": len(self._lines),
             "dropped": switch.dropped,
+            "unheard": switch.unheard,
             "unclaimed": switch.unclaimed,
             "stranger": switch.stranger,
             "unsent": len(outbox),
@@ -384,7 +305,6 @@ class Shared:
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
-        with anyio.CancelScope(shield=True):
-            if self._socket is not None:
-                await self._socket.aclose()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.aclose()
+        await asyncio.gather(*tasks, return_exceptions=True)

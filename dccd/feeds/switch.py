@@ -75,6 +75,8 @@ class Switch:
         """Frames of topics that nobody here has: of streams that have left, as a rule."""
         self.dropped = 0
         """Frames that the router said are for nobody."""
+        self.unheard = 0
+        """Frames for all, when nobody had said anything yet."""
         self.stranger: str | None = None
         """The last topic that nobody had."""
         self._limit = limit
@@ -124,6 +126,7 @@ class Switch:
     def _whole(self, topic: str | None, read: Read, size: int, now: float) -> None:
         """All frames of a read are of one topic."""
         if topic is None:
+            self.unheard += 0 if self.listening else len(read[1])
             for inbox in self.listening:
                 inbox.put(read, size)
                 if inbox.queued >= self._limit:
@@ -143,6 +146,7 @@ class Switch:
         inboxes = self.topics
         for topic, frame in zip(topics, frames, strict=False):  # fewer topics: the rest came after a loss
             if topic is None:
+                self.unheard += not self.listening
                 touched += [inbox for inbox in self.listening if inbox.add(stamp, frame)]
                 continue
             inbox = inboxes.get(topic)

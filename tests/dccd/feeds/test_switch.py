@@ -58,6 +58,15 @@ def test_each_gets_its_own_and_all_get_what_is_for_all() -> None:
     assert (switch.dropped, switch.unclaimed) == (1, 0)
 
 
+def test_what_is_for_all_before_anybody_has_spoken_is_counted() -> None:
+    """A greeting, as a rule."""
+    switch, boxes = switch_of("a")
+    give(switch, [b"*1", b"*2"])
+    give(switch, [b"*3", b"a1"])
+    assert switch.unheard == 3
+    assert frames_of(boxes["a"]) == [b"a1"]
+
+
 def test_a_read_of_one_stream_is_handed_on_as_it_is() -> None:
     """No list is copied where there is nothing to part."""
     switch, boxes = switch_of("a", "b")
