@@ -101,3 +101,32 @@ def test_bodies_that_are_none(body: bytes) -> None:
     assert not pager.done
     pager.receive(request, b"[]", NOW)
     assert pager.done
+
+
+class Moments(Pager):
+    """Values of moments; its coarse bodies are other ones."""
+
+    momentary = True
+
+    def beginnings(self, body: bytes) -> list[int]:
+        return [ts - 1 for ts in msgspec.json.decode(body, type=list[int])]
+
+
+def test_records_of_a_moment_are_never_open() -> None:
+    """What a bar would have to wait a minute for is there at once; only the newest seconds are left for later."""
+    start = NOW - NOW % (MINUTE * NS)
+    body = msgspec.json.encode([start, start + MINUTE * NS])
+    for kind, expected in ((Pager, []), (Moments, [start])):
+        pager = kind(MINUTE, start, start + 2 * MINUTE * NS, LIMIT)
+        page = pager.receive(pager.requests(1)[0], body, start + (MINUTE + 5) * NS)
+        assert [record.ts for record in page.records] == expected
+    assert (page.start, page.end) == (start, start + (MINUTE - 5) * NS)
+
+
+def test_another_body_tells_the_beginning() -> None:
+    """Where what is asked for has no coarse form, something else shows when the market began."""
+    pager = Moments(MINUTE, NOW - 90 * DAY * NS, NOW, LIMIT, coarse=DAY)
+    (request,) = pager.requests(5)
+    begin = NOW - 85 * DAY * NS
+    pager.receive(request, msgspec.json.encode([begin]), NOW)
+    assert pager.requests(1)[0].params["start"] == begin - 1
