@@ -1,4 +1,4 @@
-"""What Bitfinex offers: the same of perpetuals as of spot."""
+"""What Bitfinex offers: of perpetuals the same as of spot, and their open interest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REST_DEPTH = 100
 
 _GAPS = "no bar for an interval without a trade"
 
-_OFFER = Offer(
+_SPOT = Offer(
     live={
         DataType.TRADES: Capability(fields=("side", "tid")),
         DataType.OHLC: Capability(spans=SPANS, note=_GAPS),
@@ -33,4 +33,12 @@ _OFFER = Offer(
     },
 )
 
-CAPABILITIES = Capabilities(spot=_OFFER, perp=_OFFER)
+_INTEREST = Capability(note="whenever it changes; Bitfinex tells funding rates, too, but not whose payment's they are")
+
+CAPABILITIES = Capabilities(
+    spot=_SPOT,
+    perp=Offer(
+        live={**_SPOT.live, DataType.OPEN_INTEREST: _INTEREST},
+        historical={**_SPOT.historical, DataType.OPEN_INTEREST: Capability(note="every minute or so")},
+    ),
+)

@@ -14,6 +14,7 @@ from dccd.exchanges.base import (
 from dccd.exchanges.bitfinex.bars import BarStream
 from dccd.exchanges.bitfinex.books import BookStream
 from dccd.exchanges.bitfinex.capabilities import CAPABILITIES
+from dccd.exchanges.bitfinex.derivatives import InterestPager, InterestStream
 from dccd.exchanges.bitfinex.history import BarPager, DepthPager, TradePager
 from dccd.exchanges.bitfinex.router import BitfinexRouter
 from dccd.exchanges.bitfinex.trades import TradeStream
@@ -41,6 +42,8 @@ class Bitfinex(Exchange):
         self.check(dataset, live=True)
         if dataset.data_type is DataType.TRADES:
             return TradeStream(market.id)
+        if dataset.data_type is DataType.OPEN_INTEREST:
+            return InterestStream(market.id)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
             return BarStream(market.id, dataset.span)
@@ -55,6 +58,8 @@ class Bitfinex(Exchange):
         self.check(dataset, live=False)
         if dataset.data_type is DataType.TRADES:
             return TradePager(market.id, start, end)
+        if dataset.data_type is DataType.OPEN_INTEREST:
+            return InterestPager(market.id, start, end)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
             return BarPager(market.id, dataset.span, start, end)

@@ -8,7 +8,7 @@ https://docs.bitfinex.com/docs/ws-general
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,18 @@ from dccd.exchanges.wire import DECODE_ERRORS, Decoder, Id
 from dccd.exchanges.wire import parse_error as _parse_error
 from dccd.records import Record
 
-__all__ = ["EVENT", "EXCHANGE", "FLAGS", "SEQ_ALL", "TIMESTAMP", "BitfinexStream", "Event", "Signed", "parse_error"]
+__all__ = [
+    "EVENT",
+    "EXCHANGE",
+    "FLAGS",
+    "SEQ_ALL",
+    "TIMESTAMP",
+    "BitfinexStream",
+    "Event",
+    "Signed",
+    "parse_error",
+    "read_rows",
+]
 
 EXCHANGE = "bitfinex"
 
@@ -74,11 +85,19 @@ class _Message(msgspec.Struct, array_like=True, gc=False):
 
 EVENT: Decoder[Event] = Decoder(EXCHANGE, Event)
 _MESSAGE: Decoder[_Message] = Decoder(EXCHANGE, _Message)
+_T = TypeVar("_T")
 
 
 def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     """A ParseError of Bitfinex."""
     return _parse_error(EXCHANGE, cause, sample)
+
+
+def read_rows(decoder: Decoder[list[_T]], body: bytes) -> list[_T]:
+    """The rows of an answer of REST. Raises ParseError, in Bitfinex's words if it is an error."""
+    if body.startswith(b'["error"'):
+        raise parse_error(body[:200].decode(errors="replace"), body)
+    return decoder.decode(body)
 
 
 class BitfinexStream(TopicStream):

@@ -6,14 +6,13 @@ https://docs.bitfinex.com/reference/rest-public-candles, rest-public-trades, res
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TypeVar
 
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Page, PageRequest
 from dccd.exchanges.bitfinex.bars import Candle, make_bar
 from dccd.exchanges.bitfinex.books import BookRow, split
 from dccd.exchanges.bitfinex.capabilities import REST_DEPTH
-from dccd.exchanges.bitfinex.frames import EXCHANGE, parse_error
+from dccd.exchanges.bitfinex.frames import EXCHANGE, parse_error, read_rows
 from dccd.exchanges.bitfinex.symbols import TIMEFRAMES
 from dccd.exchanges.bitfinex.trades import TradeRow, make_trade
 from dccd.exchanges.paging import SinglePage
@@ -32,7 +31,6 @@ _OPENED = 1_356_998_400 * NS
 _CANDLES: Decoder[list[Candle]] = Decoder(EXCHANGE, list[Candle])
 _TRADES: Decoder[list[TradeRow]] = Decoder(EXCHANGE, list[TradeRow])
 _BOOK: Decoder[list[BookRow]] = Decoder(EXCHANGE, list[BookRow])
-_T = TypeVar("_T")
 
 
 class BarPager(BarWindows):
@@ -58,7 +56,7 @@ class BarPager(BarWindows):
 
     def bars(self, body: bytes) -> list[Bar]:
         """The bars of a body. Raises ParseError, ValueError."""
-        return [make_bar(candle) for candle in _rows(_CANDLES, body)]
+        return [make_bar(candle) for candle in read_rows(_CANDLES, body)]
 
 
 class TradePager(TimePages):
@@ -83,7 +81,7 @@ class TradePager(TimePages):
 
     def rows(self, body: bytes) -> Sequence[tuple[Hashable, Record]]:
         """The trades of a body, each with its id. Raises ParseError, ValueError."""
-        return [(row.tid, make_trade(row)) for row in _rows(_TRADES, body)]
+        return [(row.tid, make_trade(row)) for row in read_rows(_TRADES, body)]
 
 
 class DepthPager(SinglePage):
@@ -95,7 +93,7 @@ class DepthPager(SinglePage):
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot; Bitfinex tells no time and no number. Raises ParseError."""
-        rows = _rows(_BOOK, body)
+        rows = read_rows(_BOOK, body)
         try:
             bids, asks = split(rows)
         except ValueError as exc:
@@ -103,10 +101,3 @@ class DepthPager(SinglePage):
         return Page(
             [BookSnapshot(recv_ts, recv_ts, sorted(bids, reverse=True), sorted(asks), recv_ts)], recv_ts, recv_ts
         )
-
-
-def _rows(decoder: Decoder[list[_T]], body: bytes) -> list[_T]:
-    """The rows of a body. Raises ParseError, in Bitfinex's words if it is an error."""
-    if body.startswith(b'["error"'):
-        raise parse_error(body[:200].decode(errors="replace"), body)
-    return decoder.decode(body)

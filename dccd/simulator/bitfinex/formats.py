@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from dccd.simulator.aggregate import Aggregate
 from dccd.simulator.bitfinex.names import pair_id
 from dccd.simulator.book import Levels
+from dccd.simulator.derivatives import RATE_DECIMALS, Derivative
 from dccd.simulator.market import Run
 from dccd.simulator.venue import Encoder, Listing
+from dccd.symbols import NS
 
 __all__ = ["MS", "Formats", "numbers"]
 
@@ -101,6 +103,20 @@ class Formats:
             for price, lots in levels
         ]
 
+    def state_row(self, contract: Derivative, at: int) -> str:
+        """``[MTS,null,DERIV_PRICE,SPOT_PRICE,…]`` of a perpetual at *at* (ns): prices, funding, the open interest.
+
+        https://docs.bitfinex.com/reference/rest-public-derivatives-status
+        """
+        price, predicted = self.price, contract.predicted(at)
+        current = contract.predicted(predicted.due - 1).rate
+        step = (at % contract.interval) // (60 * NS)
+        return (
+            f"[{at // MS},null,{price(contract.mark(at))},{price(contract.index(at))},null,36950860.76010306,null,"
+            f"{predicted.due // MS},{_rate(predicted.rate)},{step},null,{_rate(current)},null,null,"
+            f"{price(contract.mark(at))},null,null,{self.amount(contract.open_lots(at))},null,null,null,0.0005,0.0025]"
+        )
+
     def checksum(self, bids: Levels, asks: Levels) -> int:
         """CRC32, signed, of the best 25 levels of both sides in turn.
 
@@ -112,3 +128,11 @@ class Formats:
                 texts += [f"{self.price(price)}:{sign}{self.amount(lots)}" for price, lots in levels[n : n + 1]]
         value = zlib.crc32(":".join(texts).encode())
         return value - 2**32 if value >= 2**31 else value
+
+
+_RATE = numbers(RATE_DECIMALS)
+
+
+def _rate(rate: float) -> str:
+    value = round(abs(rate) * 10**RATE_DECIMALS)
+    return ("-" if rate < 0 and value else "") + _RATE(value)

@@ -26,6 +26,7 @@ __all__ = ["Bitfinex"]
 _MOST = 10_000
 _A_MINUTE = 90  # requests that an address may make; to the book 240
 _BOOKS_A_MINUTE = 240
+_MINUTE = 60 * NS
 
 Query = dict[str, str]
 
@@ -106,6 +107,10 @@ class Bitfinex(Venue):
                     return _rows(self._trades(name, query, now))
                 case ["v2", "candles", key, "hist"]:
                     return _rows(self._candles(key, query, now))
+                case ["v2", "status", "deriv"]:
+                    return _rows(self._states(query, now))
+                case ["v2", "status", "deriv", name, "hist"]:
+                    return _rows(self._past_states(name, query, now))
                 case ["v2", "book", name, precision]:
                     return _rows(self._book(name, precision, query, now))
         except _Refused as exc:
@@ -122,7 +127,7 @@ class Bitfinex(Venue):
         return Answer(json.dumps(body).encode(), status, headers)
 
     def _over(self, client: str, now: int, book: bool) -> bool:
-        minute = now // (60 * NS)
+        minute = now // _MINUTE
         before, count = self._counts.get((client, book), (minute, 0))
         count = count + 1 if before == minute else 1
         self._counts[client, book] = (minute, count)
@@ -180,6 +185,26 @@ class Bitfinex(Venue):
             rows += found if oldest_first else found[::-1]
             oldest, newest = (begin + count * span, newest) if oldest_first else (oldest, begin - span)
         return rows
+
+    def _states(self, query: Query, now: int) -> list[str]:
+        """Of the perpetuals asked for, each with its id in front."""
+        keys = query.get("keys", "ALL").split(",")
+        found = [
+            (name, one) for name, one in self.by_id.items() if one.symbol.contract and (name in keys or keys == ["ALL"])
+        ]
+        return [f'["{name}",{self.formats[name].state_row(one.derivative, now)[1:]}' for name, one in found]
+
+    def _past_states(self, name: str, query: Query, now: int) -> list[str]:
+        """Every minute's."""
+        listing = self._listing(name)
+        if not listing.symbol.contract:
+            raise _Refused("symbol: invalid")
+        limit, oldest_first = _int(query, "limit", 100), _int(query, "sort", -1) == 1
+        start, end = _int(query, "start", 0) * MS, min(_int(query, "end", now // MS) * MS, now)
+        start = max(start, listing.market.opened)
+        times = range(start + -start % _MINUTE, end + 1, _MINUTE)
+        times = times[:limit] if oldest_first else times[::-1][:limit]
+        return [self.formats[name].state_row(listing.derivative, at) for at in times]
 
     def _book(self, name: str, precision: str, query: Query, now: int) -> list[str]:
         book, formats = self._listing(name).book, self.formats[name]

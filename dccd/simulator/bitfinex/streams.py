@@ -26,7 +26,8 @@ SPANS = {
     "1D": _DAY, "7D": 7 * _DAY, "14D": 14 * _DAY,
 }  # fmt: skip
 """Seconds of each time frame."""
-DATA_TYPES = {"trades": "trades", "candles": "ohlc", "book": "orderbook"}
+DATA_TYPES = {"trades": "trades", "candles": "ohlc", "book": "orderbook", "status": "open_interest"}
+_KEYED = ("candles", "status")
 _LENGTHS = ("1", "25", "100", "250")
 _SNAPSHOT_TRADES = 30
 _SNAPSHOT_CANDLES = 240
@@ -168,6 +169,27 @@ class BookStream(_Listed):
         return [f'{ms} "cs",{self.formats.checksum(*self._seen)}'] if self.checksums() else []
 
 
+class StateStream(_Listed):
+    """``status``: what a perpetual is at, each second."""
+
+    def __init__(self, name: str, listing: Listing, formats: Formats, now: int) -> None:
+        super().__init__(name, listing, formats)
+        self.result = {"key": f"deriv:{formats.id}"}
+        self._second = now // NS
+
+    def first(self, now: int) -> list[str]:
+        """Its present state."""
+        return [self._state(self._second * NS)]
+
+    def due(self, now: int) -> list[str]:
+        """Each second's."""
+        first, self._second = self._second + 1, max(self._second, now // NS)
+        return [self._state(second * NS) for second in range(first, self._second + 1)]
+
+    def _state(self, at: int) -> str:
+        return f"{at // MS} {self.formats.state_row(self.listing.derivative, at)}"
+
+
 def _gone(levels: Levels) -> Levels:
     return [level for level in levels if not level[1]]
 
@@ -181,9 +203,9 @@ def stream_name(request: dict[str, Any]) -> str:
     channel = request.get("channel")
     if channel not in DATA_TYPES:
         raise Refused("channel: unknown", 10302)
-    name = request.get("key" if channel == "candles" else "symbol")
+    name = request.get("key" if channel in _KEYED else "symbol")
     if not isinstance(name, str):
-        raise Refused("key: invalid" if channel == "candles" else "symbol: invalid")
+        raise Refused("key: invalid" if channel in _KEYED else "symbol: invalid")
     return f"{channel}:{name}"
 
 
@@ -196,10 +218,16 @@ def make_stream(venue: Bitfinex, request: dict[str, Any], now: int) -> BitfinexS
         kind, frame, rest = [*rest.split(":", 2), "", ""][:3]
         if kind != "trade" or frame not in SPANS:
             raise Refused("key: invalid")
+    elif channel == "status":
+        kind, _, rest = rest.partition(":")
+        if kind != "deriv" or not rest.endswith("F0"):
+            raise Refused("key: invalid")
     formats = venue.formats.get(rest)
     if formats is None:
-        raise Refused("key: invalid" if channel == "candles" else "symbol: invalid")
+        raise Refused("key: invalid" if channel in _KEYED else "symbol: invalid")
     listing = venue.by_id[rest]
+    if channel == "status":
+        return StateStream(name, listing, formats, now)
     if channel == "trades":
         return TradeStream(venue, name, listing, formats, now)
     if channel == "candles":

@@ -47,7 +47,8 @@ def reader() -> Reader:
 def identity(name: str) -> tuple[str, str]:
     """(symbol, as Bitfinex has it, and data type) of a stream."""
     channel, _, rest = name.partition(":")
-    return rest.split(":", 2)[-1] if channel == "candles" else rest, DATA_TYPES.get(channel, "")
+    parts = {"candles": 2, "status": 1}.get(channel, 0)  # of a key, before the symbol
+    return rest.split(":", parts)[-1], DATA_TYPES.get(channel, "")
 
 
 class _TapedStream(BitfinexStream):

@@ -10,6 +10,7 @@ import pytest
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Broken, Refused, StreamProtocol, Subscribed
+from dccd.records import Record
 
 Make = Callable[..., StreamProtocol]
 
@@ -55,7 +56,8 @@ def test_renewing(stream: Make) -> None:
     assert msgspec.json.decode(leave) == {"event": "unsubscribe", "chanId": 7}
     assert msgspec.json.decode(ask)["subId"] == 2_000_002
     assert protocol.resubscribe() == []
-    assert protocol.receive(b"[7,[1,2,2,2,2,1],1]", 0, out := []) is None
+    out: list[Record] = []
+    assert protocol.receive(b"[7,[1,2,2,2,2,1],1]", 0, out) is None
     assert protocol.receive(event("unsubscribed", status="OK", chan=7), 0, out) is None
     assert protocol.receive(event("subscribed", chan=7, subId=2_000_001), 0, out) is None
     assert protocol.receive(event("subscribed", chan=8, subId=2_000_002), 0, out) == Subscribed()

@@ -136,6 +136,23 @@ async def test_the_book_live_with_checksums(live: Simulator, limit: int) -> None
                 await it.watch_order_book("BTC/USD", limit)
 
 
+async def test_open_interest(live: Simulator) -> None:
+    """Of now, and of minutes past; and the funding rates of the same states."""
+    truth = live.exchanges["bitfinex"].truth
+    async with client(live, "bitfinex") as it:
+        # ccxt's own fetch_open_interest_history looks for the time in another field, and drops what has none.
+        rows = await it.publicGetStatusDerivSymbolHist({"symbol": "tBTCF0:USTF0", "sort": 1})
+        past = [(int(row[0]), it.parse_open_interest(row)["openInterestAmount"]) for row in rows]
+        now = await it.fetch_open_interest("BTC/USDT:USDT")
+        rates = await it.fetch_funding_rates(["BTC/USDT:USDT"])
+    assert len(past) == 100
+    for ms, amount in [*past, (now["timestamp"], now["openInterestAmount"])]:
+        assert amount == truth.open_interest("BTC/USDT:perp", ms * MS).open_interest
+    found = rates["BTC/USDT:USDT"]
+    rate, due = truth.derivative("BTC/USDT:perp").predicted(found["timestamp"] * MS)
+    assert (found["nextFundingRate"], found["nextFundingTimestamp"] * MS) == (rate, due)
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [(429, ccxt.RateLimitExceeded), (418, ccxt.DDoSProtection), (502, ccxt.ExchangeNotAvailable),

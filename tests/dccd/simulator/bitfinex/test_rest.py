@@ -86,11 +86,26 @@ def test_the_book(length: int) -> None:
         ("trades/tBTCUSD/hist", {"start": "yesterday"}, "start: invalid"),
         ("book/tBTCUSD/P0", {"len": 50}, "len: invalid"),
         ("book/tBTCUSD/P9", {}, "precision: invalid"),
+        ("status/deriv/tBTCUSD/hist", {}, "symbol: invalid"),
     ],
 )
 def test_errors_are_arrays_with_status_500(path: str, query: dict[str, object], words: str) -> None:
     """Code 10020, and what is wrong."""
     assert get(path, 500, **query) == ["error", 10020, words]
+
+
+def test_states_of_perpetuals() -> None:
+    """Every minute's of one, or the present ones of all."""
+    contract = VENUE.listings["BTC/USDT:perp"].derivative
+    rows = get("status/deriv/tBTCF0:USTF0/hist", start=0, sort=1, limit=5000)
+    assert [row[0] * MS for row in rows] == [MARKET.opened + n * 60 * NS for n in range(len(rows))]
+    assert [row[17] for row in rows[:50]] == [contract.open_interest(row[0] * MS).open_interest for row in rows[:50]]
+    window = get("status/deriv/tBTCF0:USTF0/hist", start=rows[5][0], end=rows[9][0])
+    assert window == rows[9:4:-1]
+    present = get("status/deriv", keys="ALL")
+    assert [row[0] for row in present] == ["tBTCF0:USTF0", "tETHF0:USTF0"]
+    assert present[0][18] == contract.open_interest(START).open_interest
+    assert get("status/deriv", keys="tETHF0:USTF0") == present[1:]
 
 
 def test_metadata() -> None:

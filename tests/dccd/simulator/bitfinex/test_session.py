@@ -50,6 +50,8 @@ def test_what_was_asked_for_is_repeated(client: Client) -> None:
         ({"channel": "trades"}, "symbol: invalid", 10300),
         ({"channel": "candles", "key": "trade:2m:tBTCUSD"}, "key: invalid", 10300),
         ({"channel": "candles", "key": "trade:1m:tNOPE"}, "key: invalid", 10300),
+        ({"channel": "status", "key": "deriv:tBTCUSD"}, "key: invalid", 10300),
+        ({"channel": "status", "key": "liq:global"}, "key: invalid", 10300),
         ({"channel": "candles", "symbol": "tBTCUSD"}, "key: invalid", 10300),
         ({"channel": "book", "symbol": "tBTCUSD", "len": "50"}, "len: invalid", 10300),
         ({"channel": "book", "symbol": "tBTCUSD", "prec": "P7"}, "prec: invalid", 10300),

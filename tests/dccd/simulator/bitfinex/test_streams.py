@@ -80,6 +80,19 @@ def test_the_book(venue: Bitfinex, client: Client, start: int) -> None:
     assert checks == 51
 
 
+def test_states_of_a_perpetual(venue: Bitfinex, client: Client, start: int) -> None:
+    """The present one, then each second's: open interest, prices and rates are the truth's."""
+    _, first = client.subscribe("status", key="deriv:tBTCF0:USTF0")
+    rows = [message[1] for message in first + client.due(start + 3 * NS)]
+    assert [row[0] * MS for row in rows] == [start - start % NS + n * NS for n in range(4)]
+    contract = venue.listings["BTC/USDT:perp"].derivative
+    for row in rows:
+        at = row[0] * MS
+        assert row[17] == contract.open_interest(at).open_interest
+        assert (row[14], row[3]) == (contract.mark_price(at), contract.index_price(at))
+        assert (row[8], row[7] * MS) == contract.predicted(at)
+
+
 def test_a_spoilt_checksum(venue: Bitfinex) -> None:
     """Another number, numbers and times or not; other messages have none."""
     assert venue.spoil('[5,"cs",-4,7,8]') == '[5,"cs",-3,7,8]'

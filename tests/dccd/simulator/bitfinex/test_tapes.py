@@ -74,6 +74,7 @@ def test_played(recording: Path) -> None:
 def test_identities() -> None:
     """The symbol as Bitfinex has it, and the data type."""
     assert Bitfinex.identity("candles:trade:1m:tDOGE:USD") == ("tDOGE:USD", "ohlc")
+    assert Bitfinex.identity("status:deriv:tBTCF0:USTF0") == ("tBTCF0:USTF0", "open_interest")
     assert Bitfinex.identity("trades:tBTCUSD") == ("tBTCUSD", "trades")
 
 
