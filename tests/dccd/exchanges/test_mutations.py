@@ -28,6 +28,7 @@ STREAMS = {
     "bitfinex/trades": "bitfinex.trades.BTC-USD",
     "bitfinex/bars": "bitfinex.ohlc.BTC-USD.1m",
     "bitfinex/book": "bitfinex.orderbook.BTC-USD",
+    "bitfinex/interest": "bitfinex.open_interest.BTC-USDT_PERP",
     "coinbase/trades": "coinbase.trades.BTC-USD",
     "coinbase/bars": "coinbase.ohlc.BTC-USD.5m",
     "coinbase/book": "coinbase.orderbook.BTC-USD",
@@ -45,6 +46,7 @@ FRAMES = Path(__file__).parents[2] / "frames"
 MARKET = Market("BTCUSDT")
 MARKETS = {
     "bitfinex": Market("tBTCUSD"),
+    "bitfinex.open_interest.BTC-USDT_PERP": Market("tBTCF0:USTF0"),
     "okx": Market("BTC-USDT"),
     "okx.funding.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
     "okx.open_interest.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
