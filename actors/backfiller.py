@@ -102,11 +102,14 @@ class Backfiller(Actor):
         settings = self.links.config.exchanges.get(exchange.id)
         concurrency = settings.concurrency if settings else 4
         async with contextlib.aclosing(pages(rest, pager, concurrency, clock=self.context.clock)) as found:
-            first = True
+            first, judged = True, False
             async for page in found:
                 if first:
                     # The rate counts from here: opening the exchange's client took a moment.
                     first, self._begun = False, (self.context.clock.now(), self._rows + len(page.records), page.end)
+                if not judged and (page.end > page.start or page.start > self._position):
+                    # A page that covers nothing, and leaves nothing out, has only found out where to begin.
+                    judged = True
                     await self._check_reach(page.start)
                 self._held.extend(page.records)
                 self._position = max(self._position, pager.position)

@@ -47,6 +47,7 @@ class Venue:
     heard: list[Any] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     id = ""
     pair = "BTC/USDT"
@@ -55,7 +56,8 @@ class Venue:
 
     def trade(self, ts: int, price: float, amount: float = 0.25, side: str = "buy") -> Print:
         """A trade has happened; nobody is told yet."""
-        self.prints.append(Print(len(self.prints) + 1, ts, price, amount, side))
+        # Whole microseconds: ccxt divides KuCoin's nanoseconds as floats, which have no more digits.
+        self.prints.append(Print(len(self.prints) + 1, ts - ts % 1000, price, amount, side))
         return self.prints[-1]
 
     def bars(self, span: int, start: int, end: int) -> list[tuple[int, float, float, float, float, float]]:
@@ -114,6 +116,13 @@ class Venue:
         self.seq += 1
         await self.tell(self.book_frame(ts))
 
+    async def until_heard(self, type: str, topic: str, times: int = 1) -> None:
+        """Wait until a client has said so."""
+        async with asyncio.timeout(20):
+            while [(said.get("type"), said.get("topic")) for said in self.heard].count((type, topic)) < times:
+                self._news.clear()
+                await self._news.wait()
+
     async def drop(self) -> None:
         """End all connections."""
         for socket in [*self.sockets]:
@@ -139,6 +148,7 @@ class Venue:
                 if message.type is WSMsgType.TEXT:
                     said = json.loads(message.data)
                     self.heard.append(said)
+                    self._news.set()
                     for answer in self.said(said):
                         await socket.send_str(json.dumps(answer))
                     if "subscribe" in json.dumps(said):
@@ -314,9 +324,9 @@ class Gate(Venue):
     @staticmethod
     def _print(one: Print) -> Any:
         return {
-            "id": str(one.n) if False else one.n,
+            "id": one.n,
             "create_time": one.ts // NS,
-            "create_time_ms": f"{one.ts / 1e6:.3f}",
+            "create_time_ms": f"{one.ts // 1_000_000}.{one.ts // 1000 % 1000:03}",
             "currency_pair": "BTC_USDT",
             "side": one.side,
             "amount": str(one.amount),

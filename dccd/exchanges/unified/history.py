@@ -33,6 +33,8 @@ _COARSE = "coarse"
 class TradePager(UnifiedPages):
     """``fetchTrades``."""
 
+    may_be_coarse = True
+
     def __init__(self, exchange: str, market: Market, start: int, end: int) -> None:
         super().__init__(exchange, "fetchTrades", {"symbol": market.id}, start, end)
         self._market = market
@@ -69,7 +71,9 @@ class BarPager(UnifiedPages):
         found = super().requests(limit)
         if found and self._newest and self._seeks(self._newest[0][1].ts):
             assert self._days is not None
-            params = {**found[0].params, "timeframe": self._days}
+            # From the day's beginning, so that the one in which `since` lies is among them.
+            day = self._since - self._since % (_DAY * NS)
+            params = {**found[0].params, "timeframe": self._days, "since": day // MS}
             return [PageRequest(self._method, params, _COARSE)]
         return found
 

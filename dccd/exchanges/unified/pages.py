@@ -43,6 +43,9 @@ class UnifiedPages(HistoryPager, ABC):
     time one page holds at most, where that is known.
     """
 
+    may_be_coarse = False
+    """Whether an exchange may give whole seconds where its live feed gives more: then whole seconds are asked for."""
+
     def __init__(
         self,
         exchange: str,
@@ -110,6 +113,10 @@ class UnifiedPages(HistoryPager, ABC):
     def _first(self, rows: Rows, recv_ts: int) -> Page:
         """The newest page."""
         self._newest = rows
+        if self.may_be_coarse and rows and all(_time(row) % NS == 0 for row in rows):
+            # Live ones are told to the millisecond: one of a hole may be stamped before it here.
+            self._start -= self._start % NS
+            self._end += -self._end % NS
         if not rows or _time(rows[0]) < self._start:
             # It holds one from before the start, so all since; or there are none at all.
             return self._last(rows, self._start, recv_ts)
@@ -137,7 +144,7 @@ class UnifiedPages(HistoryPager, ABC):
             # Either a page full of records of one time, or none where there must be some. Go past that, leaving it out.
             self._since = max(self._since, _time(rows[-1])) + self._step if rows else oldest
             start = max(start, min(self._end, self._since))
-            self._known = Counter()
+            self._known, self._skipped = Counter(), bool(rows)
         self._until = max(self._until, min(self._end, self._since))
         self._done = self._since >= self._end
         return Page([], start, self._until)
