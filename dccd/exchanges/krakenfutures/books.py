@@ -1,0 +1,105 @@
+"""The live order book of Kraken Futures: ``book`` frames flow in, snapshots and deltas flow out.
+
+A subscription begins with the whole book; each frame after it changes one level, and its number must be the one before
+plus one. When it isn't, or the book is crossed, the subscription is renewed on the same connection, which brings a new
+snapshot. https://docs.kraken.com/exchange/api-reference/futures-websocket/book
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
+from dccd.exchanges.book import Book
+from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.capability import snap_depth
+from dccd.exchanges.krakenfutures.capabilities import DEFAULT_DEPTH, DEPTHS
+from dccd.exchanges.krakenfutures.frames import BookFrame, BookLevel, FuturesStream, WholeBookFrame
+from dccd.exchanges.krakenfutures.symbols import in_base
+from dccd.exchanges.wire import MS
+from dccd.records import Level, Record
+from dccd.symbols import NS
+
+__all__ = ["BookStream"]
+
+_PATIENCE = 10 * NS
+
+
+class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
+    """Feed ``book``. It has all levels, which are all kept: one far away may come into view later."""
+
+    decoder = msgspec.json.Decoder(BookFrame | WholeBookFrame, strict=False)
+
+    def __init__(self, market: Market, options: StreamOptions) -> None:
+        super().__init__("book", market)
+        _, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
+        self._base = in_base(market)
+        self._book = Book(depth)
+        self._output = BookOutput(self._book, options)
+        self._seq = 0  # the last frame in the book
+        self._waiting = 0  # since when changes come without a snapshot
+
+    def resubscribe(self) -> list[str]:
+        """A new subscription: what comes before its snapshot is of the one before."""
+        self._output.stop()
+        self._waiting = 0
+        return super().resubscribe()
+
+    @property
+    def confirms(self) -> bool:
+        """The snapshot does."""
+        return self._output.live
+
+    def take(self, found: BookFrame | WholeBookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take the whole book or one level. Raises ValueError."""
+        if isinstance(found, WholeBookFrame):
+            return self._start(found, recv_ts, out)
+        output, seq, ts = self._output, found.seq, found.ms * MS
+        if not output.live:
+            self._waiting = self._waiting or recv_ts
+            return None
+        if seq <= self._seq and ts <= (output.last_ts or 0):
+            return None  # sent twice
+        if seq != self._seq + 1:
+            return self._broken(f"change {seq} came after {self._seq}")
+        amount = found.qty
+        if self._base is not None and amount:
+            amount = self._base(amount, found.price)
+        self._seq = seq
+        level = [(found.price, amount)]
+        changes = self._book.apply(level, ()) if found.side == "buy" else self._book.apply((), level)
+        if self._book.crossed:
+            return self._broken(f"the book is crossed at change {seq}")
+        output.change(ts, seq, recv_ts, changes, out)
+        return None
+
+    def _start(self, found: WholeBookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+        was_live, since, before = self._output.live, self._output.last_ts, self._seq
+        if was_live and found.seq == before:
+            return None  # nothing lies between
+        bids, asks = self._levels(found.bids), self._levels(found.asks)
+        self._book.reset(bids, asks)
+        self._seq, self._waiting = found.seq, 0
+        if self._book.crossed:
+            return self._broken(f"the snapshot at change {found.seq} is crossed")
+        ts = found.ms * MS
+        self._output.start(ts, found.seq, recv_ts, out)
+        if not was_live or since is None:
+            return None
+        return Broken(f"a snapshot at change {found.seq} came after change {before}", since, "none", max(since, ts))
+
+    def _levels(self, levels: list[BookLevel]) -> list[Level]:
+        if self._base is None:
+            return [(level.price, level.qty) for level in levels]
+        return [(level.price, self._base(level.qty, level.price)) for level in levels]
+
+    def _broken(self, reason: str) -> Broken:
+        self._output.stop()
+        return Broken(reason, self._output.last_ts, "resubscribe")
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """Give out a snapshot that is due."""
+        self._output.tick(now, out)
+        if self._waiting and now - self._waiting > _PATIENCE:
+            return self._broken("changes come, but no snapshot")
+        return None
