@@ -17,7 +17,7 @@ from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest, Signal
 from dccd.exchanges.okx.capabilities import INTEREST_PERIOD
 from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, OkxStream, PushFrame
-from dccd.exchanges.okx.history import Body, data_of
+from dccd.exchanges.okx.history import OPENED, Body, data_of
 from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Rate
 from dccd.records import FundingRate, OpenInterest, Record
 from dccd.symbols import NS
@@ -96,7 +96,7 @@ class FundingPager(BarWindows):
     momentary = True
 
     def __init__(self, market: Market, start: int, end: int) -> None:
-        super().__init__(_OFTEN, start, end, _LIMIT)
+        super().__init__(_OFTEN, start, end, _LIMIT, opened=OPENED)
         self._inst = market.id
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
@@ -135,7 +135,7 @@ class InterestPager(BarWindows):
     exchange = EXCHANGE
 
     def __init__(self, market: Market, start: int, end: int) -> None:
-        super().__init__(INTEREST_PERIOD, start, end, _LIMIT)
+        super().__init__(INTEREST_PERIOD, start, end, _LIMIT, opened=OPENED)
         self._inst = market.id
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
