@@ -228,7 +228,8 @@ class StreamProtocol(Protocol):
         ...
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Called about once a second with the time (ns): closes bars that time has closed, emits due snapshots."""
+        """Called about once a second with the time (ns) until which the connection has spoken: closes bars that time
+        has closed, emits due snapshots."""
         ...
 
     def unresolved(self) -> list[Broken]:

@@ -72,6 +72,8 @@ class Drop(msgspec.Struct, frozen=True):
 
 Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
 
+# Exchanges whose connections are dead after so many seconds have heartbeats or answers to pings well within.
+_TALKATIVE = 60.0
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
 
@@ -226,7 +228,9 @@ class Machine:
             self._pinged = True
             done.append(Ping())
         out: list[Record] = []
-        signal = self._protocol.tick(wall, out)
+        # Time closes bars only as far as the connection has spoken: since then their last trades may have been lost.
+        quiet = now - self._last_frame if heartbeat <= _TALKATIVE else 0.0
+        signal = self._protocol.tick(wall - round(quiet * NS), out)
         if isinstance(signal, Broken) and signal.resync == "none":
             self._broken(signal, now, wall, done)
             signal = None

@@ -268,8 +268,18 @@ def test_the_protocol_s_clock_ticks() -> None:
     """The time is given to the protocol once a second, for bars that close by time."""
     driver = Driver()
     driver.live()
-    driver.seconds(3)
+    for driver.time in (1.0, 2.0, 3.0):
+        driver.timer(last_frame=driver.time)
     assert driver.exchange.ticks == [START + NS, START + 2 * NS, START + 3 * NS]
+
+
+def test_its_clock_stands_still_while_the_connection_is_silent() -> None:
+    """A bar whose last trades may be lost isn't closed."""
+    driver = Driver()
+    driver.live()
+    for driver.time in (2.0, 5.0, 8.0):
+        driver.timer(last_frame=1.5)
+    assert driver.exchange.ticks == [START + 3 * NS // 2] * 3
 
 
 def test_a_snapshot_that_is_wanted_is_fetched_and_its_records_handed_on() -> None:
