@@ -10,13 +10,15 @@ import pytest
 
 from dccd.simulator import Simulator
 from dccd.simulator.faults import Drop, HttpError
-from dccd.symbols import NS
+from dccd.simulator.okx.names import inst_id
+from dccd.symbols import NS, Symbol
 from tests.dccd.simulator.support import client
 
 pytestmark = pytest.mark.anyio
 
 MS = 1_000_000
 SWAP = "BTC/USDT:USDT"
+DATED = ("quarter", "next_quarter")
 
 
 @pytest.fixture
@@ -33,11 +35,8 @@ async def test_markets(live: Simulator) -> None:
     assert kinds["BTC-USDT"] == ("spot", None, None)
     assert kinds["BTC-USDT-SWAP"] == ("swap", True, 0.01)
     assert kinds["BTC-USD-SWAP"] == ("swap", False, 100.0)
-    assert sorted(id for id, kind in kinds.items() if kind[0] == "future") == sorted(
-        formats.id
-        for formats in live.exchanges["okx"].venue.formats.values()
-        if formats.type == "FUTURES"  # type: ignore[attr-defined]  # OKX's
-    )
+    dated = [id for id, kind in kinds.items() if kind[0] == "future"]
+    assert sorted(dated) == sorted(inst_id(Symbol.parse(f"BTC/USDT:{name}"), live.started) for name in DATED)
     assert all(market["active"] for market in markets.values())
 
 
