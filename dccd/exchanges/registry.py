@@ -11,6 +11,7 @@ from dccd.exchanges.bitfinex import Bitfinex
 from dccd.exchanges.bybit import Bybit
 from dccd.exchanges.coinbase import Coinbase
 from dccd.exchanges.kraken import Kraken
+from dccd.exchanges.krakenfutures import KrakenFutures
 from dccd.exchanges.okx import Okx
 
 __all__ = ["EXCHANGES", "get", "knows", "look_elsewhere"]
@@ -21,6 +22,7 @@ EXCHANGES: dict[str, Exchange] = {
     "bybit": Bybit(),
     "coinbase": Coinbase(),
     "kraken": Kraken(),
+    "krakenfutures": KrakenFutures(),
     "okx": Okx(),
 }
 

@@ -35,6 +35,10 @@ STREAMS = {
     "kraken/trades": "kraken.trades.BTC-USD",
     "kraken/bars": "kraken.ohlc.BTC-USD.1m",
     "kraken/book": "kraken.orderbook.BTC-USD",
+    "krakenfutures/trades": "krakenfutures.trades.BTC-USD_PERP",
+    "krakenfutures/book": "krakenfutures.orderbook.BTC-USD_PERP",
+    "krakenfutures/funding": "krakenfutures.funding.BTC-USD_PERP",
+    "krakenfutures/interest": "krakenfutures.open_interest.BTC-USD_PERP",
     "okx/trades": "okx.trades.BTC-USDT",
     "okx/bars": "okx.ohlc.BTC-USDT.1m",
     "okx/book": "okx.orderbook.BTC-USDT",
@@ -47,6 +51,7 @@ MARKET = Market("BTCUSDT")
 MARKETS = {
     "bitfinex": Market("tBTCUSD"),
     "bitfinex.open_interest.BTC-USDT_PERP": Market("tBTCF0:USTF0"),
+    "krakenfutures": Market("PF_XBTUSD"),
     "okx": Market("BTC-USDT"),
     "okx.funding.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
     "okx.open_interest.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
@@ -197,7 +202,8 @@ def test_any_answer(source: str, junk: bytes | None, mutations: list[Mutation]) 
     for mutation in mutations:
         body = mutation(body)
     dataset = Dataset.parse(STREAMS[source])
-    pager = get(dataset.exchange).history(dataset, 1_700_000_000 * 10**9, 1_700_000_060 * 10**9, MARKET)
+    market = MARKETS.get(STREAMS[source], MARKETS.get(dataset.exchange, MARKET))
+    pager = get(dataset.exchange).history(dataset, 1_700_000_000 * 10**9, 1_700_000_060 * 10**9, market)
     (request,) = pager.requests(1)
     try:
         page = pager.receive(request, body, 1_800_000_000 * 10**9)
