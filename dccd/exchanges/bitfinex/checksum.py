@@ -8,7 +8,7 @@ https://docs.bitfinex.com/docs/ws-websocket-checksum
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import zip_longest
+from itertools import repeat
 from zlib import crc32
 
 from dccd.exchanges.book import Book, BookSide
@@ -57,16 +57,20 @@ class Checksum:
 
     def matches(self, expected: int) -> bool:
         """Whether the book is the one that *expected* (32 bits, signed) was made from."""
-        texts: list[str] = []
-        for pair in zip_longest(self._side(self._book.bids, 1), self._side(self._book.asks, -1)):
-            texts += [text for text in pair if text is not None]
+        bids, asks = self._side(self._book.bids, 1), self._side(self._book.asks, -1)
+        both = min(len(bids), len(asks))
+        texts = [""] * (2 * both)
+        texts[::2], texts[1::2] = bids[:both], asks[:both]
+        texts += bids[both:] + asks[both:]
         return crc32(":".join(texts).encode()) == expected & 0xFFFFFFFF
 
     def _side(self, side: BookSide, sign: int) -> list[str]:
-        texts, amounts, found = self._texts, side.amounts, []
-        for key in side.keys[:_LEVELS]:
-            text = texts.get(key)
-            if text is None:
-                text = texts[key] = f"{javascript(abs(key))}:{javascript(sign * amounts[key])}"
-            found.append(text)
+        keys, texts = side.keys[:_LEVELS], self._texts
+        # As many calls as levels have changed: this is done several times a second for each book.
+        found = list(map(texts.get, keys, repeat("")))
+        at = 0
+        while "" in found:
+            at = found.index("", at)
+            key = keys[at]
+            found[at] = texts[key] = f"{javascript(abs(key))}:{javascript(sign * side.amounts[key])}"
         return found

@@ -13,8 +13,6 @@ from dccd.exchanges.wire import DECODE_ERRORS
 
 __all__ = ["BitfinexRouter"]
 
-_MOST_DIGITS = 18
-
 
 class BitfinexRouter(Router):
     """By the channel's id, which arrays begin with.
@@ -24,7 +22,7 @@ class BitfinexRouter(Router):
 
     def __init__(self) -> None:
         self._topics: dict[bytes, str] = {}
-        self._flags = 0
+        self._numbered = self._timed = False
         self._seq = 0
 
     def __repr__(self) -> str:
@@ -38,27 +36,29 @@ class BitfinexRouter(Router):
         """The topic that *frame* is of. Raises MessagesLost."""
         if frame[:1] != b"[":
             return self._event(frame)
-        if self._flags & SEQ_ALL and not self._advance(frame):
-            return ""
+        if (
+            self._numbered and frame[-1:] == b"]"
+        ):  # what is damaged isn't counted: the next one shows that it is missing
+            last = frame.rfind(b",")
+            try:
+                seq = int(frame[frame.rfind(b",", 0, last) + 1 : last] if self._timed else frame[last + 1 : -1])
+            except ValueError:
+                pass
+            else:
+                if seq != self._seq + 1:
+                    return self._jumped(seq)
+                self._seq = seq
         comma = frame.find(b",")
         if frame[comma + 1 : comma + 5] == b'"hb"':
             return ""
         # Of a channel that isn't known, as when its unsubscription was confirmed already: in doubt to all.
         return self._topics.get(frame[1:comma])
 
-    def _advance(self, frame: bytes) -> bool:
-        """Take the number of an array; False when it was there before."""
-        last = frame.rfind(b",")
-        number = frame[frame.rfind(b",", 0, last) + 1 : last] if self._flags & TIMESTAMP else frame[last + 1 : -1]
-        if frame[-1:] != b"]" or not number.isdigit() or len(number) > _MOST_DIGITS:
-            return True  # damaged: the next one shows that this one is missing
-        seq, expected = int(number), self._seq + 1
-        if seq > expected:
-            raise MessagesLost(EXCHANGE, f"messages {expected} to {seq - 1} of the connection are missing")
-        if seq < expected:
-            return False
-        self._seq = seq
-        return True
+    def _jumped(self, seq: int) -> str:
+        """A number that isn't the next one: nobody's message if it was there before."""
+        if seq <= self._seq:
+            return ""
+        raise MessagesLost(EXCHANGE, f"messages {self._seq + 1} to {seq - 1} of the connection are missing")
 
     def _event(self, frame: bytes) -> str | None:
         try:
@@ -70,7 +70,8 @@ class BitfinexRouter(Router):
         elif event.event == "unsubscribed" and event.chan is not None:
             self._topics.pop(b"%d" % event.chan, None)
         elif event.event == "conf" and event.status == "OK":
-            self._flags = FLAGS if event.flags is None else event.flags
+            flags = FLAGS if event.flags is None else event.flags
+            self._numbered, self._timed = bool(flags & SEQ_ALL), bool(flags & TIMESTAMP)
             return ""
         elif event.event == "pong" or (event.event == "info" and event.code is None):
             return ""

@@ -89,10 +89,11 @@ def test_a_message_that_comes_twice_is_for_nobody() -> None:
 
 def test_a_damaged_message_is_a_loss() -> None:
     """Its number can't be read: the next one shows that it is missing."""
-    router = opened()
-    assert router.route(b'[17,"tu",[1,2,3,') == "trades:tBTCUSD"
-    with pytest.raises(MessagesLost):
-        router.route(b'[17,"tu",[1,2,3,4],2,1696436701190]')
+    for damaged in (b'[17,"tu",[1,2,', b"[17", b"[", b"[17]", b'[17,"tu",[1,2,3,4],true,1]'):
+        router = opened()
+        assert router.route(damaged) in ("trades:tBTCUSD", None)
+        with pytest.raises(MessagesLost):
+            router.route(b'[17,"tu",[1,2,3,4],2,1696436701190]')
 
 
 def test_without_numbers_there_is_no_loss() -> None:
