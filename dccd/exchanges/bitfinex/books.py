@@ -70,7 +70,7 @@ _OTHERS = {b'"c', b'"h', b"[[", b"[]"}
 
 
 class BookStream(BitfinexStream):
-    """Channel ``book``, precision P0 (none lost), frequency F0 (at once).
+    """Channel ``book``, precision P0 (five significant digits, as many as prices have), frequency F0 (at once).
 
     The numbers of messages begin anew with each connection, so ``seq`` is the time when a change came (ns), one more
     where that hasn't moved on: it goes on growing over reconnections.
