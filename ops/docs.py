@@ -105,7 +105,7 @@ ERRORS: dict[str, list[Error]] = {
         (503, "store", "a file could not be read now"),
         (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
     ],
-    "exchanges": [],
+    "exchanges": [(422, "no_capability", "neither dccd nor ccxt knows `exchange`; it names those of similar names")],
 }
 """What an operation may answer beside the errors that all have."""
 
@@ -128,7 +128,7 @@ EXAMPLES = {
     'nats req --raw dccd.streams.stop \'{"dataset": "kraken.trades.SOL-USDT"}\'',
     "jobs.list": "nats req --raw dccd.jobs.list ''",
     "read": f'nats req --raw dccd.read \'{{{_BARS}, "limit": 3, "newest": true}}\'',
-    "exchanges": "nats req --raw dccd.exchanges ''",
+    "exchanges": 'nats req --raw dccd.exchanges \'{"exchange": "kucoin"}\'',
 }
 """A command to try."""
 

@@ -56,8 +56,8 @@ class Venue:
 
     def trade(self, ts: int, price: float, amount: float = 0.25, side: str = "buy") -> Print:
         """A trade has happened; nobody is told yet."""
-        # Whole microseconds: ccxt divides KuCoin's nanoseconds as floats, which have no more digits.
-        self.prints.append(Print(len(self.prints) + 1, ts - ts % 1000, price, amount, side))
+        # The middle of a millisecond: ccxt makes milliseconds of KuCoin's nanoseconds with floats, which round.
+        self.prints.append(Print(len(self.prints) + 1, ts - ts % 1_000_000 + 500_000, price, amount, side))
         return self.prints[-1]
 
     def bars(self, span: int, start: int, end: int) -> list[tuple[int, float, float, float, float, float]]:

@@ -18,6 +18,7 @@ NO_COMMON_IDS = frozenset({("kucoin", "")})
 Live ones are left without, there, so that a trade that comes both ways is known by its time, price, amount and side.
 """
 
+_CONTRACTS = {"spot": "", "swap": "perp", "future": "dated"}
 _FAR = "as far back as the exchange serves, which a run finds out and tells"
 _LIVE = {DataType.TRADES: "watchTrades", DataType.OHLC: "watchOHLCV", DataType.ORDERBOOK: "watchOrderBook"}
 _HISTORICAL = {
@@ -71,9 +72,10 @@ def _offer(features: Features, kind: str) -> Offer | None:
 
 def _table(features: Features, kind: str, mode: str, methods: dict[DataType, str]) -> dict[DataType, Capability]:
     spans = tuple(sorted(features.timeframes))
+    ids = (features.id, _CONTRACTS[kind]) not in NO_COMMON_IDS
     return {
         data_type: Capability(
-            fields=_FIELDS.get(data_type, ()),
+            fields=tuple(field for field in _FIELDS.get(data_type, ()) if field != "tid" or ids),
             spans=spans if data_type is DataType.OHLC else (),
             recent=0 if (mode, data_type) == ("historical", DataType.ORDERBOOK) else None,
             note=_NOTES.get((mode, data_type), _FAR),

@@ -168,6 +168,18 @@ async def test_an_unknown_exchange_is_2(dccd: Command, told: FakeDaemon) -> None
     assert "binance, kraken" in done.err
 
 
+async def test_all_exchanges_are_a_line_each(dccd: Command, told: FakeDaemon) -> None:
+    """And kind of market: what there is live, and of the past; JSON has all of it."""
+    done = await dccd("exchanges", "--all")
+    assert [" ".join(line.split()) for line in done.out.splitlines()[1:]] == [
+        "binance spot trades ohlc",
+        "kraken spot orderbook",
+    ]
+    assert told.asked("exchanges") == [m.ExchangesList(all=True)]
+    done = await dccd("exchanges", "--all", "--json")
+    assert json.loads(done.out) == as_json(OFFERED)
+
+
 async def test_runs_are_a_table_newest_first(dccd: Command, daemon: FakeDaemon) -> None:
     """A run's line has its state, range, rows and what went wrong."""
     old = daemon.new_run("binance.ohlc.BTC-USDT.1m", state="failed", rows=12_345, error="down", finished=DAY + HOUR)

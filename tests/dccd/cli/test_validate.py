@@ -84,6 +84,14 @@ def test_errors_between_jobs_are_found(tmp_path: Path) -> None:
     assert error["path"] == "jobs[1].pairs"
 
 
+def test_an_exchange_without_a_folder(tmp_path: Path) -> None:
+    """Is checked by what ccxt can do there; a name that nobody knows is told with those that are near."""
+    job = "jobs: [{{exchange: {}, pairs: [BTC/USDT], data_type: trades}}]"
+    assert run(tmp_path, job.format("kucoin")).exit_code == 0
+    result = run(tmp_path, job.format("kukoin"))
+    assert result.exit_code == 2 and "did you mean kucoin" in result.stderr
+
+
 @pytest.mark.parametrize("text", ["jobs: [", "- a\n- b\n", "settings: {data_path: a, data_path: b}\n"])
 def test_what_is_no_configuration_at_all(tmp_path: Path, text: str) -> None:
     """Broken YAML is one error, not one a line."""
