@@ -68,6 +68,7 @@ class TradePager(HistoryPager):
         self._again: list[_Window] = []
         self._next = end  # where the next window begins
         self._newest = end  # nothing is asked for from there on: it hadn't happened yet
+        self._seen = 0  # time of the newest trade that came; all before that are there, too
         self._width = _WIDTH
         self._cap = _LEAST
         self._open = 0
@@ -110,6 +111,7 @@ class TradePager(HistoryPager):
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(exc, body) from exc
         self._newest = min(self._newest, recv_ts)
+        self._seen = max([self._seen, *(ts for ts, _ in trades)])
         if len(trades) > _LEAST:
             self._cap = _LIMIT
         self._open -= 1
@@ -170,15 +172,15 @@ class TradePager(HistoryPager):
                     self._again.append(_Window("window", start, last, fresh=False))
             fill = end - oldest
         else:
-            # So long it would take, at this pace, to fill a page.
-            fill = (end - start) * self._cap // max(1, len(trades), self._cap // 10)
+            # So long it would take, at this pace, to fill a page; at most eight times as long as this one.
+            fill = (end - start + NS) * self._cap // max(len(trades), self._cap // 8)
         if window.fresh:
-            self._width = min(max(fill * 6 // (10 * NS), 1), _WIDEST)
+            # With room for a busier time, and without the second that is asked for beside.
+            self._width = min(max(round(fill * 0.7 / NS) - 1, 1), _WIDEST)
         records = [_trade(ts, one) for ts, one in trades if first <= ts < end]
         records.sort(key=_BY_TIME)
-        settled = max(recv_ts - SETTLED, records[-1].ts if records else 0)
         begin = min(begin, end)
-        page = Page(list[Record](records), begin, max(begin, min(end, settled)))
+        page = Page(list[Record](records), begin, max(begin, min(end, max(recv_ts - SETTLED, self._seen))))
         self._covered.add(page.start, page.end)
         return page
 
