@@ -39,15 +39,29 @@ class BookOutput:
         self._moved(ts, seq, recv_ts)
         self._snapshot(ts, recv_ts, out)
 
+    def settle(self, recv_ts: int, out: list[Record]) -> None:
+        """What comes next is of a later moment than the last update: a snapshot that is due is given out before it.
+
+        Where one moment's changes come one by one (``change`` with *more*), the book is whole only between moments.
+        """
+        if self.live and self.last_ts is not None and recv_ts >= self._due:
+            self._snapshot(self.last_ts, recv_ts, out)
+
     def change(
-        self, ts: int, seq: int, recv_ts: int, changes: tuple[list[Level], list[Level]], out: list[Record]
+        self,
+        ts: int,
+        seq: int,
+        recv_ts: int,
+        changes: tuple[list[Level], list[Level]],
+        out: list[Record],
+        more: bool = False,
     ) -> None:
-        """The book has just been updated, and its view has changed so (or not at all)."""
+        """The book has just been updated, and its view has changed so (or not at all). *more*: no snapshot now."""
         self._moved(ts, seq, recv_ts)
         bids, asks = changes
         if self._deltas and (bids or asks):
             out.append(BookDelta(ts, seq, bids, asks, recv_ts))
-        if recv_ts >= self._due:
+        if recv_ts >= self._due and not more:
             self._snapshot(ts, recv_ts, out)
 
     def tick(self, now: int, out: list[Record]) -> None:

@@ -1,7 +1,8 @@
 """What only contracts have, a pure function of seed and time: a time flows in, funding and open interest flow out.
 
 Mark price, index price and open interest move in steps of a second. Funding is paid at multiples of the interval since
-1970, at the rate that was announced last. All of it is in whole units (ticks, lots, hundred-millionths) first, and as
+1970, at the rate that was announced last; or it accrues over the interval, at a rate that is known when that begins.
+All of it is in whole units (ticks, lots, hundred-millionths) first, and as
 such goes on the wire without a digit lost.
 """
 
@@ -36,15 +37,16 @@ class Prediction(NamedTuple):
 class Derivative:
     """What the contract of *market* has beside its trades and book; funding each *interval* ns.
 
-    Raises ValueError when *market* is spot.
+    *accrues*: an interval's rate is that of the settlement at its beginning. Raises ValueError when *market* is spot.
     """
 
-    def __init__(self, market: Market, *, seed: str, interval: int) -> None:
+    def __init__(self, market: Market, *, seed: str, interval: int, accrues: bool = False) -> None:
         symbol = market.instrument.symbol
         if not symbol.contract:
             raise ValueError(f"{symbol} is spot: it has no funding and no open interest")
         self.market = market
         self.interval = interval
+        self._accrues = accrues
         self.perpetual = symbol.contract == "perp"
         draw = random.Random(f"{seed}:{symbol.token}:derivative")
         self._noise = [draw.uniform(-1, 1) for _ in range(_TABLE)]
@@ -79,13 +81,15 @@ class Derivative:
     # ------------------------------------------------------------ funding
 
     def predicted(self, at: int) -> Prediction:
-        """The rate announced at *at*, which moves each minute towards what is paid in the end.
+        """The rate announced at *at*, which moves each minute towards what is paid in the end, or stays if it accrues.
 
         Raises ValueError for a dated contract, which pays none.
         """
         if not self.perpetual:
             raise ValueError(f"{self.market.instrument.symbol} pays no funding")
         due = at - at % self.interval + self.interval
+        if self._accrues:
+            return Prediction(self._rate(due - self.interval) / 10**RATE_DECIMALS, due)
         left = (due - at - 1) // _MINUTE
         doubt = left * _MINUTE / self.interval * self._noise[at // _MINUTE * 5 % _TABLE]
         return Prediction((self._rate(due) + round(_USUAL * doubt)) / 10**RATE_DECIMALS, due)

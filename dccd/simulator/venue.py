@@ -41,7 +41,13 @@ class Listing:
     """One symbol on one exchange: its market, its book, and what only contracts have."""
 
     def __init__(
-        self, instrument: Instrument, config: SimConfig, exchange: str, opened: int, funding_interval: int = 8 * HOUR
+        self,
+        instrument: Instrument,
+        config: SimConfig,
+        exchange: str,
+        opened: int,
+        funding_interval: int = 8 * HOUR,
+        funding_accrues: bool = False,
     ) -> None:
         self.instrument = instrument
         self.symbol = instrument.symbol
@@ -49,6 +55,7 @@ class Listing:
         self._seed = f"{config.seed}:{exchange}"
         self._opened = opened
         self._funding_interval = funding_interval
+        self._funding_accrues = funding_accrues
 
     def __repr__(self) -> str:
         return f"<Listing {self.symbol}>"
@@ -68,7 +75,8 @@ class Listing:
     @cached_property
     def derivative(self) -> Derivative:
         """Its funding rates, mark price, index price and open interest. Raises ValueError for spot."""
-        return Derivative(self.market, seed=self._seed, interval=self._funding_interval)
+        interval, accrues = self._funding_interval, self._funding_accrues
+        return Derivative(self.market, seed=self._seed, interval=interval, accrues=accrues)
 
 
 class Stream(ABC):
@@ -182,6 +190,8 @@ class Venue(ABC):
     """What it lists: values of ``Symbol.contract``, ``""`` being spot."""
     funding_interval: int = 8 * HOUR
     """Time between payments of funding (ns), at multiples of it since 1970."""
+    funding_accrues: bool = False
+    """Whether an interval's rate is known when it begins, and history has it at that time."""
     ping_interval: float | None = None
     """Seconds between the ping frames that the exchange sends, if it does."""
     message_limit: int | None = None
@@ -203,7 +213,8 @@ class Venue(ABC):
         self.listings: dict[str, Listing] = {}
         for text in self.listed():
             symbol = Symbol.parse(text)
-            listing = Listing(self.instrument(symbol), config, self.id, self.opened, self.funding_interval)
+            funding = self.funding_interval, self.funding_accrues
+            listing = Listing(self.instrument(symbol), config, self.id, self.opened, *funding)
             self.listings[symbol.human] = listing
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
 """The live order book of Kraken Futures: ``book`` frames flow in, snapshots and deltas flow out.
 
-A subscription begins with the whole book; each frame after it changes one level, and its number must be the one before
-plus one. When it isn't, or the book is crossed, the subscription is renewed on the same connection, which brings a new
-snapshot. https://docs.kraken.com/exchange/api-reference/futures-websocket/book
+A subscription begins with the whole book. Each frame after it changes one level, those of one moment one by one, and its
+number must be the one before plus one. When it isn't, or the book is crossed, the subscription is renewed on the same
+connection, which brings a new snapshot. https://docs.kraken.com/exchange/api-reference/futures-websocket/book
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
         self._base = in_base(market)
         self._book = Book(depth)
         self._output = BookOutput(self._book, options)
-        self._seq = 0  # the last frame in the book
+        self._seq = self._recv_ts = 0  # of the last frame in the book
         self._waiting = 0  # since when changes come without a snapshot
 
     def resubscribe(self) -> list[str]:
@@ -65,12 +65,14 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
         amount = found.qty
         if self._base is not None and amount:
             amount = self._base(amount, found.price)
-        self._seq = seq
+        if ts > (output.last_ts or 0):
+            output.settle(recv_ts, out)
+        self._seq, self._recv_ts = seq, recv_ts
         level = [(found.price, amount)]
         changes = self._book.apply(level, ()) if found.side == "buy" else self._book.apply((), level)
         if self._book.crossed:
             return self._broken(f"the book is crossed at change {seq}")
-        output.change(ts, seq, recv_ts, changes, out)
+        output.change(ts, seq, recv_ts, changes, out, more=True)
         return None
 
     def _start(self, found: WholeBookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -79,7 +81,7 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
             return None  # nothing lies between
         bids, asks = self._levels(found.bids), self._levels(found.asks)
         self._book.reset(bids, asks)
-        self._seq, self._waiting = found.seq, 0
+        self._seq, self._recv_ts, self._waiting = found.seq, recv_ts, 0
         if self._book.crossed:
             return self._broken(f"the snapshot at change {found.seq} is crossed")
         ts = found.ms * MS
@@ -98,8 +100,9 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
         return Broken(reason, self._output.last_ts, "resubscribe")
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
-        self._output.tick(now, out)
+        """Give out a snapshot that is due; but soon after a change the rest of its moment may be under way."""
+        if now - self._recv_ts >= NS:
+            self._output.tick(now, out)
         if self._waiting and now - self._waiting > _PATIENCE:
             return self._broken("changes come, but no snapshot")
         return None

@@ -37,6 +37,21 @@ def test_a_snapshot_follows_the_delta_that_makes_it_due() -> None:
     assert out[-1].ts == 10 * NS
 
 
+def test_a_snapshot_between_moments() -> None:
+    """Of changes that come one by one none is followed by a snapshot; one that is due comes before the next moment."""
+    made, out = output()
+    made.start(0, 7, 0, out)
+    made.change(10 * NS, 8, 10 * NS, CHANGE, out, more=True)
+    made.change(10 * NS, 9, 10 * NS, CHANGE, out, more=True)
+    made.settle(9 * NS, out)
+    assert [type(record) for record in out] == [BookSnapshot, BookDelta, BookDelta]
+    made.settle(11 * NS, out)
+    assert out[3:] == [BookSnapshot(10 * NS, 9, [(9.0, 1.0)], [(10.0, 1.0)], 11 * NS)]
+    made.stop()
+    made.settle(99 * NS, out)
+    assert len(out) == 4
+
+
 def test_snapshots_only() -> None:
     """With book=snapshots there are no deltas."""
     made, out = output(book="snapshots")

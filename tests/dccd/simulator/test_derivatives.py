@@ -52,6 +52,15 @@ def test_the_rate_announced_last_is_what_is_paid(at: int) -> None:
 
 
 @given(TIMES)
+def test_a_rate_that_accrues_is_known_when_its_interval_begins(at: int) -> None:
+    """It is the settlement's at that time, and stays to the end."""
+    it = Derivative(IT.market, seed="1", interval=HOUR, accrues=True)
+    begin = at - at % HOUR
+    (known,) = it.settlements(begin, begin + 1)
+    assert it.predicted(at) == (known.rate, begin + HOUR)
+
+
+@given(TIMES)
 def test_prices_are_near_the_last_trade(at: int) -> None:
     """Mark price within a basis point, index price within three, both whole ticks that stay for a second."""
     second = at - at % NS
