@@ -9,6 +9,7 @@ ccxt is imported on first use, in a thread: it takes half a second and 100 MB th
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
@@ -29,8 +30,8 @@ __all__ = ["RestClient", "rebase", "retry_after"]
 
 # An error is told in a few words. What is longer, under a status of 200, is data, and isn't decoded here to find out.
 _ERROR_BODY = 2048
-# ccxt knows most words for a market that isn't there, but not these of Kraken's.
-_BAD_SYMBOL = "EQuery:Unknown asset pair"
+# ccxt knows most words for a market that isn't there, but not these of Kraken's and Coinbase's.
+_BAD_SYMBOL = re.compile(r"EQuery:Unknown asset pair|Product [A-Z0-9-]+ not supported")
 _WEIGHT = "X-MBX-USED-WEIGHT-1M"
 _SETTINGS = {"enableRateLimit": True, "timeout_on_exit": 0, "userAgent": "dccd"}
 _MARKETS_FOR = 3600 * NS
@@ -223,7 +224,7 @@ class RestClient:
         words, ccxt, exchange = str(exc)[:600], self._ccxt, self.exchange
         if status in (418, 429) or isinstance(exc, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
             return RateLimited(exchange, words, wait)
-        if isinstance(exc, ccxt.BadSymbol) or _BAD_SYMBOL in words:
+        if isinstance(exc, ccxt.BadSymbol) or _BAD_SYMBOL.search(words):
             return BadSymbol(exchange, words)
         # ccxt calls 404 and 451 "not available" too; asking those again is no use.
         if isinstance(exc, ccxt.OperationFailed) and (status is None or status < 400 or status in (408, 425)):

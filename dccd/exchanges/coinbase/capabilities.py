@@ -42,8 +42,9 @@ CAPABILITIES = Capabilities(
         historical={
             DataType.TRADES: Capability(
                 fields=("side", "tid"),
-                note="as far back as Coinbase answers, which it doesn't tell, and at most 100 of any second: what "
-                "could not be had is left as missing",
+                recent=365 * 86_400,
+                note="Coinbase doesn't tell how far back it answers, and gives 100 of any second at most: what could "
+                "not be had is left as missing",
             ),
             DataType.OHLC: Capability(spans=tuple(GRANULARITIES), note="no bar for an interval without a trade"),
             DataType.ORDERBOOK: Capability(

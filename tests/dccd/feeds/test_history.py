@@ -96,6 +96,22 @@ async def test_a_symbol_the_exchange_doesn_t_list_is_said_so(rest_of: Start) -> 
     assert rest.statistics()["requests"] == 1
 
 
+async def test_coinbase_says_so_in_other_words(rest_of: Start) -> None:
+    """Its 404 is BadSymbol too, though ccxt doesn't know the words; parameters in the path are filled in."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path_qs)
+        words = "Product NO-PE not supported"
+        return web.json_response({"error": "NOT_FOUND", "error_details": words, "message": words}, status=404)
+
+    rest = await rest_of(answer, exchange="coinbase")
+    endpoint = "v3PublicGetBrokerageMarketProductsProductIdTicker"
+    with pytest.raises(BadSymbol, match="NO-PE not supported"):
+        await rest.get(PageRequest(endpoint, {"product_id": "NO-PE", "limit": 1}))
+    assert asked == ["/api/v3/brokerage/market/products/NO-PE/ticker?limit=1"]
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(403, b"<html>forbidden</html>"), (404, b"{}"), (451, b'{"code":0,"msg":"restricted location"}'), (400, b"")],
