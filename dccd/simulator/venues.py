@@ -11,6 +11,7 @@ from dccd.simulator.bitmex import Bitmex
 from dccd.simulator.bybit import Bybit
 from dccd.simulator.coinbase import Coinbase
 from dccd.simulator.kraken import Kraken
+from dccd.simulator.krakenfutures import KrakenFutures
 from dccd.simulator.okx import Okx
 from dccd.simulator.venue import Venue
 
@@ -23,6 +24,7 @@ VENUES: dict[str, type[Venue]] = {
     "bybit": Bybit,
     "coinbase": Coinbase,
     "kraken": Kraken,
+    "krakenfutures": KrakenFutures,
     "okx": Okx,
 }
 """By id, as ccxt's."""

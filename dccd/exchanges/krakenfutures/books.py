@@ -1,8 +1,9 @@
 """The live order book of Kraken Futures: ``book`` frames flow in, snapshots and deltas flow out.
 
-A subscription begins with the whole book. Each frame after it changes one level, those of one moment one by one, and its
-number must be the one before plus one. When it isn't, or the book is crossed, the subscription is renewed on the same
-connection, which brings a new snapshot. https://docs.kraken.com/exchange/api-reference/futures-websocket/book
+A subscription begins with the whole book. Each frame after it changes one level (those of one moment come one by one),
+and its number must be the one before plus one. When it isn't, or the book is crossed, the subscription is renewed on
+the same connection, which brings a new snapshot.
+https://docs.kraken.com/exchange/api-reference/futures-websocket/book
 """
 
 from __future__ import annotations
