@@ -5,6 +5,9 @@ REST snapshot is on its way; those that it holds already (``u <= lastUpdateId``)
 must reach back to it (``U <= lastUpdateId + 1``; futures: ``pu <= lastUpdateId``), and from there each must go on where
 the one before ended (futures: ``pu`` is the ``u`` before). After a break a new snapshot mends the book; the connection
 stays.
+
+The futures' documentation asks for ``U <= lastUpdateId <= u`` of the first event. ``pu`` says the same more exactly:
+their update ids are those of all symbols together, so that a snapshot may well end between two events of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from operator import attrgetter
 import msgspec
 
 from dccd.exchanges.base import Broken, Market, PageRequest, Signal, SnapshotWanted, StreamOptions
-from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, DEPTHS, FUTURES_DEPTHS, snapshot_limit
+from dccd.exchanges.binance.capabilities import DEFAULT_DEPTH, DEPTHS, FUTURES_DEFAULT, FUTURES_DEPTHS, snapshot_limit
 from dccd.exchanges.binance.frames import EXCHANGE, BinanceStream, DepthEvent
 from dccd.exchanges.book import Book, BookSide
 from dccd.exchanges.book_output import BookOutput
@@ -56,13 +59,14 @@ class BookStream(BinanceStream[DepthEvent]):
 
     def __init__(self, dataset: Dataset, options: StreamOptions, market: Market) -> None:
         super().__init__(dataset, market, heartbeat=_IDLE)
-        depths = FUTURES_DEPTHS if dataset.symbol.contract else DEPTHS
-        _, self._depth = snap_depth(depths, options.depth, DEFAULT_DEPTH)
+        depths, default = (FUTURES_DEPTHS, FUTURES_DEFAULT) if dataset.symbol.contract else (DEPTHS, DEFAULT_DEPTH)
+        _, self._depth = snap_depth(depths, options.depth, default)
         self._limit = snapshot_limit(self._depth, depths)
         self._endpoint = "fapiPublicGetDepth" if dataset.symbol.contract else "publicGetDepth"
         self._book = Book(self._depth)
         self._output = BookOutput(self._book, options)
         self._seq = -1  # the last update in the book
+        self._joined = False  # it is that of an event, which the next one's pu must name
         self._event_ts: int | None = None
         self._asked = False  # a snapshot is on its way
         self._events: list[DepthEvent] = []  # kept for the snapshot
@@ -86,11 +90,15 @@ class BookStream(BinanceStream[DepthEvent]):
             return self._confirm() or (None if self._asked or self._tries else self._ask())
         if event.last <= self._seq:
             return None
-        if event.after > self._seq:
-            return self._break(f"updates after {self._seq} up to {event.after} are missing", event)
+        if event.after != self._seq:
+            if event.after > self._seq:
+                return self._break(f"updates after {self._seq} up to {event.after} are missing", event)
+            if self._joined and event.previous is not None:
+                return self._break(f"the event after {self._seq} says that it follows {event.previous}", event)
         ts = self._event_ts = event.ms * MS
         changes = self._book.apply(event.bids, event.asks)
         self._seq = event.last
+        self._joined = True
         if self._book.crossed:
             return self._break(f"the book is crossed at update {event.last}", event)
         self._output.change(ts, event.last, recv_ts, changes, out)
@@ -102,7 +110,7 @@ class BookStream(BinanceStream[DepthEvent]):
         if not self._asked:
             return None
         events = sorted(self._events, key=attrgetter("first"))
-        book, seq = Book(self._depth), found.last
+        book, seq, ts = Book(self._depth), found.last, found.ms
         book.reset(found.bids, found.asks)
         for event in events:
             if event.last <= seq:
@@ -111,11 +119,11 @@ class BookStream(BinanceStream[DepthEvent]):
                 # Older than what we have, or an event is missing since. A later snapshot has both.
                 return self._again(f"the REST snapshot ends at {seq}, the next event follows {event.after}")
             book.apply(event.bids, event.asks)
-            seq = event.last
+            seq, ts = event.last, event.ms
         if book.crossed or seq < self._seq:
             return self._again(f"the REST snapshot at {found.last} doesn't fit the events since")
         self._asked, self._events, self._tries, self._refreshed = False, [], 0, recv_ts
-        self._seq = seq
+        self._seq, self._joined = seq, seq > found.last
         # Taken over as it is: the output holds on to the book.
         self._book.bids, self._book.asks = book.bids, book.asks
         self._known = [
@@ -126,8 +134,10 @@ class BookStream(BinanceStream[DepthEvent]):
             )
             if len(levels) >= self._limit
         ]
-        ts = recv_ts if self._event_ts is None else self._event_ts
-        self._output.start(ts, seq, recv_ts, out)
+        if ts is not None:
+            self._event_ts = ts * MS
+        # Spot's snapshots have no time: that of the event before, or of the moment.
+        self._output.start(recv_ts if self._event_ts is None else self._event_ts, seq, recv_ts, out)
         return None
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:

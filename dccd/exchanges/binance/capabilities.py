@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from dccd.exchanges.base import Capabilities, Capability, Offer
 from dccd.symbols import DataType, parse_span
 
@@ -9,6 +11,7 @@ __all__ = [
     "CAPABILITIES",
     "DEFAULT_DEPTH",
     "DEPTHS",
+    "FUTURES_DEFAULT",
     "FUTURES_DEPTHS",
     "FUTURES_SPANS",
     "MOST_DEPTH",
@@ -27,6 +30,10 @@ MOST_DEPTH = 5000
 DEPTHS = (100, 500, 1000, MOST_DEPTH)
 """Levels a side of a REST snapshot."""
 FUTURES_DEPTHS = (100, 500, 1000)
+FUTURES_DEFAULT = 500
+"""Half of what a REST snapshot of futures has: a book of all its levels would be thin at once, and asked for again each
+minute."""
+_DAY = 86_400
 
 _TRADES = Capability(
     fields=("side", "tid"), note="aggregate trades: the fills of one taker order at one price are one trade"
@@ -40,11 +47,20 @@ _FUTURES_LIVE = {
     DataType.ORDERBOOK: Capability(depths=FUTURES_DEPTHS, note="every 100 ms"),
 }
 _FUTURES_PAST = {
-    DataType.TRADES: _TRADES,
+    # Documented for "not older than one year" until 2025, for 24 hours since; requests for weeks ago are said to be
+    # answered all the same. A year is asked for, and what Binance hasn't any more is left uncovered.
+    DataType.TRADES: msgspec.structs.replace(
+        _TRADES,
+        recent=365 * _DAY,
+        note=f"{_TRADES.note}; Binance promises the last 24 hours, and may have more, a year at most",
+    ),
     DataType.OHLC: Capability(fields=_BARS, spans=FUTURES_SPANS),
     DataType.ORDERBOOK: _PAST_BOOK,
     DataType.OPEN_INTEREST: Capability(
-        fields=("open_interest_value",), recent=30 * 86_400, note="every 5 minutes, of the last 30 days"
+        # An hour less than it documents: what was in reach when it was asked for still is when its turn comes.
+        fields=("open_interest_value",),
+        recent=30 * _DAY - 3600,
+        note="every 5 minutes, of the last 30 days",
     ),
 }
 

@@ -1,6 +1,7 @@
 """Funding rates and open interest of Binance's futures: frames and bodies flow in, both kinds of records flow out.
 
-Open interest has no stream. https://developers.binance.com/docs/derivatives/usds-margined-futures
+Open interest has no stream. Both kinds count against limits of their own (500 and 1,000 requests in 5 minutes and
+address). https://developers.binance.com/docs/derivatives/usds-margined-futures
 """
 
 from __future__ import annotations
@@ -64,8 +65,13 @@ class FundingPager(TimePages):
         self._market = market
 
     def request(self, since: int, skip: int) -> PageRequest:
-        """Both ends are inclusive, in milliseconds."""
-        params: dict[str, str | int] = {"symbol": self._market, "startTime": since // MS, "limit": _FUNDING_LIMIT}
+        """Both ends are inclusive, in milliseconds; of more than a page the oldest are given, in ascending order."""
+        params: dict[str, str | int] = {
+            "symbol": self._market,
+            "startTime": since // MS,
+            "endTime": (self._end - 1) // MS,
+            "limit": _FUNDING_LIMIT,
+        }
         return PageRequest("fapiPublicGetFundingRate", params)
 
     def rows(self, body: bytes) -> Sequence[tuple[Hashable, Record]]:

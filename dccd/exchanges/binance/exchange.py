@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dccd.errors import NoCapability
 from dccd.exchanges.base import Connections, Exchange, HistoryPager, Market, Router, StreamOptions, StreamProtocol
 from dccd.exchanges.binance.bars import BarStream
 from dccd.exchanges.binance.books import BookStream
@@ -22,9 +23,22 @@ class Binance(Exchange):
 
     id = "binance"
     capabilities = CAPABILITIES
-    # 1,024 streams (futures: 200) and 5 messages a second (futures: 10) on a connection, 300 connections in 5 minutes.
+    # Spot documents 1,024 streams and 5 messages a second on a connection, and 300 connections in 5 minutes; futures
+    # 10 messages, and 200 streams or, in some versions of the page, 1,024. One value for both, so the smaller one.
     connections = Connections(topics=200, messages=4.0, opens=50.0)
     consecutive_trade_ids = True
+
+    def check(self, dataset: Dataset, live: bool) -> None:
+        """As any exchange's; contracts quoted in USD are margined in coin, and served elsewhere."""
+        super().check(dataset, live)
+        symbol = dataset.symbol
+        if symbol.contract and symbol.quote == "USD":
+            raise NoCapability(
+                self.id,
+                f"{self.id} here has no contracts margined in coin, as {symbol} is; it has those margined in USDT and "
+                f"USDC, as {symbol.base}/USDT:{symbol.contract}",
+                "symbol",
+            )
 
     def market(self, symbol: Symbol) -> Market | None:
         """``BTCUSDT``; None for dated contracts."""
@@ -50,7 +64,8 @@ class Binance(Exchange):
         self.check(dataset, live=False)
         api = "fapiPublic" if dataset.symbol.contract else "public"
         if dataset.data_type is DataType.TRADES:
-            return TradePager(f"{api}GetAggTrades", market.id, start, end)
+            forgets = bool(dataset.symbol.contract)
+            return TradePager(f"{api}GetAggTrades", market.id, start, end, forgets=forgets)
         if dataset.data_type is DataType.OHLC:
             assert dataset.span is not None  # check() has seen to it
             return BarPager(f"{api}GetKlines", market.id, dataset.span, start, end)

@@ -3,7 +3,10 @@
 Times find the first id, ids do the rest. A window of time may hold any number of trades, but ids are consecutive, so
 that the pages from the first id on are known beforehand and none is cut off at a shared millisecond. Each page begins
 with the last trade of the one before, which tells the time from which it goes on, whichever comes first.
-https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+
+Futures' trades are not kept for ever. What is gone is searched past, and left out of what is covered.
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Compressed-Aggregate-Trades-List
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ _LIMIT = 1000
 _STEP = _LIMIT - 1
 _WINDOW = 3600 * NS
 """From startTime to endTime: the documentation allows less than an hour."""
+_PROMISED = 86_400 * NS
+"""How old a futures' trade may be and is still there for sure: with some luck older ones are, too."""
 
 
 class _AggTrade(msgspec.Struct, gc=False):
@@ -70,17 +75,19 @@ _TRADES: Decoder[list[_AggTrade]] = Decoder(EXCHANGE, list[_AggTrade])
 
 
 class TradePager(HistoryPager):
-    """Trades from *start* to *end* (ns).
+    """Trades from *start* to *end* (ns). *forgets*: old ones may be gone; ids begin with 0 or 1.
 
     First the hour from ``start`` on. When it is empty, and isn't all that was asked for, the newest trade and a
     bisection of the ids find the first trade after ``start``, as of a symbol that did not exist yet. Then pages of ids,
     until one reaches ``end`` or the newest trade.
     """
 
-    def __init__(self, endpoint: str, market: str, start: int, end: int) -> None:
+    def __init__(self, endpoint: str, market: str, start: int, end: int, *, forgets: bool = False) -> None:
         self._endpoint = endpoint
         self._market = market
         self._start, self._end = start, end
+        self._forgets = forgets
+        self._before = 0  # the last id that is known to be of before start
         self._covered = Prefix(start)
         self._open = 0
         # The one request to make before the next is known; None while ids are paged, or when all is known.
@@ -150,7 +157,7 @@ class TradePager(HistoryPager):
         if cursor.kind == "page":
             page = self._page(cursor, trades, recv_ts)
         elif cursor.kind == "window":
-            page = self._window(trades, recv_ts)
+            page = self._window(trades, recv_ts, body)
         elif cursor.kind == "newest":
             page = self._newest(trades, recv_ts)
         else:
@@ -161,11 +168,16 @@ class TradePager(HistoryPager):
             self._go_on()
         return page
 
-    def _window(self, trades: list[_AggTrade], recv_ts: int) -> Page:
+    def _window(self, trades: list[_AggTrade], recv_ts: int, body: bytes) -> Page:
         """The first hour."""
         until = self._window_end()
         self._step = None
-        if not trades and until < self._end:
+        elsewhere = any(not self._start <= trade.ts < until for trade in trades)
+        if elsewhere and not self._forgets:
+            raise parse_error("trades of another time than was asked for", body)
+        # Nothing, or the newest ones instead: they may be gone.
+        doubtful = elsewhere or (not trades and self._forgets and self._start < recv_ts - _PROMISED)
+        if doubtful or (not trades and until < self._end):
             self._step = _Page("newest")
             return self._nothing()
         covered = self._known(until, trades, recv_ts)
@@ -190,26 +202,34 @@ class TradePager(HistoryPager):
 
     def _search(self, cursor: _Page, trades: list[_AggTrade], body: bytes) -> Page:
         """A thousand trades somewhere between the first one ever and the newest."""
-        if not trades:
+        if trades and trades[0].tid < cursor.from_id:
+            raise parse_error(f"trade {trades[0].tid} where {cursor.from_id} was asked for", body)
+        if not trades and not (self._forgets and cursor.from_id < self._high):
             raise parse_error(f"no trade from id {cursor.from_id} on, though {self._high} exists", body)
         self._step = None
-        if trades[0].ts >= self._start:
+        if not trades:
+            self._low = cursor.from_id
+        elif trades[0].ts >= self._start:
             if cursor.from_id <= self._low + 1:
                 return self._found(trades)
             self._high = cursor.from_id
         elif trades[-1].ts >= self._start:
             return self._found(trades)
         else:
-            self._low = trades[-1].tid
+            self._low = self._before = trades[-1].tid
         self._step = _Page("search", from_id=max(self._low + 1, (self._low + self._high) // 2))
         return self._nothing()
 
     def _found(self, trades: list[_AggTrade]) -> Page:
         """The first trade after ``start`` is among these."""
         first = next(trade for trade in trades if trade.ts >= self._start)
+        since = self._start
+        if self._forgets and first is trades[0] and first.tid > self._before + 1:
+            since = min(first.ts, self._end)
+            self._covered.add(self._start, since)  # there is nothing to resume for
         if first.ts >= self._end:
-            return Page([], self._start, self._end)
-        self._begin(first.tid, first.tid - 1, self._start)
+            return Page([], since, self._end)
+        self._begin(first.tid, first.tid - 1, since)
         return self._nothing()
 
     def _begin(self, from_id: int, skip: int, ts: int) -> None:

@@ -20,6 +20,10 @@ STREAMS = {
     "binance/trades": "binance.trades.BTC-USDT",
     "binance/bars": "binance.ohlc.BTC-USDT.1m",
     "binance/book": "binance.orderbook.BTC-USDT",
+    "binance/futures_trades": "binance.trades.BTC-USDT_PERP",
+    "binance/futures_bars": "binance.ohlc.BTC-USDT_PERP.1m",
+    "binance/futures_book": "binance.orderbook.BTC-USDT_PERP",
+    "binance/futures_funding": "binance.funding.BTC-USDT_PERP",
     "bybit/trades": "bybit.trades.BTC-USDT_PERP",
     "bybit/bars": "bybit.ohlc.BTC-USDT_PERP.1m",
     "bybit/book": "bybit.orderbook.BTC-USDT_PERP",
@@ -46,6 +50,8 @@ STREAMS = {
     "okx/funding": "okx.funding.BTC-USDT_PERP",
     "okx/interest": "okx.open_interest.BTC-USDT_PERP",
 }
+ANSWERS = {**STREAMS, "binance/futures_interest": "binance.open_interest.BTC-USDT_PERP"}
+"""What REST has, some of it only REST."""
 FRAMES = Path(__file__).parents[2] / "frames"
 MARKET = Market("BTCUSDT")
 MARKETS = {
@@ -193,7 +199,7 @@ def rest_body(source: str) -> bytes:
     return path.read_bytes().strip() if path.exists() else REST_BOOK
 
 
-@pytest.mark.parametrize("source", sorted(STREAMS))
+@pytest.mark.parametrize("source", sorted(ANSWERS))
 @settings(max_examples=100)
 @given(junk=st.none() | st.binary(max_size=80), mutations=st.lists(MUTATION, max_size=3))
 def test_any_answer(source: str, junk: bytes | None, mutations: list[Mutation]) -> None:
