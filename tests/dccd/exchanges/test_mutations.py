@@ -33,6 +33,11 @@ STREAMS = {
     "bitfinex/bars": "bitfinex.ohlc.BTC-USD.1m",
     "bitfinex/book": "bitfinex.orderbook.BTC-USD",
     "bitfinex/interest": "bitfinex.open_interest.BTC-USDT_PERP",
+    "bitmex/trades": "bitmex.trades.BTC-USD_PERP",
+    "bitmex/bars": "bitmex.ohlc.BTC-USD_PERP.1m",
+    "bitmex/book": "bitmex.orderbook.BTC-USD_PERP",
+    "bitmex/funding": "bitmex.funding.BTC-USD_PERP",
+    "bitmex/interest": "bitmex.open_interest.BTC-USD_PERP",
     "coinbase/trades": "coinbase.trades.BTC-USD",
     "coinbase/bars": "coinbase.ohlc.BTC-USD.5m",
     "coinbase/book": "coinbase.orderbook.BTC-USD",
@@ -57,6 +62,7 @@ MARKET = Market("BTCUSDT")
 MARKETS = {
     "bitfinex": Market("tBTCUSD"),
     "bitfinex.open_interest.BTC-USDT_PERP": Market("tBTCF0:USTF0"),
+    "bitmex": Market("XBTUSD", inverse=True),
     "krakenfutures": Market("PF_XBTUSD"),
     "okx": Market("BTC-USDT"),
     "okx.funding.BTC-USDT_PERP": Market("BTC-USDT-SWAP", 0.01),
@@ -207,8 +213,8 @@ def test_any_answer(source: str, junk: bytes | None, mutations: list[Mutation]) 
     body = rest_body(source) if junk is None else junk
     for mutation in mutations:
         body = mutation(body)
-    dataset = Dataset.parse(STREAMS[source])
-    market = MARKETS.get(STREAMS[source], MARKETS.get(dataset.exchange, MARKET))
+    dataset = Dataset.parse(ANSWERS[source])
+    market = MARKETS.get(ANSWERS[source], MARKETS.get(dataset.exchange, MARKET))
     pager = get(dataset.exchange).history(dataset, 1_700_000_000 * 10**9, 1_700_000_060 * 10**9, market)
     (request,) = pager.requests(1)
     try:
