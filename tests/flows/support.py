@@ -12,6 +12,8 @@ import msgspec
 from dccd.client import Client
 from dccd.config import Config, Job
 from dccd.messages import Event
+from dccd.simulator.clock import SystemClock
+from dccd.symbols import NS
 
 Expect = Callable[[Callable[[Any], bool]], Awaitable[Any]]
 
@@ -61,3 +63,19 @@ async def take(ticks: Any, count: int, seconds: float = 30.0) -> list[Any]:
             if len(records) >= count:
                 break
     return records
+
+
+class MarketClock:
+    """A simulator's time as feeds see it, so that both go at the same speed."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now() / NS
+
+    def wall_ns(self) -> int:
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)

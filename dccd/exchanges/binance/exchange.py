@@ -25,7 +25,7 @@ class Binance(Exchange):
     capabilities = CAPABILITIES
     # Spot documents 1,024 streams and 5 messages a second on a connection, and 300 connections in 5 minutes; futures
     # 10 messages, and 200 streams or, in some versions of the page, 1,024. One value for both, so the smaller one.
-    connections = Connections(topics=200, messages=4.0, opens=50.0)
+    connections = Connections(topics=200, messages=3.0, opens=50.0)
     consecutive_trade_ids = True
 
     def check(self, dataset: Dataset, live: bool) -> None:
