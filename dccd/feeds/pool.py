@@ -21,9 +21,14 @@ from dccd.feeds.line import Line
 from dccd.feeds.outbox import Window
 from dccd.feeds.pro import ProLine, ProPool
 from dccd.feeds.shared import Shared
-from dccd.feeds.timing import Clock, SystemClock
+from dccd.feeds.timing import Backoff, Clock, SystemClock
 
 __all__ = ["AnyLine", "Line", "Pool", "SocketPool", "SocketPools", "rebase"]
+
+_EVERYWHERE = ""
+_COOLING = Backoff(initial=0.25, maximum=30.0)
+"""Between two attempts to open a connection that failed: half of what a stream waits, so that it is never in the way of
+one alone."""
 
 
 def rebase(url: str, base: str | None) -> str:
@@ -45,7 +50,8 @@ class SocketPool:
         self._ending: set[Shared] = set()
         self._opens = Window(exchange.connections.opens, 60.0)
         self._turns = asyncio.Lock()
-        self._stay_away: tuple[float, SocketClosed] | None = None
+        self._away: dict[str, tuple[float, SocketClosed]] = {}
+        self._failures: dict[str, int] = {}
         self._opened = self._failed = 0
         self._closed = False
 
@@ -67,9 +73,10 @@ class SocketPool:
         url, now = rebase(protocol.url, self._ws_url), self._clock.now()
         shared = next((one for one in self._open if one.url == url and one.has_room(protocol.topic)), None)
         if shared is None:
-            if self._stay_away is not None and self._stay_away[0] > now:
-                until, told = self._stay_away
-                raise SocketClosed(told.code, told.reason, until - now)
+            for where in (url, _EVERYWHERE):
+                until, told = self._away.get(where, (now, None))
+                if until > now and told is not None:
+                    raise SocketClosed(told.code, told.reason, until - now)
             shared = Shared(url, self._exchange, self._clock, self._gone)
             self._open.append(shared)
             shared.open(self._turn)
@@ -79,6 +86,7 @@ class SocketPool:
         except BaseException:
             shared.leave(line, unsubscribe=False)
             raise
+        self._failures.pop(url, None)
         return line
 
     async def aclose(self) -> None:
@@ -102,10 +110,16 @@ class SocketPool:
         self._open.remove(shared)
         self._ending.add(shared)
         shared.then(lambda: self._ending.discard(shared))
-        self._failed += not shared.was_open
+        if shared.was_open or closed.code == CloseCode.NORMAL_CLOSURE:
+            return
+        self._failed += 1
+        failures, now = self._failures.get(shared.url, 0), self._clock.now()
+        self._failures[shared.url] = failures + 1
+        # Each stream has a backoff of its own: fifty of them would try fifty times as often as one.
+        self._away[shared.url] = (now + _COOLING.delay(failures, 0.0), closed)
         if closed.retry_after:
             # The limit counts by address: what one is told, all must do.
-            self._stay_away = (self._clock.now() + closed.retry_after, closed)
+            self._away[_EVERYWHERE] = (now + closed.retry_after, closed)
 
 
 Pool: TypeAlias = SocketPool | ProPool

@@ -341,6 +341,30 @@ async def test_who_waits_for_a_connection_shares_its_failure() -> None:
         assert (it.pool.statistics()["opens"], it.pool.statistics()["failed"]) == (1, 1)
 
 
+async def test_many_streams_try_no_more_often_than_one() -> None:
+    """Their backoffs differ; who comes too early is told what the last attempt was, and when the next one may be."""
+    async with house("ws://127.0.0.1:1") as it:
+        chances = iter([number / 50 for number in range(50)] * 1000)
+        for name in NAMES:
+            it.listeners.append(
+                Listener(
+                    Session(
+                        it.exchange,
+                        Dataset.make("fake", "trades", f"{name}/USD"),
+                        rest=it.rest,
+                        sockets=it.pool,
+                        clock=it.clock,
+                        chance=lambda: next(chances),
+                    )
+                )
+            )
+        for _ in range(600):
+            await it.clock.until_sleeping(50)
+            it.clock.advance(0.5)
+        opens = it.pool.statistics()["opens"]
+        assert 10 <= opens <= 7 + 300 / 30
+
+
 async def test_an_address_that_is_told_to_wait_waits(serving: Serve, until: Until) -> None:
     """Retry-After of one attempt is for all of this host's streams, also those that come later."""
     asked: list[str] = []
