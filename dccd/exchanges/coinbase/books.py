@@ -7,8 +7,6 @@ the same connection then, which brings a new snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from dccd.exchanges.base import Broken, Signal, StreamOptions
@@ -53,14 +51,14 @@ class BookStream(CoinbaseStream[Level2Frame]):
 
     def take(self, frame: Level2Frame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ValueError."""
-        events = [event for event in frame.events if event.product_id == self._product]
         # All times first: a frame that can't be read changes nothing.
-        times = [_time(event.updates, frame.timestamp) for event in events]
-        for event, ts in zip(events, times, strict=True):
-            updates = event.updates
-            bids: list[Level] = [(one.price_level, one.new_quantity) for one in updates if one.side == "bid"]
-            asks: list[Level] = [(one.price_level, one.new_quantity) for one in updates if one.side == "offer"]
-            if event.type == "snapshot":
+        read = [
+            (event.type, *_read(event.updates, frame.timestamp))
+            for event in frame.events
+            if event.product_id == self._product
+        ]
+        for kind, bids, asks, ts in read:
+            if kind == "snapshot":
                 broken = self._start(bids, asks, ts, recv_ts, out)
             elif self._output.live:
                 broken = self._update(bids, asks, ts, recv_ts, out)
@@ -98,7 +96,20 @@ class BookStream(CoinbaseStream[Level2Frame]):
         return None
 
 
-def _time(updates: Iterable[Level2Update], sent: str) -> int:
-    """The newest change's time by the matching engine (ns); a snapshot tells none (1970), but when it was sent."""
-    times = {one.event_time for one in updates}  # few, of many levels
-    return max(map(iso_ns, times), default=0) or iso_ns(sent)
+def _read(updates: list[Level2Update], sent: str) -> tuple[list[Level], list[Level], int]:
+    """Bids, asks, and the newest change's time by the matching engine (ns). Raises ValueError.
+
+    A snapshot tells no times (1970): then it is when it was sent.
+    """
+    bids: list[Level] = []
+    asks: list[Level] = []
+    ts, known = 0, ""
+    for one in updates:
+        if one.event_time != known:  # few of many levels have another one
+            known = one.event_time
+            ts = max(ts, iso_ns(known))
+        if one.side == "bid":
+            bids.append((one.price_level, one.new_quantity))
+        else:
+            asks.append((one.price_level, one.new_quantity))
+    return bids, asks, ts or iso_ns(sent)

@@ -49,16 +49,26 @@ class CoinbaseRouter(Router):
             return self._spaced(frame)
         if not frame.endswith(b"}]}"):
             return None  # cut short: to the next one it didn't come
-        if not self._is_next(int(number)) or channel == b"heartbeats":
+        count = int(number)
+        if self._last is not None and count == self._last + 1:
+            self._last = count
+        elif not self._is_next(count):
+            return ""
+        if channel == b"heartbeats":
             return ""
         first = frame.find(_PRODUCT, begin)
         if first < 0:
             return None
         first += len(_PRODUCT)
-        product = frame[first : frame.find(b'"', first)]
-        # All of it must be of that product, else it is for more than one.
-        if frame.count(_PRODUCT, first) != frame.count(_PRODUCT + product + b'"', first):
+        stop = frame.find(b'"', first, first + 64)
+        if stop < 0:
             return None
+        product = frame[first:stop]
+        # All of it must be of that product, else it is for more than one.
+        if (second := frame.find(_PRODUCT, first)) > 0:
+            ours = _PRODUCT + product + b'"'
+            if frame.count(_PRODUCT, second) != frame.count(ours, second):
+                return None
         return (channel + b":" + product).decode("latin-1")
 
     def _spaced(self, frame: bytes) -> str | None:
