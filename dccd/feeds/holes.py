@@ -55,6 +55,19 @@ class Holes:
             self._open = (self.known_until(wall) if since is None else since, reason)
             self._provable = since is None
 
+    def spoilt(self, wall: int) -> bool:
+        """A frame could not be read; return whether what it held is missed, so that a hole is open from here.
+
+        Consecutive ids and books tell it themselves, by what comes next; a bar's later updates tell it whole.
+        """
+        heard = self._listened_at is not None or self.last_ts is not None
+        if self._ids or self._is_book or self._span or not heard:
+            return False
+        if self._open is None:
+            self._open, self._provable = (self.known_until(wall), "a frame could not be read"), False
+            self._confirmed_at = wall
+        return True
+
     def confirmed(self, wall: int) -> None:
         """The exchange confirmed the subscription (again)."""
         self._confirmed_at = wall

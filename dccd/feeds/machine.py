@@ -154,6 +154,10 @@ class Machine:
                     signal = receive(frame, recv_ts, out)
                 except ParseError as exc:
                     self._unparsed(str(exc), frame)
+                    # What came before it in this read is before the hole.
+                    self._batch(out, first, now, wall, done)
+                    out, first = [], recv_ts
+                    self._holes.spoilt(wall)
                     continue
                 if signal is None:
                     continue

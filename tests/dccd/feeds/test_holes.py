@@ -160,3 +160,22 @@ def test_a_book_is_whole_again_with_its_next_record_only() -> None:
 def test_a_hole_is_never_empty() -> None:
     """A record's own time is inside, since others may share it."""
     assert listening(TRADES).told(at(5), at(5), "a gap") == Hole(at(5), at(5) + 1, "a gap")
+
+
+def test_a_frame_that_cannot_be_read_is_a_hole_where_nothing_else_would_tell() -> None:
+    """Between the records around it; a quiet market ends it by our clock."""
+    holes = listening(TRADES)
+    take(holes, trade(1), now=1)
+    assert holes.spoilt(at(2))
+    assert holes.spoilt(at(3))
+    assert take(holes, trade(4), now=4) == Hole(at(1), at(4) + 1, "a frame could not be read")
+    assert holes.spoilt(at(5))
+    assert holes.quiet(at(14)) is None
+    assert holes.quiet(at(15)) == Hole(at(4), at(5), "a frame could not be read")
+
+
+def test_a_frame_that_cannot_be_read_is_told_by_what_comes_next() -> None:
+    """By a jump of consecutive ids, a book's numbers or checksum, a bar's later update."""
+    for dataset, ids in ((TRADES, True), (BOOK, False), (BARS, False)):
+        assert not listening(dataset, consecutive_ids=ids).spoilt(at(1))
+    assert not Holes(TRADES, False).spoilt(at(1)), "nothing was to come yet"

@@ -251,9 +251,8 @@ def test_frames_that_are_none_are_counted_and_told_of_once_in_a_while() -> None:
     """The first bad frame is told of at once, later ones summed up; the good ones around them arrive."""
     driver = Driver(unparsed_every=30.0, silence=(1e9, 1e9))
     driver.live()
-    batch, told = driver.frames(FakeFrame(trades=[START]), b"{bad", FakeFrame(trades=[START + 1]))
-    assert isinstance(batch, Batch)
-    assert len(batch.records) == 2
+    before, _, after, told = driver.frames(FakeFrame(trades=[START]), b"{bad", FakeFrame(trades=[START + 1]))
+    assert isinstance(before, Batch) and isinstance(after, Batch)
     assert isinstance(told, Unparsed)
     assert (told.sample, told.count) == (b"{bad", 1)
     driver.time = 10
@@ -441,3 +440,14 @@ def test_messages_that_make_no_record_show_that_a_book_lives() -> None:
         said += driver.timer(last_frame=driver.time, last_own=float(second))
     assert said == []
     assert [type(one) for one in silences(driver, 25, last_own=59.0)] == [Silent, Probe]
+
+
+def test_what_an_unreadable_frame_held_is_a_hole_between_its_neighbours() -> None:
+    """In one read: the trade before it, the hole, the trade after it."""
+    driver = Driver()
+    driver.live()
+    said = driver.frames(FakeFrame(trades=[START + 1]), b"junk", FakeFrame(trades=[START + 5]))
+    kinds = [type(item) for item in said]
+    assert kinds == [Batch, Hole, Batch, Unparsed]
+    assert said[1] == Hole(START + 1, START + 6, "a frame could not be read")
+    assert [record.ts for item in (said[0], said[2]) for record in item.records] == [START + 1, START + 5]
