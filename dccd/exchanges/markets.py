@@ -42,16 +42,27 @@ def choose(symbol: Symbol, listed: Iterable[Listed], now: int) -> Market | None:
     """The market that *symbol* means at *now* (ns); None when there is none."""
     kind = {"": "spot", "perp": "perp"}.get(symbol.contract, "dated")
     found = [one for one in listed if one.kind == kind and (one.base, one.quote) == (symbol.base, symbol.quote)]
+    if kind == "dated":
+        found = _of_quarter(found, now, int(symbol.contract == "next_quarter"))
     for settle in (symbol.quote, symbol.base, None):
         same = [one for one in found if kind == "spot" or settle is None or one.settle == settle]
-        if kind == "dated":
-            same = sorted(
-                (one for one in same if one.expires is not None and one.expires > now and is_quarterly(one.expires)),
-                key=lambda one: one.expires or 0,
-            )[int(symbol.contract == "next_quarter") :]
         if same:
             return same[0].market
     return None
+
+
+def _of_quarter(listed: Iterable[Listed], now: int, which: int) -> list[Listed]:
+    """Those that expire in the first or second quarter that any does, whatever they are settled in; earliest first."""
+    found = sorted(
+        (one.expires, n, one)
+        for n, one in enumerate(listed)
+        if one.expires is not None and one.expires > now and is_quarterly(one.expires)
+    )
+    months = [
+        (moment := datetime.fromtimestamp(expires // NS, UTC)).year * 12 + moment.month for expires, _, _ in found
+    ]
+    wanted = sorted(set(months))[which : which + 1]
+    return [one for (_, _, one), month in zip(found, months, strict=True) if month in wanted]
 
 
 def is_quarterly(expires: int) -> bool:

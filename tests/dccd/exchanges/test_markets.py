@@ -49,6 +49,21 @@ def test_choose(symbol: str, name: str | None) -> None:
     assert (found and found.id) == name
 
 
+def test_a_quarter_is_the_same_whatever_contracts_are_settled_in() -> None:
+    """Where only one kind is listed for it, it is of that kind; their hours may differ."""
+
+    def dated(id: str, settle: str, expires: str) -> Listed:
+        return Listed(id=id, base="BTC", quote="USD", kind="dated", settle=settle, expires=at(expires))
+
+    listed = [
+        dated("LINEAR-MAR", "USD", "2027-03-26T08:00"),
+        dated("INVERSE-MAR", "BTC", "2027-03-26T15:00"),
+        dated("INVERSE-DEC", "BTC", "2026-12-25T16:00"),
+    ]
+    found = [choose(Symbol.parse(f"BTC/USD:{name}"), listed, NOW) for name in ("quarter", "next_quarter")]
+    assert [market and market.id for market in found] == ["INVERSE-DEC", "LINEAR-MAR"]
+
+
 def test_the_next_quarter_comes_when_one_has_expired() -> None:
     """The same symbol means another contract then."""
     found = choose(Symbol.parse("BTC/USDT:quarter"), LISTED, at("2026-12-25T08:00"))
