@@ -299,6 +299,8 @@ class Exchange(Protocol):
 
     id: str
     """As ccxt's."""
+    closed: str = ""
+    """When it ended, where it has (``BitMEX closed on …``): then only a server named in the configuration is asked."""
     capabilities: Capabilities
     connections: Connections
     consecutive_trade_ids: bool

@@ -8,6 +8,7 @@ from dccd.errors import NoCapability
 from dccd.exchanges.base import Exchange
 from dccd.exchanges.binance import Binance
 from dccd.exchanges.bitfinex import Bitfinex
+from dccd.exchanges.bitmex import Bitmex
 from dccd.exchanges.bybit import Bybit
 from dccd.exchanges.coinbase import Coinbase
 from dccd.exchanges.kraken import Kraken
@@ -19,6 +20,7 @@ __all__ = ["EXCHANGES", "get", "knows", "look_elsewhere"]
 EXCHANGES: dict[str, Exchange] = {
     "binance": Binance(),
     "bitfinex": Bitfinex(),
+    "bitmex": Bitmex(),
     "bybit": Bybit(),
     "coinbase": Coinbase(),
     "kraken": Kraken(),

@@ -269,6 +269,7 @@ class FakeExchange:
     """
 
     id = "fake"
+    closed = ""
     capabilities = Capabilities()
     consecutive_trade_ids = False
 

@@ -64,10 +64,12 @@ class RestClient:
         cls, exchange: str, *, rest_url: str | None, timeout: float, throttle: Callable[[float], Awaitable[None]]
     ) -> RestClient:
         """*throttle* is awaited before requests that ccxt makes by itself. Raises NoCapability."""
-        ccxt = await asyncio.to_thread(_import)
-        if exchange not in ccxt.exchanges:
+        known = registry.EXCHANGES.get(exchange)
+        if known is not None and known.closed and rest_url is None:
+            raise NoCapability(exchange, f"{known.closed}, and no other server is named", "exchange")
+        ccxt, base = await asyncio.to_thread(_import, exchange)
+        if base is None:
             raise NoCapability(exchange, f"ccxt knows no exchange {exchange!r}", "exchange")
-        base = getattr(ccxt, exchange)
 
         async def turn(self: Any, cost: float | None = None) -> None:
             await throttle(1.0 if cost is None else cost)
@@ -276,10 +278,17 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-def _import() -> Any:
-    import ccxt.async_support
+def _import(exchange: str) -> tuple[Any, Any]:
+    """ccxt, and its class of *exchange*; ours of one that it has dropped, None of one that it never had."""
+    import ccxt.async_support as ccxt
 
-    return ccxt.async_support
+    if exchange in ccxt.exchanges:
+        return ccxt, getattr(ccxt, exchange)
+    if exchange == "bitmex":
+        from dccd.feeds.bitmex_rest import bitmex
+
+        return ccxt, bitmex
+    return ccxt, None
 
 
 def _listed(market: Any, id: str) -> Listed:

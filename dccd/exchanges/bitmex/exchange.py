@@ -28,6 +28,7 @@ class Bitmex(Exchange):
     """BitMEX's contracts."""
 
     id = EXCHANGE
+    closed = "BitMEX closed on 2026-09-23"
     capabilities = CAPABILITIES
     # 60 connections an hour, that may come in bursts (https://blog.bitmex.com/api_announcement/updates-to-rate-limits/):
     # the backoff keeps what fails again and again below it. Subscriptions on one aren't limited, and "ping" is answered
