@@ -22,11 +22,11 @@ from msgspec import Meta
 
 from dccd.config_errors import explain
 from dccd.errors import ConfigError, IdentityError, NoCapability
-from dccd.exchanges.base import StreamOptions
+from dccd.exchanges.base import Exchange, StreamOptions
 from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import get as get_exchange
 from dccd.exchanges.registry import knows
-from dccd.symbols import Dataset, DataType, parse_time
+from dccd.symbols import Dataset, DataType, Symbol, parse_time
 
 __all__ = [
     "Alerts",
@@ -193,6 +193,20 @@ class Config(_Section, frozen=True, kw_only=True):
         """``settings.data_path``, absolute."""
         return Path(self.settings.data_path).expanduser().absolute()
 
+    def reach(self, exchange: Exchange, symbol: Symbol, live: bool) -> None:
+        """Raise NoCapability where *exchange* has closed, and no server that speaks its API is named here instead."""
+        if not exchange.closed:
+            return
+        named = self.exchanges.get(exchange.id, ExchangeConfig())
+        wanted = {"ws_url": named.ws_url} if live else {"rest_url": named.rest_url}
+        if exchange.market(symbol) is None:
+            wanted["rest_url"] = named.rest_url  # its markets are listed there
+        missing = [f"exchanges.{exchange.id}.{field}" for field, url in wanted.items() if url is None]
+        if missing:
+            where = " and ".join(missing)
+            told = f"{exchange.closed}; a server that speaks its API can be named in {where}"
+            raise NoCapability(exchange.id, told, "exchange")
+
     @property
     def warnings(self) -> list[str]:
         """What will be collected where that isn't quite what a job asks for."""
@@ -304,7 +318,7 @@ def _check(config: Config) -> None:
                 )
     seen: dict[str, str] = {}
     for index, job in enumerate(config.jobs):
-        _check_job(job, f"jobs[{index}]")
+        _check_job(config, job, f"jobs[{index}]")
         for dataset in job.datasets:
             name = f"{job.operation}.{dataset}"
             if name in seen:
@@ -312,12 +326,14 @@ def _check(config: Config) -> None:
             seen[name] = f"jobs[{index}]"
 
 
-def _check_job(job: Job, path: str) -> None:
+def _check_job(config: Config, job: Job, path: str) -> None:
     for pair in job.pairs:
         try:
             dataset = Dataset.make(job.exchange, job.data_type, pair, job.span)
             if knows(job.exchange):  # else whoever runs it checks: it takes ccxt to tell
-                get_exchange(job.exchange).check(dataset, job.operation == "stream")
+                exchange, live = get_exchange(job.exchange), job.operation == "stream"
+                exchange.check(dataset, live)
+                config.reach(exchange, dataset.symbol, live)
         except IdentityError as exc:
             field = {"symbol": "pairs"}.get(exc.field, exc.field)
             raise ConfigError(f"{path}.{field}", repr(getattr(job, field, pair)), str(exc)) from exc

@@ -148,6 +148,7 @@ class Runner(Actor):
         dataset = ask.dataset
         exchange = get_exchange(dataset.exchange)
         exchange.check(dataset, live=False)
+        self.links.config.reach(exchange, dataset.symbol, live=False)
         asked = (str(ask.start), None if ask.end is None else str(ask.end))
         for run in self.links.active.values():
             if run.dataset == dataset.name and run.asked == asked:

@@ -32,7 +32,9 @@ class StreamDesk:
         self, dataset: Dataset, options: StreamOptions, job: str | None = None, restart: RestartType = "permanent"
     ) -> bool:
         """Start the stream of *dataset*; False when it runs already. Raises NoCapability."""
-        get_exchange(dataset.exchange).check(dataset, live=True)
+        exchange = get_exchange(dataset.exchange)
+        exchange.check(dataset, live=True)
+        self.links.config.reach(exchange, dataset.symbol, live=True)
         status = {child.id: child.status for child in self.links.streams.nodes()}.get(dataset.name)
         if status is not None and status != "gave_up":
             return False

@@ -118,6 +118,35 @@ def test_an_exchange_without_a_folder_is_checked_where_it_runs(monkeypatch: pyte
         config.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("pair", "operation", "named", "missing"),
+    [
+        ("BTC/USD:perp", "stream", set(), "exchanges.bitmex.ws_url"),
+        ("BTC/USD:perp", "stream", {"rest_url"}, "exchanges.bitmex.ws_url"),
+        ("BTC/USD:perp", "stream", {"ws_url"}, ""),
+        ("BTC/USDT:perp", "stream", {"ws_url"}, "exchanges.bitmex.rest_url"),
+        ("BTC/USDT:perp", "stream", {"ws_url", "rest_url"}, ""),
+        ("BTC/USD:perp", "backfill", {"ws_url"}, "exchanges.bitmex.rest_url"),
+        ("BTC/USDT:perp", "backfill", {"rest_url"}, ""),
+    ],
+)
+def test_an_exchange_that_has_closed_needs_a_server(pair: str, operation: str, named: set[str], missing: str) -> None:
+    """One that speaks its API, for what is asked; where markets aren't known by their names, for them too."""
+    urls = {"ws_url": "'ws://127.0.0.1:1'", "rest_url": "'http://127.0.0.1:2'"}
+    settings = ", ".join(f"{field}: {urls[field]}" for field in sorted(named))
+    job = f"exchange: bitmex, pairs: ['{pair}'], data_type: trades, operation: {operation}"
+    text = f"exchanges: {{bitmex: {{{settings}}}}}\njobs: [{{{job}}}]"
+    if not missing:
+        assert config.parse(text).jobs[0].exchange == "bitmex"
+        return
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text)
+    assert (caught.value.path, caught.value.found) == ("jobs[0].exchange", "'bitmex'")
+    assert (
+        caught.value.allowed == f"BitMEX closed on 2026-09-23; a server that speaks its API can be named in {missing}"
+    )
+
+
 def test_it_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--config comes first, then DCCD_CONFIG, ./config.yml, the XDG folder, then nothing."""
     monkeypatch.chdir(tmp_path)

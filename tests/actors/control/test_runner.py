@@ -19,7 +19,8 @@ from actors.runtime.dynamic import DynamicSupervisor
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.runtime.supervisor import Supervisor
-from dccd.errors import BusUnavailable, RequestError
+from dccd.config import Config
+from dccd.errors import BusUnavailable, NoCapability, RequestError
 from dccd.exchanges.base import Capability
 from dccd.runs import Run
 from dccd.symbols import NS, Dataset
@@ -93,7 +94,9 @@ class Desk(SimpleNamespace):
     """What a runner takes of the daemon's shared names; the bucket refuses the puts whose turn is in ``refuse``."""
 
     def __init__(self) -> None:
-        super().__init__(host="alpha", active={}, progress={}, recent=[], runs=self, emit=lambda *_: None)
+        super().__init__(
+            host="alpha", config=Config(), active={}, progress={}, recent=[], runs=self, emit=lambda *_: None
+        )
         self.entries: dict[str, bytes] = {}
         self.refuse: set[int] = set()
         self.puts = 0
@@ -149,6 +152,20 @@ async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
 
 
 ORDER = StartBackfill(dataset=TRADES, start="2023-11-14", end="2023-11-14T01:00", trigger="request")
+
+
+@pytest.mark.anyio
+async def test_the_past_of_an_exchange_that_has_closed_needs_a_server() -> None:
+    """No run is made where none is named."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        dataset = Dataset.parse("bitmex.trades.BTC-USD_PERP")
+        answer = await runner.ask(msgspec.structs.replace(ORDER, dataset=dataset))
+        assert isinstance(answer, NoCapability)
+        assert answer.field == "exchange" and "exchanges.bitmex.rest_url" in str(answer)
+        assert not desk.entries
 
 
 @pytest.mark.anyio
