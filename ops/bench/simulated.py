@@ -1,7 +1,7 @@
 """Frames of every exchange and channel that the simulator has: venues flow in, cases flow out, without any I/O.
 
-A session is opened on the path of each stream's URL and handed what the stream sends; from then on time is moved on, and
-what has become due is taken. Nothing here knows an exchange, but for what stands in ``_SNAPSHOTS`` and ``_MARKETS``.
+A session is opened on the path of each stream's URL and handed what the stream sends; from then on time is moved on,
+and what has become due is taken. Nothing here knows an exchange, but for what stands in ``_SNAPSHOTS`` and ``_MARKETS``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MARKETS = {
 
 
 def make_cases(count: int, rate: float, only: str = "") -> Iterator[Case]:
-    """Up to *count* frames of each channel, of markets with *rate* trades a second; of what *only* is part of the name."""
+    """Up to *count* frames of each channel, of markets with *rate* trades a second; *only*: part of the names."""
     for id, exchange in EXCHANGES.items():
         if id not in VENUES:
             continue

@@ -1,4 +1,4 @@
-"""dccd's parsers and cryptofeed's on the same frames, in one interpreter: cases flow in, a line of JSON a case flows out.
+"""dccd's parsers and cryptofeed's on the same frames, in one interpreter: cases flow in, lines of JSON flow out.
 
 Both are handed frames that lie in memory, as they come from the socket: bytes to dccd, text to cryptofeed, whose
 WebSocket library makes that of them. Passes over all frames of a case alternate, each with a new stream that has been
