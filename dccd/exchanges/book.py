@@ -9,7 +9,7 @@ in them with its amount, one that was pushed out of it with 0.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dccd.records import Level
 
@@ -40,9 +40,14 @@ class BookSide:
         self.keys = sorted(self.amounts)
         self._truncate(keep)
 
-    def apply(self, levels: Iterable[Level], depth: int | None, keep: int | None) -> list[Level]:
+    def apply(self, levels: Sequence[Level], depth: int | None, keep: int | None) -> list[Level]:
         """Take the new amounts (0 removes), in their order, and return how the best *depth* levels changed."""
         keys, amounts, sign = self.keys, self.amounts, self._sign
+        count = len(levels)
+        if (depth == keep or (depth is not None and len(keys) + count <= depth)) and (
+            count < 2 or len(dict(levels)) == count
+        ):
+            return self._apply(levels, keep)
         before = _DEEPEST if depth is None or len(keys) < depth else keys[depth - 1]
         touched: dict[float, float] = {}
         for price, amount in levels:
@@ -73,6 +78,39 @@ class BookSide:
             come = keys[bisect_right(keys, before) : depth]
             changes += [(sign * key, amounts[key]) for key in come if key not in touched]
         self._truncate(keep)
+        return changes
+
+    def _apply(self, levels: Sequence[Level], keep: int | None) -> list[Level]:
+        """The same where all that is held is in view, as it mostly is, and no price comes twice.
+
+        What has changed is then what is new, without looking at each level twice.
+        """
+        keys, amounts, sign = self.keys, self.amounts, self._sign
+        changes: list[Level] = []
+        added: list[float] = []
+        for level in levels:
+            price, amount = level
+            key = sign * price
+            old = amounts.get(key, 0.0)
+            if amount == old:
+                continue
+            changes.append(level)
+            if not amount:
+                del amounts[key]
+                del keys[bisect_left(keys, key)]
+            else:
+                amounts[key] = amount
+                if not old:
+                    insort(keys, key)
+                    added.append(key)
+        if keep is not None and len(keys) > keep:
+            # Pushed out: levels that were there are gone, those that came just now have never been.
+            cut = keys[keep:]
+            self._truncate(keep)
+            never, gone = set(cut).intersection(added), dict.fromkeys(cut, 0.0)
+            kept = [(price, gone.get(sign * price, amount)) for price, amount in changes if sign * price not in never]
+            told = {sign * price for price, _ in changes}
+            changes = kept + [(sign * key, 0.0) for key in cut if key not in told]
         return changes
 
     def best(self, depth: int | None) -> list[Level]:
@@ -106,7 +144,7 @@ class Book:
         self.bids.reset(bids, self._keep)
         self.asks.reset(asks, self._keep)
 
-    def apply(self, bids: Iterable[Level], asks: Iterable[Level]) -> tuple[list[Level], list[Level]]:
+    def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> tuple[list[Level], list[Level]]:
         """Take an update, and return the changes of the view: bids, asks."""
         depth, keep = self._depth, self._keep
         # Most updates are of one side only.

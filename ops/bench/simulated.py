@@ -1,7 +1,7 @@
 """Frames of every exchange and channel that the simulator has: venues flow in, cases flow out, without any I/O.
 
 A session is opened on the path of each stream's URL and handed what the stream sends; from then on time is moved on,
-and what has become due is taken. Nothing here knows an exchange, but for what stands in ``_SNAPSHOTS`` and ``_MARKETS``.
+and what has become due is taken. Nothing here knows an exchange but ``_SNAPSHOTS`` and ``_MARKETS``.
 """
 
 from __future__ import annotations

@@ -22,6 +22,12 @@ def naive(side: dict[float, float], levels: list[tuple[float, float]], best_firs
         del side[price]
 
 
+def difference(before: list[tuple[float, float]], after: list[tuple[float, float]]) -> dict[float, float]:
+    """The amounts that are other than before, 0 where a level has gone."""
+    old, new = dict(before), dict(after)
+    return {price: new.get(price, 0.0) for price in old.keys() | new.keys() if old.get(price) != new.get(price)}
+
+
 def best(side: dict[float, float], best_first: bool, depth: int | None) -> list[tuple[float, float]]:
     return [(price, side[price]) for price in sorted(side, reverse=best_first)][:depth]
 
@@ -29,14 +35,14 @@ def best(side: dict[float, float], best_first: bool, depth: int | None) -> list[
 @given(
     st.lists(LEVEL, max_size=20),
     st.lists(UPDATE, max_size=12),
-    st.sampled_from([(None, None), (3, None), (5, 5), (3, 10)]),
+    st.sampled_from([(None, None), (3, None), (12, None), (40, None), (1, 1), (5, 5), (3, 10), (40, 50)]),
 )
 def test_equals_a_naive_book(
     start: list[tuple[float, float]],
     updates: list[tuple[list[tuple[float, float]], list[tuple[float, float]]]],
     depths: tuple[int | None, int | None],
 ) -> None:
-    """After each update both sides are a naive reconstruction's, and so is a view rebuilt from the changes alone."""
+    """After each update both sides are a naive reconstruction's, and the changes are how its view has changed."""
     depth, keep = depths
     book = Book(depth, keep)
     book.reset(start, start)
@@ -47,12 +53,19 @@ def test_equals_a_naive_book(
     naive(asks, [(p, a) for p, a in {p: a for p, a in start if a}.items()], False, keep)
     seen_bids, seen_asks = (dict(side) for side in book.view())
     for bid_changes, ask_changes in updates:
+        before = book.view()
         changed_bids, changed_asks = book.apply(bid_changes, ask_changes)
         naive(bids, bid_changes, True, keep)
         naive(asks, ask_changes, False, keep)
         assert book.bids.best(None) == best(bids, True, None)
         assert book.asks.best(None) == best(asks, False, None)
         assert book.view() == (best(bids, True, depth), best(asks, False, depth))
+        after = book.view()
+        assert (dict(changed_bids), dict(changed_asks)) == (
+            difference(before[0], after[0]),
+            difference(before[1], after[1]),
+        )
+        assert (len(changed_bids), len(changed_asks)) == (len(dict(changed_bids)), len(dict(changed_asks)))
         naive(seen_bids, changed_bids, True, None)
         naive(seen_asks, changed_asks, False, None)
         assert best(seen_bids, True, None) == best(bids, True, depth)
