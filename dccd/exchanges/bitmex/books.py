@@ -2,7 +2,8 @@
 
 Levels go by an id, which an update or deletion may name without the price: it is kept by id. Nothing is numbered and
 there is no checksum; but an id that is inserted twice, updated or deleted without being there, or at another price,
-shows that something is missing. Then the subscription is renewed on the same connection, which brings a new partial.
+shows that something is missing, and a frame that can't be read may have been a change. Then the subscription is renewed
+on the same connection, which brings a new partial.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from dccd.errors import ParseError
 from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
 from dccd.exchanges.bitmex.capabilities import DEFAULT_DEPTH, DEPTHS, THROTTLED_DEPTH
 from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame
@@ -23,6 +25,9 @@ from dccd.exchanges.wire import Count, Id, Price, iso_ns
 from dccd.records import Level, Record
 
 __all__ = ["BookRow", "BookStream", "levels_of"]
+
+
+_UNREAD = "a frame could not be read"
 
 
 class BookRow(msgspec.Struct, gc=False):
@@ -53,11 +58,21 @@ class BookStream(BitmexStream[BookRow]):
         self._output = BookOutput(self._book, options)
         self._prices: dict[tuple[int, str], float] = {}
         self._seq = 0
+        self._unread = False  # a frame came that can't be read: nothing that follows would tell what was in it
 
     def subscribe(self) -> list[str]:
         """What comes before the partial is of the subscription before this one."""
         self._output.stop()
+        self._unread = False
         return super().subscribe()
+
+    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame. Raises ParseError."""
+        try:
+            return super().receive(frame, recv_ts, out)
+        except ParseError:
+            self._unread = self._output.live
+            raise
 
     def take(self, action: Action, rows: list[BookRow], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take levels. Raises ValueError."""
@@ -69,9 +84,13 @@ class BookStream(BitmexStream[BookRow]):
             return self._start(rows, ts, recv_ts, out)
         if not self._output.live:
             return None
+        if self._unread:
+            return self._broken(_UNREAD)
         wrong, bids, asks = self._read(action, rows)
         if wrong:
             return self._broken(wrong)
+        if self._output.last_ts is not None and ts > self._output.last_ts:
+            self._output.settle(recv_ts, out)  # deletions, updates and insertions of one moment come one by one
         if action != "update":
             for row in rows:
                 if row.price is not None and action == "insert":
@@ -81,7 +100,7 @@ class BookStream(BitmexStream[BookRow]):
         changes = self._book.apply(bids, asks)
         if self._book.crossed:
             return self._broken("the book is crossed")
-        self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
+        self._output.change(ts, self._next(recv_ts), recv_ts, changes, out, more=True)
         return None
 
     def _read(self, action: Action, rows: list[BookRow]) -> tuple[str, list[Level], list[Level]]:
@@ -123,11 +142,13 @@ class BookStream(BitmexStream[BookRow]):
         self._book.reset(bids, asks)
         if self._book.crossed:
             return self._broken("the partial is crossed")
+        self._unread = False
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return None
 
     def _broken(self, reason: str) -> Broken:
         self._output.stop()
+        self._unread = False
         return Broken(reason, self._output.last_ts, "resubscribe")
 
     def _next(self, recv_ts: int) -> int:
@@ -135,7 +156,9 @@ class BookStream(BitmexStream[BookRow]):
         return self._seq
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
+        """Give out a snapshot that is due; renew a book of which a frame was lost."""
+        if self._unread:
+            return self._broken(_UNREAD)
         self._output.tick(now, out)
         return None
 

@@ -147,11 +147,13 @@ def test_an_empty_book() -> None:
 
 
 def test_snapshots_only() -> None:
-    """At their interval, without deltas."""
+    """At their interval, without deltas, and whole: what comes of one moment may come in several frames."""
     protocol = stream(book="snapshots", snapshot_interval=10.0)
     out = begun(protocol)
     protocol.receive(frame("update", (2, "Buy", 2000)), NS, out)
     protocol.receive(frame("update", (2, "Buy", 3000)), 11 * NS, out)
+    assert len(out) == 1
+    protocol.receive(frame("update", (2, "Buy", 4000)).replace(b"10:00:00.", b"10:00:01."), 12 * NS, out)
     assert [(type(one), one.bids[0]) for one in out if isinstance(one, BookSnapshot | BookDelta)] == [
         (BookSnapshot, (100.0, 10.0)),
         (BookSnapshot, (100.0, 30.0)),
@@ -171,11 +173,18 @@ def test_snapshots_only() -> None:
         frame("update", (2, "Buy", 5)).replace(b".000Z", b".000"), frame("update", (2, "Buy", 5))[:-1],
     ],
 )  # fmt: skip
-def test_broken_frames_change_nothing(broken: bytes) -> None:
-    """Each is a ParseError, and the book is as before."""
+def test_a_frame_that_can_not_be_read_breaks_the_book(broken: bytes) -> None:
+    """Each is a ParseError; what was in it no later frame tells, so that the book is begun anew."""
     protocol = stream()
     out = begun(protocol)
     with pytest.raises(ParseError):
         protocol.receive(broken, 0, out)
-    assert protocol.receive(frame("update", (2, "Buy", 2000), (3, "Buy", 990)), 1, out) is None
-    assert out[1:] == [BookDelta(T0, 2, [(100.0, 20.0), (99.0, 10.0)], [], 1)]
+    broke = Broken("a frame could not be read", T0, "resubscribe")
+    assert protocol.receive(frame("update", (2, "Buy", 2000), (3, "Buy", 990)), 1, out) == broke
+    assert protocol.tick(2, out) is None
+    assert protocol.receive(WHOLE, 3, out) is None
+    with pytest.raises(ParseError):
+        protocol.receive(broken, 4, out)
+    assert protocol.tick(5, out) == broke
+    assert protocol.subscribe() and protocol.tick(6, out) is None
+    assert [type(record) for record in out] == [BookSnapshot, BookSnapshot]
