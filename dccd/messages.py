@@ -306,7 +306,8 @@ class CapabilityEntry(_Reply, frozen=True, kw_only=True):
     """What one exchange offers of one data type of one kind of market, live or historical.
 
     ``dated``: ``:quarter`` and ``:next_quarter``. ``fields``: the optional columns that it fills. Spans as labels;
-    history goes ``recent`` seconds or ``recent_bars`` bars back, or to the beginning.
+    history goes ``recent`` seconds or ``recent_bars`` bars back, or to the beginning. ``closed``: when the exchange
+    ended, where it has; then it is had of a server only that the configuration names.
     """
 
     market: Literal["spot", "perp", "dated"]
@@ -317,6 +318,7 @@ class CapabilityEntry(_Reply, frozen=True, kw_only=True):
     depths: list[int] = []
     recent: int | None = None
     recent_bars: int | None = None
+    closed: str = ""
     note: str = ""
 
 

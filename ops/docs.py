@@ -328,7 +328,14 @@ def exchanges_part() -> str:
                 live, past = offer.live.get(data_type), offer.historical.get(data_type)
                 if live is not None or past is not None:
                     lines.append(f"| {market} | `{data_type}` | {_offered(live)} | {_offered(past, past=True)} |")
-        parts.append(f"### {name}\n\n" + "\n".join(lines))
+        head = f"### {name}\n\n"
+        if exchange.closed:
+            head += (
+                f"{exchange.closed}: what follows is had of a server that speaks its API, as those do that replay what "
+                f"was recorded. `exchanges.{name}.ws_url` and `rest_url` in the configuration name it; without, it is "
+                "refused.\n\n"
+            )
+        parts.append(head + "\n".join(lines))
     return "\n\n".join(parts)
 
 

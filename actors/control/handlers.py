@@ -31,7 +31,7 @@ from dccd.errors import (
     RequestError,
     StoreError,
 )
-from dccd.exchanges.base import Capabilities, Capability, StreamOptions
+from dccd.exchanges.base import Capability, Exchange, StreamOptions
 from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import EXCHANGES
 from dccd.exchanges.registry import get as get_exchange
@@ -98,7 +98,7 @@ class Handlers:
         if request.all and request.exchange is None:
             names = await anyio.to_thread.run_sync(elsewhere.names)
         await elsewhere.learn(*names)
-        return m.Exchanges(exchanges={name: _capabilities(get_exchange(name).capabilities) for name in names})
+        return m.Exchanges(exchanges={name: _capabilities(get_exchange(name)) for name in names})
 
     # ------------------------------------------------------------ backfills and runs
 
@@ -234,17 +234,19 @@ def _decode(decoder: Any, payload: bytes) -> Any:
         raise RequestError(400, "malformed", f"not JSON: {exc}") from exc
 
 
-def _capabilities(capabilities: Capabilities) -> list[m.CapabilityEntry]:
+def _capabilities(exchange: Exchange) -> list[m.CapabilityEntry]:
     return [
-        _capability(market, data_type, mode, capability)
+        _capability(exchange, market, data_type, mode, capability)
         for market in ("spot", "perp", "dated")
-        if (offer := getattr(capabilities, market)) is not None
+        if (offer := getattr(exchange.capabilities, market)) is not None
         for mode, offered in (("live", offer.live), ("historical", offer.historical))
         for data_type, capability in offered.items()
     ]
 
 
-def _capability(market: Any, data_type: DataType, mode: Any, capability: Capability) -> m.CapabilityEntry:
+def _capability(
+    exchange: Exchange, market: Any, data_type: DataType, mode: Any, capability: Capability
+) -> m.CapabilityEntry:
     return m.CapabilityEntry(
         market=market,
         data_type=data_type,
@@ -254,5 +256,6 @@ def _capability(market: Any, data_type: DataType, mode: Any, capability: Capabil
         depths=list(capability.depths),
         recent=capability.recent,
         recent_bars=capability.recent_bars,
+        closed=exchange.closed,
         note=capability.note,
     )

@@ -221,7 +221,7 @@ def exchanges(app: App, exchange: str | None, every: bool) -> int:
             json_document(found)
             return DONE
         if every:
-            table(["exchange", "market", "live", "historical"], _short(found))
+            table(["exchange", "market", "live", "historical", "note"], _short(found))
             return DONE
         table(
             ["exchange", "market", "data type", "mode", "fields", "spans", "depths", "history", "note"],
@@ -235,7 +235,7 @@ def exchanges(app: App, exchange: str | None, every: bool) -> int:
                     " ".join(entry.spans),
                     " ".join(map(str, entry.depths)),
                     _history(entry),
-                    entry.note,
+                    _note(entry),
                 ]
                 for name, entries in found.items()
                 for entry in entries
@@ -251,10 +251,17 @@ def _short(found: dict[str, list[CapabilityEntry]]) -> Iterator[list[str]]:
     for name, entries in found.items():
         for market in dict.fromkeys(entry.market for entry in entries):
             types: dict[str, list[str]] = {"live": [], "historical": []}
+            closed = ""
             for entry in entries:
                 if entry.market == market:
                     types[entry.mode].append(entry.data_type)
-            yield [name, market, " ".join(types["live"]), " ".join(types["historical"])]
+                    closed = entry.closed
+            yield [name, market, " ".join(types["live"]), " ".join(types["historical"]), closed]
+
+
+def _note(entry: CapabilityEntry) -> str:
+    """That it has closed, and what else there is to say."""
+    return "; ".join(filter(None, [entry.closed, entry.note]))
 
 
 def _history(entry: CapabilityEntry) -> str:

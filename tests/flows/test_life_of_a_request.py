@@ -13,6 +13,7 @@ from dccd.bus.kv import Bucket
 from dccd.client import Client
 from dccd.config import Config, Job
 from dccd.errors import RequestError, RunFailed
+from dccd.exchanges.registry import EXCHANGES
 from dccd.messages import RunProgress, RunStatus
 from dccd.operations import OPERATIONS
 from dccd.runs import Run
@@ -140,7 +141,9 @@ async def test_every_operation_answers(sim: Simulator, config: Config) -> None:
         health = await client.health()
         assert health.ok, health
         assert (await client.tree()).root.id == "dccd"
-        assert set(await client.exchanges()) == {"binance", "kraken"}
+        offered = await client.exchanges()
+        assert set(offered) == set(EXCHANGES)
+        assert {name for name, entries in offered.items() if any(entry.closed for entry in entries)} == {"bitmex"}
         assert [job.name for job in await client.jobs()] == ["stream.binance.trades.BTC-USDT"]
         assert await client.streams() == []
         assert await client.inventory() == []

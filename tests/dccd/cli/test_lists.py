@@ -71,6 +71,11 @@ OFFERED = {
             note="720 bars",
         ),
     ],
+    "bitmex": [
+        m.CapabilityEntry(
+            market="perp", data_type=DataType.FUNDING, mode="live", closed="BitMEX closed", note="of the next payment"
+        )
+    ],
     "kraken": [m.CapabilityEntry(market="spot", data_type=DataType.ORDERBOOK, mode="live", depths=[10, 25])],
 }
 
@@ -123,6 +128,7 @@ def told(daemon: FakeDaemon) -> FakeDaemon:
             [
                 "binance spot trades live",
                 "binance spot ohlc historical 1m 1h last 12h 00m 720 bars",
+                "bitmex perp funding live BitMEX closed; of the next payment",
                 "kraken spot orderbook live 10 25",
             ],
         ),
@@ -165,14 +171,15 @@ async def test_an_unknown_exchange_is_2(dccd: Command, told: FakeDaemon) -> None
     """The error lists those there are."""
     done = await dccd("exchanges", "bitfenix")
     assert done.code == 2
-    assert "binance, kraken" in done.err
+    assert "binance, bitmex, kraken" in done.err
 
 
 async def test_all_exchanges_are_a_line_each(dccd: Command, told: FakeDaemon) -> None:
-    """And kind of market: what there is live, and of the past; JSON has all of it."""
+    """And kind of market: what there is live, and of the past, and that it has closed; JSON has all of it."""
     done = await dccd("exchanges", "--all")
     assert [" ".join(line.split()) for line in done.out.splitlines()[1:]] == [
         "binance spot trades ohlc",
+        "bitmex perp funding BitMEX closed",
         "kraken spot orderbook",
     ]
     assert told.asked("exchanges") == [m.ExchangesList(all=True)]
