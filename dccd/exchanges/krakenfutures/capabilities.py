@@ -46,7 +46,9 @@ CAPABILITIES = Capabilities(
             DataType.FUNDING: Capability(
                 recent=KEPT_RATES, note="the fraction per hour, at the hour's beginning; Kraken keeps them for a year"
             ),
-            DataType.OPEN_INTEREST: Capability(note=f"the first value of each 5 minutes, from 2023 on; {_INVERSE}"),
+            DataType.OPEN_INTEREST: Capability(
+                note=f"the first value of each 5 minutes; Kraken has them since 2023; {_INVERSE}"
+            ),
         },
     ),
     dated=Offer(

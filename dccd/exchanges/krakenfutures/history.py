@@ -32,8 +32,6 @@ _LIMIT = 2000
 _DAY = 86_400
 _OPENED = 1_535_673_600 * NS
 """2018-08-31, when the first perpetual opened."""
-_INTERESTS_OPENED = 1_677_628_800 * NS
-"""2023-03-01: the open interest's history begins a day later."""
 _PAID = 300 * NS
 """By when the rate of an hour is in the history for certain (ns); Kraken doesn't say."""
 _SPARE = 5 * _DAY
@@ -92,12 +90,6 @@ _RATES: Decoder[_Rates] = Decoder(EXCHANGE, _Rates)
 _BOOK: Decoder[_Book] = Decoder(EXCHANGE, _Book)
 
 
-def _bars_request(market: str, span: int, start: int, end: int) -> PageRequest:
-    """Both ends are inclusive, in seconds, and go by when bars open."""
-    ends: dict[str, str | int] = {"from": -(-start // NS), "to": (end - 1) // NS}
-    return PageRequest(_CHARTS, {"price_type": "trade", "symbol": market, "interval": RESOLUTIONS[span], **ends})
-
-
 def _whole(count: int, more: bool) -> None:
     """Raise ValueError when an answer was cut off although its window fits a page."""
     if more and count < _LIMIT:
@@ -115,8 +107,10 @@ class BarPager(BarWindows):
         self._contract = market.contract
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
-        """Ask for a window."""
-        return _bars_request(self._market, span, start, end)
+        """Both ends are inclusive, in seconds, and go by when bars open."""
+        ends: dict[str, str | int] = {"from": -(-start // NS), "to": (end - 1) // NS}
+        what: dict[str, str | int] = {"price_type": "trade", "symbol": self._market, "interval": RESOLUTIONS[span]}
+        return PageRequest(_CHARTS, what | ends)
 
     def bars(self, body: bytes) -> Sequence[Record]:
         """Oldest first, as they come. Raises ParseError, ValueError."""
@@ -139,14 +133,12 @@ class InterestPager(BarWindows):
     momentary = True
 
     def __init__(self, market: Market, start: int, end: int) -> None:
-        super().__init__(INTEREST_PERIOD, start, end, _LIMIT, coarse=_DAY, opened=_INTERESTS_OPENED)
+        super().__init__(INTEREST_PERIOD, start, end, _LIMIT, coarse=_DAY, opened=_OPENED)
         self._market = market.id
         self._contract = market.contract
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
-        """Ask for a window; where the market begins, its bars tell."""
-        if span == _DAY:
-            return _bars_request(self._market, span, start, end)
+        """Ask for a window; daily values tell where they begin (of bitcoin on 2023-03-02)."""
         query = f"since={-(-start // NS)}&interval={span}&to={(end - 1) // NS}"
         what: dict[str, str | int] = {"price_type": "analytics", "symbol": self._market}
         return PageRequest(_CHARTS, {**what, "interval": f"open-interest?{query}"})
@@ -159,10 +151,6 @@ class InterestPager(BarWindows):
             OpenInterest(seconds * NS, values[0] * size)
             for seconds, values in zip(found.seconds, found.data, strict=True)
         ]
-
-    def beginnings(self, body: bytes) -> list[int]:
-        """When the daily bars of a body open (ns). Raises ParseError."""
-        return [bar.ms * MS for bar in _CANDLES.decode(body).candles]
 
 
 class FundingPager(SinglePage):

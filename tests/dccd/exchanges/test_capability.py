@@ -40,7 +40,7 @@ def test_all_that_is_declared_can_be_had(exchange: str, kind: str, live: bool) -
                 assert protocol.unsubscribe() or exchange == "bitfinex"
                 assert protocol.url.startswith("wss://") and protocol.topic
             else:
-                assert found.history(dataset, 17 * 10**17, 18 * 10**17, MARKET).requests(1)
+                assert found.history(dataset, 15 * 10**17, 16 * 10**17, MARKET).requests(1)
 
 
 @pytest.mark.parametrize("exchange", sorted(EXCHANGES))
