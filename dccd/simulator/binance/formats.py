@@ -1,6 +1,7 @@
 """Binance's JSON of trades, klines and books: runs of a market flow in, text flows out. Pure.
 
-Formats: developers.binance.com, spot, "REST API" and "WebSocket Streams". An aggregate trade here holds one trade. Its
+Formats: developers.binance.com, spot, "REST API" and "WebSocket Streams"; what futures have otherwise is in
+``futures_formats``. An aggregate trade here holds one trade. Its
 id and the trade's differ, as they do on Binance, so that a client that mixes them up is found out.
 """
 
@@ -26,19 +27,21 @@ TRADE_ID = 1_000_000
 class Formats:
     """The JSON of one symbol's data."""
 
+    shown: int | None = 8
+    """How many decimals are written, whatever the tick; ``None``: as many as the tick has."""
+
     def __init__(self, listing: Listing, first_id: int) -> None:
         pair = listing.instrument
         self.id = pair.symbol.base + pair.symbol.quote
         """As ``BTCUSDT``."""
         self.first_id = first_id
         self._listing = listing
-        # Binance shows eight decimals, whatever the tick.
-        self.price = fixed(pair.price_decimals, 8)
-        self.amount = fixed(pair.amount_decimals, 8)
-        self.quote = fixed(pair.price_decimals + pair.amount_decimals, 8)
+        self.price = fixed(pair.price_decimals, self.shown)
+        self.amount = fixed(pair.amount_decimals, self.shown)
+        self.quote = fixed(pair.price_decimals + pair.amount_decimals, self.shown)
         self._units = 10**pair.price_decimals, 10**pair.amount_decimals
-        price, amount = picture(pair.price_decimals, 8), picture(pair.amount_decimals, 8)
-        quote = picture(pair.price_decimals + pair.amount_decimals, 8)
+        price, amount = picture(pair.price_decimals, self.shown), picture(pair.amount_decimals, self.shown)
+        quote = picture(pair.price_decimals + pair.amount_decimals, self.shown)
         # One format a row: at hundreds of thousands of bars a second a call a field shows.
         self._kline = (
             f'[%d,"{price}","{price}","{price}","{price}","{amount}",%d,"{quote}",%d,"{amount}","{quote}","0"]'
@@ -151,6 +154,18 @@ class Formats:
             f'"b":{self.levels(bids)},"a":{self.levels(asks)}}}'
         )
 
-    def depth_body(self, last: int, bids: Levels, asks: Levels) -> str:
-        """The answer of ``/api/v3/depth``, and the payload of a partial depth stream."""
+    def depth_body(self, at: int, last: int, bids: Levels, asks: Levels) -> str:
+        """The answer of ``/api/v3/depth``, which doesn't tell the time *at* which the book was so."""
         return f'{{"lastUpdateId":{last},"bids":{self.levels(bids)},"asks":{self.levels(asks)}}}'
+
+    def partial_frame(self, at: int, first: int, last: int, bids: Levels, asks: Levels) -> str:
+        """The payload of a partial depth stream: the same."""
+        return self.depth_body(at, last, bids, asks)
+
+    def ticker_frame(self, at: int, last: int, bid: tuple[int, int], ask: tuple[int, int]) -> str:
+        """A ``bookTicker`` payload."""
+        return f'{{"u":{last},"s":"{self.id}",{self._touch(bid, ask)}}}'
+
+    def _touch(self, bid: tuple[int, int], ask: tuple[int, int]) -> str:
+        price, amount = self.price, self.amount
+        return f'"b":"{price(bid[0])}","B":"{amount(bid[1])}","a":"{price(ask[0])}","A":"{amount(ask[1])}"'

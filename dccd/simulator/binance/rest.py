@@ -1,21 +1,29 @@
 """Binance's public REST API: paths and queries flow in, answers flow out, without I/O.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api: limits, error codes and which parameters go
-together are as documented there. Futures' exchangeInfo is there too, empty, since ccxt asks for it.
+together are as documented there. What is of futures is in ``futures``; those margined in coin are there too, empty,
+since ccxt asks for them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dccd.simulator.binance import tapes
 from dccd.simulator.binance.formats import MS, TRADE_ID, Formats
+from dccd.simulator.binance.futures import FuturesApi, Path
+from dccd.simulator.binance.futures import weight as _weight
+from dccd.simulator.binance.futures_formats import FuturesFormats
+from dccd.simulator.binance.futures_streams import make_futures_stream
+from dccd.simulator.binance.limits import SPOT, Limits
 from dccd.simulator.binance.listing import limit_info, symbol_info
-from dccd.simulator.binance.parameters import Query, Refused, limited, mandatory, number
+from dccd.simulator.binance.parameters import Query, Refused, limited, mandatory
 from dccd.simulator.binance.session import open_session
 from dccd.simulator.binance.streams import make_stream
+from dccd.simulator.binance.tables import agg_trades, klines, trades
+from dccd.simulator.binance.tables import listed as _list
 from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
 from dccd.simulator.instruments import Instrument, instrument
@@ -25,23 +33,24 @@ from dccd.symbols import NS, Symbol
 
 __all__ = ["Binance"]
 
-_WEIGHT_LIMIT = 6000  # a minute and address
-_BAN = 120  # seconds of 418 for who goes on after a 429
-_HOUR_MS = 3_600_000
+_MARGINS = ("USDT", "USDC")
 
 
 class Binance(Venue):
-    """Binance spot."""
+    """Binance: spot, perpetuals and quarterly contracts margined in USDT and USDC."""
 
     id = "binance"
     resolution = MS
     first_id = 1
+    kinds = frozenset({"", "perp", "quarter", "next_quarter"})
     ping_interval = 20.0
     message_limit = 5
     metadata = (
         "/api/v3/ping",
         "/api/v3/time",
         "/api/v3/exchangeInfo",
+        "/fapi/v1/ping",
+        "/fapi/v1/time",
         "/fapi/v1/exchangeInfo",
         "/dapi/v1/exchangeInfo",
     )
@@ -49,15 +58,19 @@ class Binance(Venue):
     def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
         super().__init__(config, faults, started)
         self.by_id: dict[str, Listing] = {}
+        """Of spot; ``BTCUSDT`` is a perpetual, too."""
         self.formats: dict[str, Formats] = {}
+        self.contracts: dict[str, Listing] = {}
+        self.futures_formats: dict[str, FuturesFormats] = {}
         for symbol, listing in self.listings.items():
-            formats = Formats(listing, self.first_id)
-            self.formats[symbol] = formats
-            self.by_id[formats.id] = listing
-        self._used: dict[str, tuple[int, int]] = {}  # address: (minute, weight used)
-        self._banned: dict[str, int] = {}  # address: until when (ns)
-        # path: (parameters, weight, answer)
-        self._paths: dict[str, tuple[tuple[str, ...], Callable[[Query], int], Callable[[Query, int], str]]] = {
+            if listing.symbol.contract:
+                futures = self.futures_formats[symbol] = FuturesFormats(listing, self.first_id, started)
+                self.contracts[futures.id] = listing
+            else:
+                formats = self.formats[symbol] = Formats(listing, self.first_id)
+                self.by_id[formats.id] = listing
+        self._limits = Limits()
+        spot: dict[str, tuple[tuple[str, ...], Callable[[Query], int], Callable[[Query, int], str]]] = {
             "/api/v3/ping": ((), _weight(1), lambda query, now: "{}"),
             "/api/v3/time": ((), _weight(1), lambda query, now: f'{{"serverTime":{now // MS}}}'),
             "/api/v3/exchangeInfo": (
@@ -75,17 +88,28 @@ class Binance(Venue):
             "/api/v3/ticker/price": (("symbol",), _weight(2), self._ticker_price),
             "/api/v3/ticker/bookTicker": (("symbol",), _weight(2), self._book_ticker),
             "/api/v3/ticker/24hr": (("symbol", "type"), _weight(2), self._ticker),
-            "/fapi/v1/exchangeInfo": ((), _weight(1), self._no_futures),
-            "/dapi/v1/exchangeInfo": ((), _weight(1), self._no_futures),
+            "/dapi/v1/exchangeInfo": ((), _weight(1), self._none_in_coin),
         }
+        self._paths = {path: Path(*one, SPOT) for path, one in spot.items()} | FuturesApi(self).paths
+
+    def listed(self) -> Iterable[str]:
+        """Of contracts those in USDT and USDC: those in USD are margined in coin, and listed elsewhere."""
+        symbols = {text: Symbol.parse(text) for text in super().listed()}
+        return [text for text, symbol in symbols.items() if not symbol.contract or symbol.quote in _MARGINS]
 
     def instrument(self, symbol: Symbol) -> Instrument:
         """Seven significant digits of price; finer amounts for dearer assets."""
         return instrument(symbol, digits=7)
 
     def open(self, path: str, now: int, tape: Maker | None = None) -> Session | None:
-        """``/ws…`` or ``/stream…``."""
-        return open_session(self.faults, path, now, tape or (lambda name, at: make_stream(self, name, at)))
+        """``/ws…`` or ``/stream…``; of futures under ``/public`` and ``/market``."""
+
+        def make(part: str) -> Maker:
+            if part:
+                return lambda name, at: make_futures_stream(self, part, name, at)
+            return lambda name, at: make_stream(self, name, at)
+
+        return open_session(self.faults, path, now, make if tape is None else lambda part: tape)
 
     @classmethod
     def reader(cls) -> Reader:
@@ -104,19 +128,18 @@ class Binance(Venue):
         known = self._paths.get(path)
         if known is None:
             return Answer(b"<html><body><h2>404 Not found</h2></body></html>", 404, content_type="text/html")
-        params, weigh, answer = known
-        headers, refusal = self._count(weigh(query), now, client)
-        if refusal is not None:
-            return refusal
+        headers = self._limits.count(known.pool, known.weigh(query), now, client)
+        if self.config.limits and (refusal := self._limits.refusal(known.pool, now, client)):
+            return self._too_much(*refusal, known.pool.most)
         try:
-            extra = sum(name not in params for name in query)
+            extra = sum(name not in known.parameters for name in query)
             if extra:
                 raise Refused(
                     -1104,
                     f"Not all sent parameters were read; read '{len(query) - extra}' parameter(s) but was sent "
                     f"'{len(query)}'.",
                 )
-            return Answer(answer(query, now).encode(), headers=headers)
+            return Answer(known.answer(query, now).encode(), headers=headers)
         except Refused as exc:
             return Answer(_error(exc.code, exc.msg), 400, headers)
 
@@ -124,8 +147,7 @@ class Binance(Venue):
         """An error as Binance words it."""
         headers = {} if retry_after is None else {"Retry-After": str(round(retry_after))}
         if status in (429, 418):
-            banned = status == 418
-            return Answer(_error(-1003, _TOO_MUCH_BANNED if banned else _TOO_MUCH), status, headers)
+            return self._too_much(status, retry_after, SPOT.most)
         if status == 503:
             words = "Server is currently overloaded with other requests. Please try again in a few minutes."
             return Answer(_error(-1008, words), status, headers)
@@ -135,24 +157,9 @@ class Binance(Venue):
             return Answer(page.encode(), status, headers, "text/html")
         return Answer(_error(-1000, "An unknown error occurred while processing the request."), status, headers)
 
-    def _count(self, weight: int, now: int, client: str) -> tuple[dict[str, str], Answer | None]:
-        """Count a request: its headers, and the refusal if it is one too many."""
-        minute = now // (60 * NS)
-        at, used = self._used.get(client, (minute, 0))
-        used = weight if at != minute else used + weight
-        self._used[client] = (minute, used)
-        headers = {"x-mbx-used-weight": str(used), "x-mbx-used-weight-1m": str(used)}
-        if not self.config.limits:
-            return headers, None
-        until = self._banned.get(client, 0)
-        if now < until:
-            return headers, self.error(418, (until - now) / NS + 1)
-        if used > _WEIGHT_LIMIT:
-            if used > 2 * _WEIGHT_LIMIT:
-                self._banned[client] = now + _BAN * NS
-                return headers, self.error(418, _BAN)
-            return headers, self.error(429, 60 - now // NS % 60)
-        return headers, None
+    def _too_much(self, status: int, retry_after: float | None, most: int) -> Answer:
+        headers = {} if retry_after is None else {"Retry-After": str(round(retry_after))}
+        return Answer(_error(-1003, _BANNED if status == 418 else _TOO_MUCH.format(most)), status, headers)
 
     # ------------------------------------------------------------ answers
 
@@ -173,7 +180,7 @@ class Binance(Venue):
                 "timezone": "UTC",
                 "serverTime": now // MS,
                 "rateLimits": [
-                    limit_info("REQUEST_WEIGHT", "MINUTE", 1, _WEIGHT_LIMIT),
+                    limit_info("REQUEST_WEIGHT", "MINUTE", 1, SPOT.most),
                     limit_info("ORDERS", "SECOND", 10, 100),
                     limit_info("ORDERS", "DAY", 1, 200_000),
                     limit_info("RAW_REQUESTS", "MINUTE", 5, 61_000),
@@ -184,75 +191,26 @@ class Binance(Venue):
             separators=(",", ":"),
         )
 
-    def _no_futures(self, query: Query, now: int) -> str:
-        return (
-            f'{{"timezone":"UTC","serverTime":{now // MS},"rateLimits":[],"exchangeFilters":[],"assets":[],'
-            '"symbols":[]}'
-        )
+    def _none_in_coin(self, query: Query, now: int) -> str:
+        return f'{{"timezone":"UTC","serverTime":{now // MS},"rateLimits":[],"exchangeFilters":[],"symbols":[]}}'
 
     def _depth(self, query: Query, now: int) -> str:
         listing, formats = self._listing(query)
-        step = listing.book.step(now)
+        book, step = listing.book, listing.book.step(now)
         limit = limited(query, 100, 5000)
-        return formats.depth_body(listing.book.last_id(step), *listing.book.levels(step, limit))
+        return formats.depth_body(book.time(step), book.last_id(step), *book.levels(step, limit))
 
     def _trades(self, query: Query, now: int) -> str:
-        """``trades`` and ``historicalTrades``: the newest, or from a trade id on."""
         listing, formats = self._listing(query)
-        limit, end = limited(query, 500, 1000), listing.market.index(now + 1)
-        from_id = number(query, "fromId")
-        first = end - limit if from_id is None else from_id - TRADE_ID - self.first_id
-        first = max(0, first)
-        return _list(formats.trade_rows(listing.market.runs(first, min(end, first + limit))))
+        return trades(listing.market, formats, query, now)
 
     def _agg_trades(self, query: Query, now: int) -> str:
-        """From an id, or a time, or up to a time; both times at most an hour apart; else the newest."""
         listing, formats = self._listing(query)
-        market, limit = listing.market, limited(query, 500, 1000)
-        from_id, start, end = (number(query, name) for name in ("fromId", "startTime", "endTime"))
-        past = market.index(now + 1)
-        if from_id is not None:
-            if start is not None or end is not None:
-                raise Refused(-1128, "Combination of optional parameters invalid.")
-            first = max(0, from_id - self.first_id)
-            last = first + limit
-        else:
-            until = past if end is None else min(past, market.index((end + 1) * MS))
-            if start is None:
-                first, last = max(0, until - limit), until
-            else:
-                if end is not None and end < start:
-                    raise Refused(-1128, "Combination of optional parameters invalid.")
-                if end is not None and end - start > _HOUR_MS:
-                    raise Refused(-1127, "More than 1 hours between startTime and endTime.")
-                first = market.index(start * MS)
-                last = min(until, first + limit)
-        return _list(formats.agg_rows(market.runs(first, min(past, last))))
+        return agg_trades(listing.market, formats, query, now)
 
     def _klines(self, query: Query, now: int) -> str:
-        """Bars that begin within the times, from the older end on if a start is given; the last one may be open."""
         listing, formats = self._listing(query)
-        interval = INTERVALS.get(mandatory(query, "interval"))
-        if interval is None:
-            raise Refused(-1120, "Invalid interval.")
-        if query.get("timeZone", "0") not in ("0", "00:00", "+00:00"):
-            raise Refused(-1130, "Data sent for parameter 'timeZone' is not valid.")
-        limit = limited(query, 500, 1000)
-        start, end = number(query, "startTime"), number(query, "endTime")
-        market = listing.market
-        oldest = interval.start(market.time(0))
-        newest = interval.start(now if end is None else min(now, end * MS))
-        if start is None:
-            first = max(oldest, interval.shift(newest, 1 - limit))
-        else:
-            first = max(oldest, interval.shift(interval.start(start * MS - 1), 1))
-        starts = interval.starts(first, newest, limit)
-        if not starts:
-            return "[]"
-        edges = [market.index(start) for start in starts]
-        ends = [*starts[1:], interval.shift(starts[-1], 1)]
-        edges.append(market.index(min(ends[-1], now + 1)))
-        return _list(formats.kline_rows(starts, ends, market.aggregates(edges)))
+        return klines(listing.market, formats, query, now, INTERVALS, 1000)
 
     def _avg_price(self, query: Query, now: int) -> str:
         listing, formats = self._listing(query)
@@ -331,31 +289,21 @@ class Binance(Venue):
         """One symbol's answer, or a list of all."""
         if "symbol" in query:
             return answer(*self._listing(query))
-        return _list([answer(listing, self.formats[symbol]) for symbol, listing in self.listings.items()])
+        return _list([answer(listing, self.formats[listing.symbol.human]) for listing in self.by_id.values()])
 
 
 _KLINES = ("symbol", "interval", "startTime", "endTime", "timeZone", "limit")
 _TOO_MUCH = (
-    f"Too much request weight used; current limit is {_WEIGHT_LIMIT} request weight per 1 MINUTE. Please use "
+    "Too much request weight used; current limit is {} request weight per 1 MINUTE. Please use "
     "WebSocket Streams for live updates to avoid polling the API."
 )
-_TOO_MUCH_BANNED = (
-    "Way too much request weight used; IP banned. Please use WebSocket Streams for live updates to avoid bans."
-)
-
-
-def _weight(weight: int) -> Callable[[Query], int]:
-    return lambda query: weight
+_BANNED = "Way too much request weight used; IP banned. Please use WebSocket Streams for live updates to avoid bans."
 
 
 def _depth_weight(query: Query) -> int:
     limit = query.get("limit", "100")
     levels = int(limit) if limit.isdecimal() else 100
     return 5 if levels <= 100 else 25 if levels <= 500 else 50 if levels <= 1000 else 250
-
-
-def _list(rows: list[str]) -> str:
-    return "[" + ",".join(rows) + "]"
 
 
 def _signed(price: Callable[[int], str], ticks: int) -> str:

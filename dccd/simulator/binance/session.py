@@ -1,13 +1,15 @@
 """One connection to Binance's streams: frames of a client flow in, answers flow out, without I/O.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: raw streams at ``/ws/<name>``, combined
-ones at ``/stream?streams=<name>/<name>``, live SUBSCRIBE and UNSUBSCRIBE on both.
+ones at ``/stream?streams=<name>/<name>``, live SUBSCRIBE and UNSUBSCRIBE on both; of futures the same after ``/public``
+and ``/market``.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,15 +19,20 @@ from dccd.simulator.venue import Maker, Session, Stream
 __all__ = ["BinanceSession", "open_session"]
 
 _MAX_STREAMS = 1024
+_MAX_FUTURES = 200
+_PARTS = ("public", "market")
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
-_SYNTAX = re.compile(r"[!a-z0-9]+@[\w@+:-]+|![\w@-]+")
+_SYNTAX = re.compile(r"[!a-z0-9_]+@[\w@+:-]+|![\w@-]+")
 
 
 class BinanceSession(Session):
-    """One connection. *make* gives the streams."""
+    """One connection, for at most *most* subscriptions. *make* gives the streams."""
 
-    def __init__(self, opened_at: int, faults: FaultPlan, make: Maker, *, combined: bool) -> None:
+    def __init__(
+        self, opened_at: int, faults: FaultPlan, make: Maker, *, combined: bool, most: int = _MAX_STREAMS
+    ) -> None:
         super().__init__(opened_at)
+        self._most = most
         self._faults = faults
         self._make = make
         self._combined = combined
@@ -93,8 +100,8 @@ class BinanceSession(Session):
             refusal = self._faults.take(RefuseSubscription, "binance", symbol=pair[0], data_type=pair[1])
             if refusal is not None:
                 return _error(2, refusal.message or "Invalid request: invalid stream", id)
-        if len({*self._named, *params}) > _MAX_STREAMS:
-            return _error(2, f"Invalid request: too many subscriptions, at most {_MAX_STREAMS} a connection", id)
+        if len({*self._named, *params}) > self._most:
+            return _error(2, f"Invalid request: too many subscriptions, at most {self._most} a connection", id)
         self.subscribe(params, now)
         return _result(None, id)
 
@@ -111,13 +118,17 @@ class BinanceSession(Session):
         return _result(None, id)
 
 
-def open_session(faults: FaultPlan, path: str, now: int, make: Maker) -> BinanceSession | None:
-    """A connection to *path*; ``None`` when Binance has no such path."""
+def open_session(faults: FaultPlan, path: str, now: int, make: Callable[[str], Maker]) -> BinanceSession | None:
+    """A connection to *path*; ``None`` when Binance has no such path. *make*: ``""``, ``public`` or ``market`` → what
+    gives its streams.
+    """
     url = urlsplit(path)
     parts = [unquote(part) for part in url.path.split("/") if part]
+    part = parts.pop(0) if parts and parts[0] in _PARTS else ""
     if not parts or parts[0] not in ("ws", "stream"):
         return None
-    session = BinanceSession(now, faults, make, combined=parts[0] == "stream")
+    most = _MAX_FUTURES if part else _MAX_STREAMS
+    session = BinanceSession(now, faults, make(part), combined=parts[0] == "stream", most=most)
     if parts[0] == "ws":
         session.subscribe(parts[1:], now)
     for names in parse_qs(url.query).get("streams", []):

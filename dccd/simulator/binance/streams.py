@@ -17,7 +17,7 @@ from dccd.symbols import NS
 if TYPE_CHECKING:
     from dccd.simulator.binance.rest import Binance
 
-__all__ = ["make_stream"]
+__all__ = ["BookTickerStream", "DepthStream", "KlineStream", "PartialDepthStream", "TradeStream", "make_stream"]
 
 _NAME = re.compile(
     r"([a-z0-9]+)@(aggTrade|trade|bookTicker|miniTicker|avgPrice|kline_(\w+)|depth(5|10|20)?(@100ms|@1000ms)?)"
@@ -115,8 +115,9 @@ class PartialDepthStream(_Stream):
         step = book.step(now)
         if step // self._every == self._turn:
             return []
-        self._turn = step // self._every
-        return [self.formats.depth_body(book.last_id(step), *book.levels(step, self._levels))]
+        before, self._turn = self._turn, step // self._every
+        ids = book.last_id(before * self._every) + 1, book.last_id(step)
+        return [self.formats.partial_frame(book.time(step), *ids, *book.levels(step, self._levels))]
 
 
 class BookTickerStream(_Stream):
@@ -130,12 +131,8 @@ class BookTickerStream(_Stream):
         """One frame a step: the touch changes with each."""
         book, out = self.listing.book, []
         for step in range(self._step + 1, book.step(now) + 1):
-            ((bid, bid_lots),), ((ask, ask_lots),) = book.levels(step, 1)
-            price, amount = self.formats.price, self.formats.amount
-            out.append(
-                f'{{"u":{book.last_id(step)},"s":"{self.formats.id}","b":"{price(bid)}","B":"{amount(bid_lots)}",'
-                f'"a":"{price(ask)}","A":"{amount(ask_lots)}"}}'
-            )
+            (bid,), (ask,) = book.levels(step, 1)
+            out.append(self.formats.ticker_frame(book.time(step), book.last_id(step), bid, ask))
             self._step = step
         return out
 

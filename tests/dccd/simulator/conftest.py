@@ -40,8 +40,14 @@ def exchanges() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def live(exchanges: tuple[str, ...]) -> AsyncIterator[Simulator]:
+def contracts() -> tuple[str, ...]:
+    """Which contracts ``live`` has, where an exchange has any."""
+    return SimConfig().contracts
+
+
+@pytest.fixture
+async def live(exchanges: tuple[str, ...], contracts: tuple[str, ...]) -> AsyncIterator[Simulator]:
     """Exchanges sixty times as fast as real time, since a client of the real ones can't be told to advance."""
-    config = SimConfig(exchanges=exchanges, seed=5, rate=2, history=2, speed=60)
+    config = SimConfig(exchanges=exchanges, contracts=contracts, seed=5, rate=2, history=2, speed=60)
     async with asyncio.timeout(60), Simulator(config) as simulator:
         yield simulator

@@ -5,13 +5,16 @@ that a connection gives to all its frames, and recordings in which an earlier fr
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from dccd.simulator.binance import Binance
+from dccd.simulator.binance.formats import Formats
 from dccd.simulator.binance.session import BinanceSession
 from dccd.simulator.binance.streams import make_stream
+from dccd.simulator.config import SimConfig
 from dccd.simulator.faults import FaultPlan
-from dccd.simulator.venue import Maker, Reader, Session, Stream
+from dccd.simulator.venue import Maker, Reader, Session, Stream, Venue
 from dccd.symbols import NS
 
 __all__ = ["Futures"]
@@ -43,6 +46,14 @@ class Futures(Binance):
     id = "futures"
     kinds = frozenset({"perp", "next_quarter"})
     funding_interval = 3600 * NS
+
+    def __init__(self, config: SimConfig, faults: FaultPlan, started: int) -> None:
+        super().__init__(config, faults, started)
+        self.formats = {symbol: Formats(listing, self.first_id) for symbol, listing in self.listings.items()}
+        self.by_id = {self.formats[symbol].id: listing for symbol, listing in self.listings.items()}
+
+    def listed(self) -> Iterable[str]:
+        return Venue.listed(self)
 
     def trade_id(self, number: int) -> str:
         return f"id-{number:x}"
