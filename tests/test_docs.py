@@ -172,6 +172,14 @@ def script() -> ModuleType:
     return module
 
 
+def test_an_exchange_that_has_closed_is_said_to_have(script: ModuleType) -> None:
+    """With where a server that speaks its API is named; of others nothing is said."""
+    parts = script.exchanges_part().split("### ")
+    (bitmex,) = [part for part in parts if part.startswith("bitmex")]
+    assert "BitMEX closed on 2026-09-23" in bitmex and "`exchanges.bitmex.ws_url`" in bitmex
+    assert not any("closed on" in part for part in parts if part != bitmex)
+
+
 def test_every_field_and_operation_has_its_words(script: ModuleType) -> None:
     """What is added to the configuration or the bus is explained."""
     assert script.complete() == []

@@ -94,12 +94,16 @@ async def test_what_cannot_be_had_is_refused_with_what_can(config: Config) -> No
             ("kucoin", "BTC/USDT", "ohlc", "7m", "5m"),
             ("kucoin", "BTC/USDT", "funding", None, "trades, ohlc"),
             ("bitstamp", "BTC/USD", "ohlc", "1m", "trades, orderbook"),
+            ("bitmex", "BTC/USD:perp", "trades", None, "BitMEX closed.*exchanges.bitmex.ws_url"),
         ):
             with pytest.raises(RequestError, match=words) as caught:
                 await client.start_stream(exchange, pair, data_type, span=span)
             assert (caught.value.code, caught.value.reason) == (422, "no_capability")
         with pytest.raises(RequestError, match="did you mean"):
             await client.backfill("bitfenix", "BTC/USDT", "trades")
+        with pytest.raises(RequestError, match=r"BitMEX closed.*exchanges.bitmex.rest_url") as caught:
+            await client.backfill("bitmex", "BTC/USD:perp", "trades")
+        assert (caught.value.code, caught.value.reason, caught.value.field) == (422, "no_capability", "exchange")
         heart, every = await client.exchanges(), await client.exchanges(all=True)
         assert set(heart) < set(every) and len(every) > 100
         assert "kucoin" in every and "kucoin" not in heart
