@@ -15,12 +15,16 @@ from dccd.exchanges.book_output import BookOutput
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.kraken.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.kraken.checksum import Checksum, TextLevel, number
-from dccd.exchanges.kraken.frames import BookFrame, BookLevel, KrakenStream
+from dccd.exchanges.kraken.frames import BookFrame, KrakenStream, WrittenFrame, WrittenLevel
 from dccd.exchanges.wire import iso_ns
 from dccd.records import Level, Record
 from dccd.symbols import Dataset
 
 __all__ = ["BookStream"]
+
+_WRITTEN = msgspec.json.Decoder(WrittenFrame)
+_Texts = tuple[list[TextLevel], list[TextLevel]]
+"""Bids and asks."""
 
 
 class BookStream(KrakenStream[BookFrame]):
@@ -40,6 +44,7 @@ class BookStream(KrakenStream[BookFrame]):
         self._checksum = Checksum(self._book)
         self._output = BookOutput(self._book, options)
         self._seq = 0
+        self._bytes = b""  # the frame that is being taken
 
     def resubscribe(self) -> list[str]:
         """A new subscription: updates of the one before don't count any more."""
@@ -51,28 +56,49 @@ class BookStream(KrakenStream[BookFrame]):
         """Updates without a snapshot before are those of the subscription that is being replaced."""
         return self._output.live
 
+    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take one frame. Raises ParseError."""
+        self._bytes = frame
+        return super().receive(frame, recv_ts, out)
+
     def take(self, frame: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ValueError."""
         # All numbers and times first: a frame that can't be read changes nothing.
         read = [
-            (_read(data.bids), _read(data.asks), _time(data.timestamp, recv_ts), data.checksum)
-            for data in frame.data
+            (
+                item,
+                [(level.price, level.qty) for level in data.bids],
+                [(level.price, level.qty) for level in data.asks],
+                recv_ts if data.timestamp is None else iso_ns(data.timestamp),  # snapshots have come without a time
+                data.checksum,
+            )
+            for item, data in enumerate(frame.data)
             if data.symbol == self._symbol
         ]
-        for bids, asks, ts, checksum in read:
-            if frame.type == "snapshot":
-                broken = self._start(bids, asks, ts, checksum, recv_ts, out)
+        texts: list[_Texts] | None = None
+        tells = self._checksum.tells
+        if frame.type == "snapshot" or not all(tells(bids) and tells(asks) for _, bids, asks, _, _ in read):
+            texts = _texts(self._bytes)
+        for item, bids, asks, ts, checksum in read:
+            if texts is not None and frame.type == "snapshot":
+                broken = self._start(texts[item], ts, checksum, recv_ts, out)
             elif self._output.live:
-                broken = self._update(bids, asks, ts, checksum, recv_ts, out)
+                changes = self._book.apply(bids, asks)
+                if texts is None:
+                    self._checksum.forget(bids, asks)
+                else:
+                    self._checksum.take(*texts[item])
+                broken = self._verify(checksum, item if texts is None else None)
+                if broken is None:
+                    self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
             else:
                 continue  # of the subscription that is being replaced
             if broken is not None:
                 return broken
         return None
 
-    def _start(
-        self, bids: list[TextLevel], asks: list[TextLevel], ts: int, checksum: int, recv_ts: int, out: list[Record]
-    ) -> Signal | None:
+    def _start(self, texts: _Texts, ts: int, checksum: int, recv_ts: int, out: list[Record]) -> Signal | None:
+        bids, asks = texts
         self._book.reset(_levels(bids), _levels(asks))
         self._checksum.reset()
         self._checksum.take(bids, asks)
@@ -81,17 +107,20 @@ class BookStream(KrakenStream[BookFrame]):
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return None
 
-    def _update(
-        self, bids: list[TextLevel], asks: list[TextLevel], ts: int, checksum: int, recv_ts: int, out: list[Record]
-    ) -> Signal | None:
-        changes = self._book.apply(_levels(bids), _levels(asks))
-        self._checksum.take(bids, asks)
-        if not self._checksum.matches(checksum):
+    def _verify(self, checksum: int, item: int | None) -> Signal | None:
+        """Whether the book is Kraken's. *item*: which of the frame's items was taken without its texts."""
+        if not self._checksum.matches(checksum) and (item is None or not self._reread(item, checksum)):
             return self._broken(f"the book's checksum is not {checksum}")
-        if self._book.crossed:
-            return self._broken("the book is crossed")
-        self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
-        return None
+        return self._broken("the book is crossed") if self._book.crossed else None
+
+    def _reread(self, item: int, checksum: int) -> bool:
+        """The same, its texts being looked at: they may have more decimals than were seen in an empty snapshot."""
+        try:
+            texts = _texts(self._bytes)
+        except ValueError:
+            return False
+        self._checksum.take(*texts[item])
+        return self._checksum.matches(checksum)
 
     def _broken(self, reason: str) -> Broken:
         self._output.stop()
@@ -107,20 +136,17 @@ class BookStream(KrakenStream[BookFrame]):
         return None
 
 
-def _read(levels: list[BookLevel]) -> list[TextLevel]:
+def _texts(frame: bytes) -> list[_Texts]:
+    """Bids and asks of each item of a frame. Raises ValueError."""
+    return [(_read(data.bids), _read(data.asks)) for data in _WRITTEN.decode(frame).data]
+
+
+def _read(levels: list[WrittenLevel]) -> list[TextLevel]:
     read = []
     for level in levels:
         price, amount = number(level.price), number(level.qty)
-        value = float(price)
-        if not value:
-            raise ValueError("a level with no price")
-        read.append((value, float(amount), price, amount))
+        read.append((float(price), float(amount), price, amount))
     return read
-
-
-def _time(text: str | None, recv_ts: int) -> int:
-    """Snapshots have come without a time."""
-    return recv_ts if text is None else iso_ns(text)
 
 
 def _levels(levels: list[TextLevel]) -> list[Level]:

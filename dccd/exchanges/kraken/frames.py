@@ -29,6 +29,8 @@ __all__ = [
     "KrakenStream",
     "OhlcFrame",
     "TradeFrame",
+    "WrittenFrame",
+    "WrittenLevel",
     "parse_error",
 ]
 
@@ -81,10 +83,10 @@ class OhlcFrame(msgspec.Struct, gc=False, tag_field="channel", tag="ohlc"):
 
 
 class BookLevel(msgspec.Struct, gc=False):
-    """Price and amount as they are written: the checksum is over their digits, trailing zeros included."""
+    """A price and its new amount."""
 
-    price: msgspec.Raw
-    qty: msgspec.Raw
+    price: Price
+    qty: Amount
 
 
 class BookData(msgspec.Struct, gc=False):
@@ -102,6 +104,24 @@ class BookFrame(msgspec.Struct, gc=False, tag_field="channel", tag="book"):
 
     type: Kind
     data: list[BookData]
+
+
+class WrittenLevel(msgspec.Struct, gc=False):
+    """The same as they are written: the checksum is over their digits, trailing zeros included."""
+
+    price: msgspec.Raw
+    qty: msgspec.Raw
+
+
+class _WrittenData(msgspec.Struct, gc=False):
+    bids: list[WrittenLevel]
+    asks: list[WrittenLevel]
+
+
+class WrittenFrame(msgspec.Struct, gc=False):
+    """A frame of channel ``book``, its numbers not read."""
+
+    data: list[_WrittenData]
 
 
 class _Control(msgspec.Struct):

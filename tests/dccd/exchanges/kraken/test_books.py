@@ -187,6 +187,28 @@ def test_broken_frames_change_nothing(old: bytes, new: bytes) -> None:
     assert len(out) == 2
 
 
+def test_an_empty_book_tells_no_decimals() -> None:
+    """Its first levels do, by their trailing zeros."""
+    protocol, made = stream(), Side()
+    out: list[Record] = []
+    protocol.receive(made.snapshot(), 1, out)
+    assert protocol.receive(made.update([("9.0", "0.10000000")], [("10.0", "2.00000000")]), 2, out) is None
+    assert protocol.receive(made.update([("8.5", "0.25000000")], []), 3, out) is None
+    assert [type(record) for record in out] == [BookSnapshot, BookDelta, BookDelta]
+
+
+def test_numbers_with_more_digits_than_a_float_tells() -> None:
+    """A cheap asset's amounts: their checksum is over what is written."""
+    protocol, made = stream(), market()
+    made.asks["12.0"] = "12345678901.12345678"
+    out: list[Record] = []
+    protocol.receive(made.snapshot(), 1, out)
+    assert protocol.receive(made.update([("9.0", "98765432109.87654321")], []), 2, out) is None
+    assert protocol.receive(made.update([("8.9", "1.00000000")], []), 3, out) is None
+    assert protocol.receive(made.update([("9.0", "0.00000000")], []), 4, out) is None
+    assert [type(record) for record in out] == [BookSnapshot, BookDelta, BookDelta, BookDelta]
+
+
 PRICE = st.integers(10, 99).map(lambda n: f"{n / 10:.1f}")
 AMOUNT = st.sampled_from(["0.00000000", "0.10000000", "1.00000000", "2.50000000", "0.00000001"])
 CHANGES = st.lists(st.tuples(PRICE, AMOUNT), max_size=6)

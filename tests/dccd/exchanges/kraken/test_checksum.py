@@ -7,6 +7,8 @@ from zlib import crc32
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dccd.exchanges.book import Book
 from dccd.exchanges.kraken.checksum import Checksum, number
@@ -68,3 +70,47 @@ def test_what_is_no_number(raw: bytes) -> None:
     """Anything else is a ValueError."""
     with pytest.raises(ValueError, match="price or amount"):
         number(msgspec.Raw(raw))
+
+
+WHOLE = st.one_of(st.integers(1, 10**6), st.integers(1, 10**19))
+SIDE = st.lists(
+    st.tuples(st.integers(1, 40), st.one_of(st.just(0), WHOLE)), max_size=15, unique_by=lambda level: level[0]
+)
+
+
+@given(st.integers(0, 6), st.integers(0, 12), st.integers(0, 10**16), st.lists(st.tuples(SIDE, SIDE), max_size=6))
+def test_values_tell_the_digits(
+    price_decimals: int, amount_decimals: int, high: int, updates: list[tuple[list[tuple[int, int]], ...]]
+) -> None:
+    """The checksum is that of the digits on the wire, whether levels are taken by their values or by their texts."""
+
+    def text(whole: int, decimals: int) -> str:
+        digits = str(whole).rjust(decimals + 1, "0")
+        return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+
+    def written(side: list[tuple[int, int]]) -> list[tuple[float, float, bytes, bytes]]:
+        texts = [(text(high + price, price_decimals), text(amount, amount_decimals)) for price, amount in side]
+        return [(float(price), float(amount), price.encode(), amount.encode()) for price, amount in texts]
+
+    book = Book()
+    checksum = Checksum(book)
+    held: tuple[dict[float, bytes], dict[float, bytes]] = ({}, {})
+    known = False  # how many decimals there are; frames with levels show it
+    for update in updates:
+        texts = [written(side) for side in update]
+        if any(len({price for price, *_ in side}) < len(side) for side in texts):
+            return  # different prices, but not as floats: no book can hold them
+        levels = [[(price, amount) for price, amount, _, _ in side] for side in texts]
+        book.apply(*levels)
+        if known and all(map(checksum.tells, levels)):
+            checksum.forget(*levels)
+        else:
+            checksum.take(*texts)
+        for side, wire in zip(held, texts, strict=True):
+            for price, amount, *words in wire:
+                digits = b"".join(word.replace(b".", b"").lstrip(b"0") for word in words)
+                side.update({price: digits}) if amount else side.pop(price, None)
+        best = [held[1][price] for price in sorted(held[1])[:10]]
+        best += [held[0][price] for price in sorted(held[0], reverse=True)[:10]]
+        known = known or any(amount for side in levels for _, amount in side)
+        assert checksum.matches(crc32(b"".join(best)))
