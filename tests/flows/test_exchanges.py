@@ -78,6 +78,7 @@ class Case:
 
 CASES = [
     Case("binance", "BTC/USDT"),
+    Case("binance", "BTC/USDT:perp"),
     Case("kraken", "BTC/USD", checksum=True),
     Case("bybit", "BTC/USDT", numbered=False),
     Case("bybit", "BTC/USDT:perp", numbered=False),

@@ -37,6 +37,11 @@ CASES = [
         for symbol in ("NKN/USDT", "LRC/BTC", "BLZ/ETH", "RUNE/EUR")
         if (REAL / "binance.tsv").exists()
     ),
+    *(
+        pytest.param("binance", REAL / "binance_futures.tsv", symbol, id=f"real-binance-{symbol[:4]}-perp")
+        for symbol in ("SUSHI/USDT:perp", "AKRO/USDT:perp", "KEEP/USDT:perp", "CTK/USDT:perp")
+        if (REAL / "binance_futures.tsv").exists()
+    ),
 ]
 
 
@@ -54,7 +59,9 @@ Book = tuple[dict[float, float], dict[float, float]]
 
 def reading(exchange: str, path: Path, symbol: str) -> tuple[Trades, Book | None]:
     """The trades (id, price, amount, taker side) and the last book that a plain reading of *path* gives."""
-    return _binance(path, symbol.replace("/", "")) if exchange == "binance" else _kraken(path, symbol)
+    if exchange == "kraken":
+        return _kraken(path, symbol)
+    return _binance(path, symbol.partition(":")[0].replace("/", ""))
 
 
 def _binance(path: Path, market: str) -> tuple[Trades, Book | None]:
@@ -78,6 +85,9 @@ def _binance(path: Path, market: str) -> tuple[Trades, Book | None]:
                 if update["u"] > snapshot["lastUpdateId"]:
                     for side, levels in zip(book, (update["b"], update["a"]), strict=True):
                         _apply(side, levels)
+            for side, best in zip(book, (max, min), strict=True):
+                for price in sorted(side, reverse=best is max)[1000:]:  # deeper than is asked for
+                    del side[price]
     return trades, book
 
 
