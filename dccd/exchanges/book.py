@@ -43,11 +43,8 @@ class BookSide:
     def apply(self, levels: Sequence[Level], depth: int | None, keep: int | None) -> list[Level]:
         """Take the new amounts (0 removes), in their order, and return how the best *depth* levels changed."""
         keys, amounts, sign = self.keys, self.amounts, self._sign
-        count = len(levels)
-        if (depth == keep or (depth is not None and len(keys) + count <= depth)) and (
-            count < 2 or len(dict(levels)) == count
-        ):
-            return self._apply(levels, keep)
+        if (depth is None or len(keys) <= depth) and (len(levels) < 2 or len(dict(levels)) == len(levels)):
+            return self._apply(levels, depth, keep)
         before = _DEEPEST if depth is None or len(keys) < depth else keys[depth - 1]
         touched: dict[float, float] = {}
         for price, amount in levels:
@@ -80,8 +77,8 @@ class BookSide:
         self._truncate(keep)
         return changes
 
-    def _apply(self, levels: Sequence[Level], keep: int | None) -> list[Level]:
-        """The same where all that is held is in view, as it mostly is, and no price comes twice.
+    def _apply(self, levels: Sequence[Level], depth: int | None, keep: int | None) -> list[Level]:
+        """The same where all that was held is in view, as it mostly is, and no price comes twice.
 
         What has changed is then what is new, without looking at each level twice.
         """
@@ -103,14 +100,14 @@ class BookSide:
                 if not old:
                     insort(keys, key)
                     added.append(key)
-        if keep is not None and len(keys) > keep:
-            # Pushed out: levels that were there are gone, those that came just now have never been.
-            cut = keys[keep:]
-            self._truncate(keep)
-            never, gone = set(cut).intersection(added), dict.fromkeys(cut, 0.0)
+        if depth is not None and len(keys) > depth:
+            # Out of view: levels that were there are gone from it, those that came just now have never been in it.
+            out = keys[depth:]
+            never, gone = set(out).intersection(added), dict.fromkeys(out, 0.0)
             kept = [(price, gone.get(sign * price, amount)) for price, amount in changes if sign * price not in never]
             told = {sign * price for price, _ in changes}
-            changes = kept + [(sign * key, 0.0) for key in cut if key not in told]
+            changes = kept + [(sign * key, 0.0) for key in out if key not in told]
+        self._truncate(keep)
         return changes
 
     def best(self, depth: int | None) -> list[Level]:
