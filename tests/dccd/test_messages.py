@@ -65,7 +65,7 @@ def test_an_unknown_field_is_refused(name: str) -> None:
         (BackfillStart, b'{"start": 9223372036854775808}', r"\$\.start"),
         (BackfillStart, b'{"span": 0}', r"\$\.span"),
         (BackfillStart, b'{"exchange": ""}', r"\$\.exchange"),
-        (StreamStart, b'{"depth": 5001}', r"\$\.depth"),
+        (StreamStart, b'{"depth": 100001}', r"\$\.depth"),
         (StreamStart, b'{"snapshot_interval": 0.5}', r"\$\.snapshot_interval"),
         (StreamStart, b'{"book": "all"}', r"\$\.book"),
         (RunsList, b'{"limit": 1001}', r"\$\.limit"),
