@@ -90,11 +90,13 @@ class BookStream(BinanceStream[DepthEvent]):
             return self._confirm() or (None if self._asked or self._tries else self._ask())
         if event.last <= self._seq:
             return None
-        if event.after != self._seq:
-            if event.after > self._seq:
-                return self._break(f"updates after {self._seq} up to {event.after} are missing", event)
-            if self._joined and event.previous is not None:
-                return self._break(f"the event after {self._seq} says that it follows {event.previous}", event)
+        previous = event.previous
+        after = event.first - 1 if previous is None else previous  # event.after, without the call
+        if after != self._seq:
+            if after > self._seq:
+                return self._break(f"updates after {self._seq} up to {after} are missing", event)
+            if self._joined and previous is not None:
+                return self._break(f"the event after {self._seq} says that it follows {previous}", event)
         ts = self._event_ts = event.ms * MS
         changes = self._book.apply(event.bids, event.asks)
         self._seq = event.last

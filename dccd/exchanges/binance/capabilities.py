@@ -41,8 +41,11 @@ _TRADES = Capability(
 _BARS = ("quote_volume", "trades")
 _PAST_BOOK = Capability(recent=0, note="the book of now; Binance keeps no past ones")
 
+_FUTURES_TRADES = Capability(
+    fields=("side", "tid"), note="aggregate trades: what fills within 100 ms at one price on one side is one trade"
+)
 _FUTURES_LIVE = {
-    DataType.TRADES: _TRADES,
+    DataType.TRADES: _FUTURES_TRADES,
     DataType.OHLC: Capability(fields=_BARS, spans=FUTURES_SPANS),
     DataType.ORDERBOOK: Capability(depths=FUTURES_DEPTHS, note="every 100 ms"),
 }
@@ -50,9 +53,9 @@ _FUTURES_PAST = {
     # Documented for "not older than one year" until 2025, for 24 hours since; requests for weeks ago are said to be
     # answered all the same. A year is asked for, and what Binance hasn't any more is left uncovered.
     DataType.TRADES: msgspec.structs.replace(
-        _TRADES,
+        _FUTURES_TRADES,
         recent=365 * _DAY,
-        note=f"{_TRADES.note}; Binance promises the last 24 hours, and may have more, a year at most",
+        note=f"{_FUTURES_TRADES.note}; Binance promises the last 24 hours, and may have more, a year at most",
     ),
     DataType.OHLC: Capability(fields=_BARS, spans=FUTURES_SPANS),
     DataType.ORDERBOOK: _PAST_BOOK,
@@ -60,7 +63,7 @@ _FUTURES_PAST = {
         # An hour less than it documents: what was in reach when it was asked for still is when its turn comes.
         fields=("open_interest_value",),
         recent=30 * _DAY - 3600,
-        note="every 5 minutes, of the last 30 days",
+        note="every 5 minutes",
     ),
 }
 
