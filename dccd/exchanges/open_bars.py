@@ -18,9 +18,10 @@ GRACE = 3 * NS
 
 def check_bar(bar: Bar) -> Bar:
     """Return *bar*. Raises ValueError when its high or low is none."""
-    if bar.high < max(bar.open, bar.close, bar.low) or bar.low > min(bar.open, bar.close):
-        raise ValueError(f"a bar from {bar.low} to {bar.high} that isn't")
-    return bar
+    low, high = bar.low, bar.high
+    if low <= bar.open <= high and low <= bar.close <= high:
+        return bar
+    raise ValueError(f"a bar from {low} to {high} that isn't")
 
 
 class OpenBars:

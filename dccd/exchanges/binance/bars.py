@@ -34,25 +34,17 @@ class BarStream(BinanceStream[KlineEvent]):
         if kline.interval != self._interval:
             return None
         ts = kline.ms * MS
-        if kline.high < max(kline.open, kline.close, kline.low) or kline.low > min(kline.open, kline.close):
-            raise parse_error(f"a bar from {kline.low} to {kline.high} that isn't", msgspec.json.encode(event))
+        low, high = kline.low, kline.high
+        if not (low <= kline.open <= high and low <= kline.close <= high):
+            raise parse_error(f"a bar from {low} to {high} that isn't", msgspec.json.encode(event))
         closed = self._closed
         if closed is not None and ts <= closed:
             return None
         if not kline.closed and self._trades > (ts, kline.trades):
             return None  # overtaken by a later state of the same bar
         self._trades = (ts, kline.trades)
-        values = (
-            kline.open,
-            kline.high,
-            kline.low,
-            kline.close,
-            kline.volume,
-            kline.quote_volume,
-            kline.trades,
-            recv_ts,
-        )
-        out.append(Bar(ts, *values, closed=kline.closed))
+        prices = kline.open, high, low, kline.close
+        out.append(Bar(ts, *prices, kline.volume, kline.quote_volume, kline.trades, recv_ts, kline.closed))
         if not kline.closed:
             return None
         self._closed = ts

@@ -181,7 +181,8 @@ class BinanceStream(TopicStream, Generic[_E]):
             return self._other(frame, exc, recv_ts, out)
         if wrapped.stream != self.topic:
             return None
-        return self.take(wrapped.data, recv_ts, out) or self._confirm()
+        signal = self.take(wrapped.data, recv_ts, out)
+        return signal if signal is not None or self._confirmed else self._confirm()
 
     def take(self, event: _E, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one event of our symbol. Raises ParseError."""
@@ -237,6 +238,10 @@ class BinanceRouter(Router):
         if not frame.startswith(_STREAM):
             return None
         return frame[len(_STREAM) : frame.find(b'"', len(_STREAM))].decode("latin-1")
+
+    def alike(self, frame: bytes) -> bytes:
+        """Up to the end of the stream's name."""
+        return frame[: frame.find(b'"', len(_STREAM)) + 1] if frame.startswith(_STREAM) else b""
 
 
 _STREAM = b'{"stream":"'

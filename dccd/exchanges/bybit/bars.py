@@ -44,7 +44,7 @@ class BarStream(BybitStream[KlineFrame]):
                     data.turnover,
                     None,
                     recv_ts,
-                    closed=data.confirm,
+                    data.confirm,
                 )
             )
             for data in frame.data

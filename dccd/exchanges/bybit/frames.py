@@ -178,7 +178,8 @@ class BybitStream(TopicStream, Generic[_F]):
         if found.topic != self.topic:
             return None
         try:
-            return self.take(found, recv_ts, out) or (self._confirm() if self.confirms else None)
+            signal = self.take(found, recv_ts, out)
+            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(exc, frame) from exc
 
@@ -228,8 +229,11 @@ class BybitStream(TopicStream, Generic[_F]):
 class BybitRouter(Router):
     """By topic, which frames begin with."""
 
+    def __init__(self) -> None:
+        self._topics: dict[bytes, str] = {}
+
     def __repr__(self) -> str:
-        return "<BybitRouter>"
+        return f"<BybitRouter topics={len(self._topics)}>"
 
     def opening(self) -> list[str]:
         """Nothing."""
@@ -238,11 +242,25 @@ class BybitRouter(Router):
     def route(self, frame: bytes) -> str | None:
         """The topic that *frame* is of."""
         if frame.startswith(_TOPIC):
-            topic = frame[len(_TOPIC) : frame.find(b'"', len(_TOPIC))]
-            return topic.decode("latin-1") if topic and b"\\" not in topic else None
+            name = frame[len(_TOPIC) : frame.find(b'"', len(_TOPIC))]
+            return self._topics.get(name) or self._read(name)
         return "" if any(pong in frame for pong in _PONGS) else None
+
+    def alike(self, frame: bytes) -> bytes:
+        """Up to the end of the topic."""
+        return frame[: frame.find(b'"', len(_TOPIC)) + 1] if frame.startswith(_TOPIC) else b""
+
+    def _read(self, name: bytes) -> str | None:
+        if not name or b"\\" in name:
+            return None
+        topic = name.decode("latin-1")
+        if len(self._topics) < _MOST_TOPICS:
+            self._topics[name] = topic
+        return topic
 
 
 _TOPIC = b'{"topic":"'
+_MOST_TOPICS = 10_000
+"""More than there are on a connection; damaged frames may name any."""
 # Spot and linear answer a ping with its own op, private connections with another.
 _PONGS = (b'"op":"ping"', b'"op":"pong"')

@@ -178,7 +178,8 @@ class KrakenStream(TopicStream, Generic[_F]):
         except DECODE_ERRORS as exc:
             return self._other(frame, exc)
         try:
-            return self.take(found, recv_ts, out) or (self._confirm() if self.confirms else None)
+            signal = self.take(found, recv_ts, out)
+            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
         except ValueError as exc:
             # From reading numbers and times out of text; ParseError isn't one.
             raise parse_error(exc, frame) from exc

@@ -173,7 +173,8 @@ class FuturesStream(TopicStream, Generic[_F]):
         if found.product != self._product:
             return None
         try:
-            return self.take(found, recv_ts, out) or (self._confirm() if self.confirms else None)
+            signal = self.take(found, recv_ts, out)
+            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(exc, frame) from exc
 

@@ -39,8 +39,9 @@ class Candle(msgspec.Struct, array_like=True, gc=False):
 
 def to_bar(candle: Candle, spot: bool, recv_ts: int | None = None, closed: bool = True) -> Bar:
     """The bar that *candle* is. OKX gives contracts' volume in base asset, too. Raises ValueError."""
-    values = candle.open, candle.high, candle.low, candle.close, candle.size if spot else candle.currency
-    return check_bar(Bar(candle.ms * MS, *values, candle.quote, recv_ts=recv_ts, closed=closed))
+    volume = candle.size if spot else candle.currency
+    prices = candle.open, candle.high, candle.low, candle.close
+    return check_bar(Bar(candle.ms * MS, *prices, volume, candle.quote, None, recv_ts, closed))
 
 
 class BarStream(OkxStream[PushFrame[Candle]]):
@@ -61,6 +62,8 @@ class BarStream(OkxStream[PushFrame[Candle]]):
             bars = [to_bar(candle, self._spot, recv_ts, candle.state == "1") for candle in found.data]
         except ValueError as exc:
             raise parse_error(exc, frame) from exc
+        if len(bars) == 1:
+            return self._take(bars[0], out)
         missing: Broken | None = None
         for bar in sorted(bars, key=_opened):
             missing = self._take(bar, out) or missing

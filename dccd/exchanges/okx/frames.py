@@ -101,7 +101,8 @@ class OkxStream(TopicStream, Generic[_F]):
             return self._other(frame, exc)
         if found.arg.inst != self._inst or found.arg.channel != self._channel:
             return None
-        return self.take(found, frame, recv_ts, out) or (self._confirm() if self.confirms else None)
+        signal = self.take(found, frame, recv_ts, out)
+        return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
 
     @property
     def confirms(self) -> bool:
@@ -153,8 +154,11 @@ class OkxStream(TopicStream, Generic[_F]):
 class OkxRouter(Router):
     """By channel and instrument: frames with data begin with both."""
 
+    def __init__(self) -> None:
+        self._topics: dict[bytes, str] = {}  # by what frames begin with
+
     def __repr__(self) -> str:
-        return "<OkxRouter>"
+        return f"<OkxRouter topics={len(self._topics)}>"
 
     def opening(self) -> list[str]:
         """Nothing."""
@@ -162,6 +166,13 @@ class OkxRouter(Router):
 
     def route(self, frame: bytes) -> str | None:
         """The topic that *frame* is of."""
+        return self._topics.get(frame[: frame.find(b"}", 0, _LONGEST)]) or self._read(frame)
+
+    def alike(self, frame: bytes) -> bytes:
+        """Up to the end of ``arg``."""
+        return frame[: frame.find(b"}", 0, _LONGEST) + 1] if frame.startswith(_BEGIN) else b""
+
+    def _read(self, frame: bytes) -> str | None:
         if not frame.startswith(_BEGIN):
             return "" if frame == b"pong" else None
         # {"arg":{"channel":"books","instId":"BTC-USDT"},…: of one instrument, always.
@@ -170,7 +181,12 @@ class OkxRouter(Router):
             return None
         # What recordings have as `trades` is taken by the stream of `trades-all`.
         channel = b"trades-all" if parts[0] == b"trades" else parts[0]
-        return (channel + b":" + parts[4]).decode("latin-1")
+        topic = (channel + b":" + parts[4]).decode("latin-1")
+        if b"}" not in parts[0] + parts[4] and len(self._topics) < _LANES:
+            self._topics[_BEGIN + parts[0] + b'","instId":"' + parts[4] + b'"'] = topic
+        return topic
 
 
 _BEGIN = b'{"arg":{"channel":"'
+_LONGEST = 128
+"""Bytes within which a frame tells its channel and instrument."""
