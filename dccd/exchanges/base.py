@@ -257,6 +257,13 @@ class Router(Protocol):
         """
         ...
 
+    def alike(self, frame: bytes) -> bytes:
+        """What every frame of *frame*'s topic begins with, and no other frame does: such needn't be routed one by one.
+
+        Empty where a beginning doesn't tell, or where frames are numbered and each must be seen.
+        """
+        return b""
+
 
 # ---------------------------------------------------------------- history
 

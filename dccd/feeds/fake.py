@@ -252,6 +252,9 @@ class _FakeRouter:
     def opening(self) -> list[str]:
         return list(self._opening)
 
+    def alike(self, frame: bytes) -> bytes:
+        return b""
+
     def route(self, frame: bytes) -> str | None:
         try:
             told = msgspec.json.decode(frame, type=FakeFrame)

@@ -80,6 +80,9 @@ class Switch:
         self.stranger: str | None = None
         """The last topic that nobody had."""
         self._limit = limit
+        # What frames of the last read that was all of one topic begin with, and that topic.
+        self._beginning = b""
+        self._topic: str | None = None
 
     def __repr__(self) -> str:
         return f"<Switch {len(self.topics)} streams, {self.unclaimed} unclaimed>"
@@ -107,6 +110,11 @@ class Switch:
     def give(self, read: Read, size: int, now: float) -> None:
         """Hand a read of about *size* bytes on. What the router raises (MessagesLost) is raised once all before is."""
         stamp, frames = read
+        beginning = self._beginning
+        # A third of what it costs to route them, and a busy stream's reads are like this.
+        if beginning and all([frame.startswith(beginning) for frame in frames]):
+            self._whole(self._topic, read, size, now)
+            return
         topics: list[str | None] = []
         lost: Exception | None = None
         try:
@@ -117,6 +125,8 @@ class Switch:
         if topics:
             first = topics[0]
             if lost is None and topics.count(first) == len(topics):
+                self._beginning = self.router.alike(frames[0]) if first else b""
+                self._topic = first
                 self._whole(first, read, size, now)
             else:
                 self._mixed(topics, stamp, frames, now)

@@ -226,3 +226,21 @@ def test_any_answer(source: str, junk: bytes | None, mutations: list[Mutation]) 
         assert not pager.done
     else:
         assert all(sound(record) for record in page.records)
+
+
+@pytest.mark.parametrize("source", sorted(STREAMS))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(index=st.integers(0, 10), mutations=st.lists(MUTATION, min_size=1, max_size=2))
+def test_beginnings_tell_the_topic(
+    frames: Callable[[str], list[bytes]], source: str, index: int, mutations: list[Mutation]
+) -> None:
+    """Whatever begins as a frame of one topic does is routed to that topic, however broken the rest is."""
+    router = get(source.split("/")[0]).router()
+    good = frames(ONE_FILE.get(source, source))
+    frame = good[index % len(good)]
+    beginning = router.alike(frame)
+    if beginning:
+        bad = frame[len(beginning) :]
+        for mutation in mutations:
+            bad = mutation(bad)
+        assert router.route(beginning + bad) == router.route(frame)

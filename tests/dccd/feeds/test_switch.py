@@ -30,8 +30,15 @@ class ByFirstByte(Router):
         return {"*": None, "-": ""}.get(first, first)
 
 
-def switch_of(*topics: str, listening: str = "") -> tuple[Switch, dict[str, Inbox]]:
-    switch = Switch(ByFirstByte(), LIMIT)
+class Alike(ByFirstByte):
+    """The same, where a first letter tells the topic."""
+
+    def alike(self, frame: bytes) -> bytes:
+        return frame[:1] if frame[:1].isalpha() else b""
+
+
+def switch_of(*topics: str, listening: str = "", router: type[Router] = ByFirstByte) -> tuple[Switch, dict[str, Inbox]]:
+    switch = Switch(router(), LIMIT)
     inboxes = {topic: Inbox(topic, lambda: None) for topic in topics}
     for topic, inbox in inboxes.items():
         switch.add(inbox)
@@ -167,3 +174,17 @@ def test_no_frame_is_lost_in_silence(reads: list[list[bytes]], takes: set[int]) 
         assert boxes[topic].count == len(got[topic])
     assert switch.unclaimed == sent.count(b"x1")
     assert switch.dropped == sent.count(b"-1")
+
+
+@given(
+    reads=st.lists(st.lists(st.sampled_from([b"a1", b"a2", b"b1", b"c1", b"*1", b"-1", b""]), min_size=1), max_size=8)
+)
+def test_beginnings_route_as_frames_do(reads: list[list[bytes]]) -> None:
+    """Whether a router tells what a topic's frames begin with makes no difference to who gets what."""
+    plain, plain_boxes = switch_of("a", "b", listening="a")
+    quick, quick_boxes = switch_of("a", "b", listening="a", router=Alike)
+    for stamp, frames in enumerate(reads):
+        give(plain, frames, stamp)
+        give(quick, frames, stamp)
+        assert (plain.dropped, plain.unclaimed, plain.unheard) == (quick.dropped, quick.unclaimed, quick.unheard)
+        assert [box.take() for box in plain_boxes.values()] == [box.take() for box in quick_boxes.values()]
