@@ -90,7 +90,9 @@ def datasets(exchange: Exchange, venue: Venue) -> Iterator[Dataset]:
 
 def market(exchange: Exchange, venue: Venue, symbol: Symbol) -> tuple[Market, str]:
     """Its market, and its name there."""
-    found = exchange.market(symbol) or _MARKETS[exchange.id, symbol.human]
+    found = exchange.market(symbol) or _MARKETS.get((exchange.id, symbol.human))
+    if found is None:
+        raise SystemExit(f"what {exchange.id} calls {symbol} has to be said in {__file__}")
     return found, found.id
 
 
