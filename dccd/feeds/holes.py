@@ -78,15 +78,20 @@ class Holes:
         self.count += 1
         return Hole(since, max(since + 1, until), reason)
 
-    def records(self, records: Sequence[Record], recv_ts: int, wall: int) -> Hole | None:
-        """Take the next records; return the hole that they end, which is to be told before they are handed on."""
+    def records(self, records: Sequence[Record], recv_ts: int, wall: int, *, by_time: bool = False) -> Hole | None:
+        """Take the next records; return the hole that they end, which is to be told before they are handed on.
+
+        *by_time*: they weren't sent, but made as time went by. A book that is given out again so proves nothing of the
+        time since its last change: the subscription may be dead.
+        """
         found = None
         if self._open is not None:
             (since, reason), self._open = self._open, None
             until = self._end(records[0], since, wall)
             if until is not None:
                 found = self.told(since, until, reason)
-        self._advance(records, recv_ts)
+        if not (by_time and self._is_book):
+            self._advance(records, recv_ts)
         return found
 
     def quiet(self, wall: int) -> Hole | None:

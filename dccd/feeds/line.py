@@ -74,6 +74,11 @@ class Line:
         return self._host.last_frame
 
     @property
+    def spoke_at(self) -> float:
+        """The same, if it came to us: while reading is paused, ``last_frame`` moves on and this stands (monotonic)."""
+        return self._host.spoke_at
+
+    @property
     def last_own(self) -> float | None:
         """When the last message of this stream's own topic came (monotonic)."""
         return self.inbox.last

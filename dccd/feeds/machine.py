@@ -97,7 +97,7 @@ class Machine:
         self._asked = False  # for a confirmation, the time for which hasn't begun
         self.refused = False
         """Whether the exchange refused the subscription of this connection."""
-        self._last_frame = self._last_data = self._last_timer = 0.0
+        self._last_frame = self._last_data = self._last_timer = self._spoke_at = 0.0
         self._pinged = False
         self._suspicion = Suspicion(dataset)
         self._probe: tuple[Probe, float] | None = None  # and since when nothing had come
@@ -122,7 +122,7 @@ class Machine:
         """A connection is open; *protocol* is new."""
         self._protocol = protocol
         self.live = self.refused = False
-        self._last_frame = self._last_data = self._last_timer = now
+        self._last_frame = self._last_data = self._last_timer = self._spoke_at = now
         self._pinged = False
         self._patience = 1.0
         self._heard = now
@@ -146,7 +146,7 @@ class Machine:
         done: list[Action] = []
         out: list[Record] = []
         first = reads[0][0]
-        self._last_frame = now
+        self._last_frame = self._spoke_at = now
         for recv_ts, frames in reads:
             self.counts["frames"] += len(frames)
             for frame in frames:
@@ -201,9 +201,18 @@ class Machine:
         return [Drop("the subscription is silent, but the exchange has new records")] if dead else []
 
     def timer(
-        self, now: float, wall: int, last_read: float, last_frame: float, last_own: float | None = None
+        self,
+        now: float,
+        wall: int,
+        last_read: float,
+        last_frame: float,
+        last_own: float | None = None,
+        spoke_at: float | None = None,
     ) -> list[Action]:
-        """About a second has gone by. When the connection last gave a byte, a message, and a message of our topic."""
+        """About a second has gone by. When the connection last gave a byte, a message, and a message of our topic.
+
+        *spoke_at*: when a message really came last, if *last_frame* forgives that nobody read.
+        """
         assert self._protocol is not None
         done: list[Action] = []
         stall, self._last_timer = now - self._last_timer, now
@@ -232,13 +241,15 @@ class Machine:
             self._pinged = True
             done.append(Ping())
         out: list[Record] = []
-        # Time closes bars only as far as the connection has spoken: since then their last trades may have been lost.
-        quiet = now - self._last_frame if heartbeat <= _TALKATIVE else 0.0
+        # Time closes bars, and repeats books, only as far as the connection has spoken: what came since may be lost, or
+        # not be read yet where it is we who stood still.
+        self._spoke_at = max(self._spoke_at, last_frame if spoke_at is None else spoke_at)
+        quiet = now - self._spoke_at if heartbeat <= _TALKATIVE else 0.0
         signal = self._protocol.tick(wall - round(quiet * NS), out)
         if isinstance(signal, Broken) and signal.resync == "none":
             self._broken(signal, now, wall, done)
             signal = None
-        self._hand_on(out, wall, wall, done)
+        self._hand_on(out, wall, wall, done, by_time=True)
         if signal is not None:
             self._signal(signal, now, wall, done)
         if (hole := self._holes.quiet(wall)) is not None:
@@ -298,12 +309,14 @@ class Machine:
             self.attempt = 0
         self._hand_on(out, recv_ts, wall, done)
 
-    def _hand_on(self, out: list[Record], recv_ts: int, wall: int, done: list[Action]) -> None:
-        """The hole before these records, if there is one, then the records."""
+    def _hand_on(
+        self, out: list[Record], recv_ts: int, wall: int, done: list[Action], *, by_time: bool = False
+    ) -> None:
+        """The hole before these records, if there is one, then the records; *by_time*: made by us, as time went by."""
         if out:
             self.counts["records"] += len(out)
             self._last = out[-1]
-            if (hole := self._holes.records(out, recv_ts, wall)) is not None:
+            if (hole := self._holes.records(out, recv_ts, wall, by_time=by_time)) is not None:
                 done.append(hole)
             done.append(Batch(out, recv_ts))
 

@@ -132,6 +132,11 @@ class ProLine:
         return max(self._joined, self._host.last_message(self.urls))
 
     @property
+    def spoke_at(self) -> float:
+        """As ``last_frame``."""
+        return self.last_frame
+
+    @property
     def last_frame(self) -> float:
         """The same: ccxt.pro doesn't tell more."""
         return self.last_read

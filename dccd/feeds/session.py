@@ -185,7 +185,7 @@ class Session:
                 if now >= due:
                     due = now + _TICK
                     wall = clock.wall_ns()
-                    actions += machine.timer(now, wall, line.last_read, line.last_frame, line.last_own)
+                    actions += machine.timer(now, wall, line.last_read, line.last_frame, line.last_own, line.spoke_at)
                     if expires is not None and wall >= expires:
                         actions.append(Drop("the contract has expired"))
         finally:

@@ -145,6 +145,11 @@ class Shared:
         return max(self._socket.last_read, self._held_until)
 
     @property
+    def spoke_at(self) -> float:
+        """When a message really came last, whatever held the reading up since."""
+        return self._last_frame
+
+    @property
     def last_frame(self) -> float:
         """When a message came last."""
         return self._clock.now() if self._held else max(self._last_frame, self._held_until)

@@ -179,3 +179,12 @@ def test_a_frame_that_cannot_be_read_is_told_by_what_comes_next() -> None:
     for dataset, ids in ((TRADES, True), (BOOK, False), (BARS, False)):
         assert not listening(dataset, consecutive_ids=ids).spoilt(at(1))
     assert not Holes(TRADES, False).spoilt(at(1)), "nothing was to come yet"
+
+
+def test_a_book_that_time_gave_out_again_proves_nothing() -> None:
+    """The hole of a loss begins at the last change that was sent."""
+    holes = listening(BOOK)
+    take(holes, BookSnapshot(at(1), 1, [], []), BookDelta(at(2), 2, [], []))
+    assert holes.records([BookSnapshot(at(60), 2, [], [])], at(60), at(60), by_time=True) is None
+    holes.begin("gone", at(70))
+    assert take(holes, BookSnapshot(at(80), 9, [], [])) == Hole(at(2), at(80), "gone")

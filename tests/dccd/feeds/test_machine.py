@@ -451,3 +451,18 @@ def test_what_an_unreadable_frame_held_is_a_hole_between_its_neighbours() -> Non
     assert kinds == [Batch, Hole, Batch, Unparsed]
     assert said[1] == Hole(START + 1, START + 6, "a frame could not be read")
     assert [record.ts for item in (said[0], said[2]) for record in item.records] == [START + 1, START + 5]
+
+
+def test_time_goes_no_further_than_the_connection_has_spoken() -> None:
+    """Neither when we stood still nor while nobody reads: what came meanwhile isn't read yet."""
+    driver = Driver()
+    driver.live()
+    driver.time = 1.0
+    driver.timer(last_frame=1.0)
+    driver.time = 48.0
+    driver.timer(last_frame=1.0)  # we stood still: no tick
+    driver.time = 49.0
+    driver.timer(last_frame=1.0)
+    driver.time = 50.0
+    driver.performed(driver.machine.timer(50.0, driver.wall, 50.0, 50.0, None, 2.0))
+    assert driver.exchange.ticks == [START + NS, START + NS, START + 2 * NS]
