@@ -328,7 +328,7 @@ def check_book(case: Case, there: SimulatedExchange, told: Told) -> None:
         known = known and not isinstance(item, Lost | Broke)
         for record in item.records if isinstance(item, Batch) else []:
             if isinstance(record, BookSnapshot):
-                check_snapshot(case, there, record, last_ts)
+                last_ts = check_snapshot(case, there, record, last_ts)
                 compared += 1
                 if known:
                     assert (dict(record.bids), dict(record.asks)) == (bids, asks)
@@ -344,22 +344,23 @@ def check_book(case: Case, there: SimulatedExchange, told: Told) -> None:
                         else:
                             del side[price]
                 assert len(bids) <= DEPTH and len(asks) <= DEPTH
-            last_ts = record.ts
+                last_ts = record.ts
     assert compared > 100 and rebuilt > 80
 
 
-def check_snapshot(case: Case, there: SimulatedExchange, found: BookSnapshot, last_ts: int) -> None:
-    """It is the truth's book at its time, or at that of the last change before it."""
+def check_snapshot(case: Case, there: SimulatedExchange, found: BookSnapshot, last_ts: int) -> int:
+    """It is the truth's book at its time, or at that of the last change before it; return which."""
     times = [found.ts, last_ts]
     if case.exchange == "binance":
         # Spot's REST snapshots have no time of their own, but the number of their last update.
         book = there.truth.order_book(case.symbol)
         times.append(book.time(found.seq // book.last_id(0) - 1))
-    truths = [there.truth.book(case.symbol, at, DEPTH) for at in times if at]
     assert len(found.bids) == len(found.asks) == DEPTH
-    assert any(
-        _levels(found.bids) == _levels(truth.bids) and _levels(found.asks) == _levels(truth.asks) for truth in truths
-    )
+    for at in filter(None, times):
+        truth = there.truth.book(case.symbol, at, DEPTH)
+        if (_levels(found.bids), _levels(found.asks)) == (_levels(truth.bids), _levels(truth.asks)):
+            return at
+    raise AssertionError(f"the snapshot at {found.ts} is not the book")
 
 
 def _levels(levels: list[Level]) -> list[tuple[float, float]]:
