@@ -73,6 +73,10 @@ class Holes:
         self._confirmed_at = wall
         self._listened_at = self._listened_at or wall
 
+    def market_changed(self) -> None:
+        """What comes from now on is of another contract: its ids prove nothing of the one before."""
+        self._last_id = None
+
     def told(self, since: int, until: int, reason: str) -> Hole:
         """A hole both of whose ends are known; never empty, since others may share the time at its ends."""
         self.count += 1

@@ -118,6 +118,10 @@ class Machine:
 
     # ------------------------------------------------------------ what happens
 
+    def market_changed(self) -> None:
+        """The symbol means another contract from now on; no connection is open."""
+        self._holes.market_changed()
+
     def connected(self, protocol: StreamProtocol, now: float, wall: int) -> list[Action]:
         """A connection is open; *protocol* is new."""
         self._protocol = protocol

@@ -126,12 +126,14 @@ class Session:
 
     async def _known_market(self) -> Market:
         """The market that the symbol means now. Raises BadSymbol, and _Dropped when that can't be told."""
-        known = self._market
+        known = before = self._market
         if known is None or (known.expires is not None and known.expires <= self._clock.wall_ns()):
             try:
                 known = self._exchange.market(self.dataset.symbol) or await self._rest.market(self.dataset.symbol)
             except (ExchangeDown, RateLimited) as exc:
                 raise _Dropped(f"the market can't be looked up: {exc}", getattr(exc, "retry_after", None)) from exc
+            if before is not None and before.id != known.id:
+                self._machine.market_changed()
             self._market = known
         return known
 

@@ -73,6 +73,19 @@ def test_ids_prove_nothing_of_a_hole_that_began_elsewhere() -> None:
     assert take(holes, trade(5, 8)) == Hole(at(1), at(5) + 1, "a gap")
 
 
+def test_ids_prove_nothing_of_another_contract() -> None:
+    """Where a symbol means the next contract from now on, that one's lower ids don't hide what lies between."""
+    holes = listening(TRADES, consecutive_ids=True)
+    take(holes, trade(2, 700))
+    holes.begin("the contract has expired", at(3))
+    holes.market_changed()
+    holes.confirmed(at(22))
+    assert take(holes, trade(23, 5)) == Hole(at(2), at(23) + 1, "the contract has expired")
+    holes.begin("gone", at(24))
+    holes.confirmed(at(25))
+    assert take(holes, trade(26, 6)) is None
+
+
 def test_older_trades_at_first_don_t_end_a_hole_before_the_present() -> None:
     """Without ids, a snapshot of past trades tells nothing of where the new ones begin: the confirmation does."""
     holes = listening(TRADES)

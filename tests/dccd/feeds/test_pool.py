@@ -533,6 +533,31 @@ async def test_a_market_that_expires_is_looked_up_anew(serving: Serve, until: Un
         assert not venue.peers[0].heard[1:]
 
 
+async def test_what_a_rollover_costs_is_a_hole_though_the_next_contract_s_ids_are_lower(
+    serving: Serve, until: Until
+) -> None:
+    """Ids that follow each other prove something of one contract only."""
+    rest = FakeRest()
+    rest.markets = [Market("BTCUSD_1", expires=START + 60 * NS), Market("BTCUSD_2", expires=START + 900 * NS)]
+    exchange, venue = FakeExchange(named=False), Venue()
+    exchange.consecutive_trade_ids = True
+    async with house(await serving(venue), exchange, rest) as it:
+        one = it.listen("BTC")
+        await until(lambda: one.live)
+        await venue.peers[0].send(FakeFrame(to="BTC/USD", trades=[START + 5]))
+        await until(lambda: one.times == [5])
+        await it.clock.until_sleeping(1)
+        it.clock.advance(60.0)
+        await until(lambda: one.said(Lost))
+        await it.clock.until_sleeping(1)
+        it.clock.advance(1.0)
+        await until(lambda: one.live)
+        # The fake's ids are its times: this one is the lower.
+        await venue.peers[1].send(FakeFrame(to="BTC/USD", trades=[START + 4]))
+        await until(lambda: len(one.times) == 2)
+        assert [hole.reason for hole in one.said(Hole)] == ["the contract has expired"]
+
+
 async def test_who_is_stopped_unsubscribes_while_others_go_on(serving: Serve, until: Until) -> None:
     """And is out at once; whoever had not subscribed yet says nothing."""
     venue = Venue()
