@@ -28,7 +28,7 @@ __all__ = ["TradePager"]
 
 _LIMIT = 1000
 _LEAST = 100
-"""A page of so many trades may have been cut, until a longer one has come."""
+"""A page of so many trades may have been cut, even where longer ones have come: both sizes have been seen."""
 _WIDTH = 300
 _WIDEST = 30 * 86_400
 """Of windows, in seconds: at first, and where nothing is traded."""
@@ -119,6 +119,10 @@ class TradePager(HistoryPager):
             return self._take(window, trades, recv_ts)
         return self._seek(window, trades, recv_ts)
 
+    def _cut(self, trades: list[_Row]) -> bool:
+        """Whether there may be older ones in the window, which the page had no room for."""
+        return len(trades) == _LEAST or len(trades) >= self._cap
+
     # ------------------------------------------------------------ the beginning
 
     def _seek(self, window: _Window, trades: list[_Row], recv_ts: int) -> Page:
@@ -131,7 +135,7 @@ class TradePager(HistoryPager):
             else:
                 self._step = _Window("seek", OPENED * NS, _ceil(recv_ts))
             return nothing
-        if times and len(trades) < self._cap:
+        if times and not self._cut(trades):
             return self._begin(times[0], proven=trades[0][1].trade_id <= 1)
         if times:
             self._high = _ceil(min(times) + 1)
@@ -158,7 +162,7 @@ class TradePager(HistoryPager):
     def _take(self, window: _Window, trades: list[_Row], recv_ts: int) -> Page:
         start, end = window.start, window.end
         begin = first = start
-        if len(trades) >= self._cap and (oldest := min(ts for ts, _ in trades)) >= start:
+        if self._cut(trades) and (oldest := min(ts for ts, _ in trades)) >= start:
             # Older ones were cut off, perhaps of the oldest one's time, too.
             begin = first = oldest + 1
             last = _ceil(end) - NS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Any
 
 import msgspec
@@ -89,6 +90,15 @@ def test_more_than_a_page(backfill: Callable[..., Any], merged: Callable[..., An
     assert sorted(ids(run)) == [tid for tid, time in trades if start <= time < end]
     assert merged(run.covered) == [(start, end)]
     assert run.requests < 250 if cap == 100 else 45
+
+
+def test_pages_of_either_size(backfill: Callable[..., Any], merged: Callable[..., Any]) -> None:
+    """One of a hundred may have been cut after longer ones have come, too."""
+    trades = tape([T0 + n * 37_000_000 for n in range(-5, 9000)])
+    sizes = cycle([1000, 100, 1000])
+    run = backfill(pager(T0, T0 + 300 * NS)).run(lambda request: answer(trades, next(sizes))(request), NOW)
+    assert sorted(ids(run)) == [tid for tid, time in trades if T0 <= time < T0 + 300 * NS]
+    assert merged(run.covered) == [(T0, T0 + 300 * NS)]
 
 
 @settings(max_examples=60)
