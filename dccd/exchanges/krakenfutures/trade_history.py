@@ -15,7 +15,6 @@ from msgspec import field
 
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.exchanges.krakenfutures.frames import EXCHANGE, parse_error
-from dccd.exchanges.krakenfutures.symbols import in_base
 from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.wire import MS, Decoder, Millis, Price, Traded
 from dccd.records import Record, Side, Trade
@@ -66,7 +65,7 @@ class TradePager(HistoryPager):
 
     def __init__(self, market: Market, start: int, end: int) -> None:
         self._market = market.id
-        self._base = in_base(market)
+        self._base = market.to_base
         self._start, self._end = start, end
         self._until = start
         self._newest = 0
@@ -107,8 +106,10 @@ class TradePager(HistoryPager):
         except ValueError as exc:
             raise parse_error(exc, body) from exc
         start, newest = self._until, max(self._newest, rows[-1].ms * MS if rows else 0)
-        # The same token again would be the same page again.
-        last = not found.token or found.token == self._token
+        if found.token and found.token == self._token:
+            # It would be the same page again, for ever, and what comes after it can't be had.
+            raise parse_error("the token of the page before", body)
+        last = not found.token
         if last:
             self._until = max(start, min(self._end, max(recv_ts - SETTLED, newest)))
         else:

@@ -110,14 +110,17 @@ def test_every_trade_once(
 
 
 def test_the_same_token_again() -> None:
-    """It would be the same page again, for ever: there is no more."""
+    """It would be the same page again, for ever: that is an error, and nothing counts as covered by it."""
     ms = NOW // MS - 50_000
     pager = history(NOW - 60 * NS, NOW - 20 * NS)
     page = pager.receive(pager.requests(1)[0], body([element(ms, "u1")], "dG8="), NOW)
     assert (page.end, pager.done) == (ms * MS, False)
     (request,) = pager.requests(1)
     assert request.params["continuation_token"] == "dG8="
-    page = pager.receive(request, body([], "dG8="), NOW)
+    with pytest.raises(ParseError, match="token"):
+        pager.receive(request, body([element(ms, "u1")], "dG8="), NOW)
+    assert (pager.position, pager.done) == (ms * MS, False)
+    page = pager.receive(request, body([]), NOW)
     assert (page.end, pager.done, pager.position) == (NOW - 20 * NS, True, NOW - 20 * NS)
 
 
