@@ -97,6 +97,11 @@ class BookStream(BitfinexStream):
         self._bids, self._asks = [], []
         return super().subscribe()
 
+    @property
+    def confirms(self) -> bool:
+        """The snapshot does."""
+        return self._output.live
+
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
         # The hottest lines: what the base class does in several calls, of a level only.
@@ -151,7 +156,7 @@ class BookStream(BitfinexStream):
         if self._book.crossed:
             return self._broken("the snapshot is crossed")
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
-        return None
+        return self._confirm()
 
     def _settle(self, ts: int, recv_ts: int, out: list[Record], checksum: int | None = None) -> Signal | None:
         """Change the book by what has been collected, and give that out."""

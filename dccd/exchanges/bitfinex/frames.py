@@ -140,6 +140,11 @@ class BitfinexStream(TopicStream):
             # Of what the values mean; msgspec's own errors are ValueErrors too, and ParseError isn't one.
             raise parse_error(exc, frame) from exc
 
+    @property
+    def confirms(self) -> bool:
+        """Whether the answer shows that the subscription stands."""
+        return True
+
     def take(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take an array of any channel. Raises what decoders do, or ValueError, nothing being changed."""
         raise NotImplementedError
@@ -171,7 +176,7 @@ class BitfinexStream(TopicStream):
         if event.chan is None:
             raise parse_error("a subscription without the channel's id", frame)
         self._chan = event.chan
-        return self._confirm()
+        return self._confirm() if self.confirms else None
 
     def _is_ours(self, event: Event) -> bool:
         """Whether an answer is to our last subscription: by its id, else by what it names, if it names anything."""

@@ -185,7 +185,7 @@ class BybitStream(TopicStream, Generic[_F]):
 
     @property
     def confirms(self) -> bool:
-        """Whether the frame just taken shows that the subscription stands."""
+        """Whether the frame just taken, or the answer, shows that the subscription stands."""
         return True
 
     def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -211,7 +211,7 @@ class BybitStream(TopicStream, Generic[_F]):
         if control.success and control.op == "subscribe":
             # That of the subscription before this one, perhaps, while it is being renewed.
             late = bool(control.req_id) and control.req_id != str(self._request_id)
-            return None if late else self._confirm()
+            return self._confirm() if self.confirms and not late else None
         raise parse_error(cause, frame) from cause
 
     def _is_ours(self, control: _Control) -> bool:

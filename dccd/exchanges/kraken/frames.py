@@ -186,7 +186,7 @@ class KrakenStream(TopicStream, Generic[_F]):
 
     @property
     def confirms(self) -> bool:
-        """Whether the frame just taken shows that the subscription stands."""
+        """Whether the frame just taken, or the answer, shows that the subscription stands."""
         return True
 
     def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -212,7 +212,7 @@ class KrakenStream(TopicStream, Generic[_F]):
         if control.method == "subscribe" and control.success:
             # That of the subscription before this one, perhaps, while it is being renewed.
             late = control.req_id is not None and control.req_id < self._request_id
-            return None if late else self._confirm()
+            return self._confirm() if self.confirms and not late else None
         if control.method is not None and (control.success is not None or control.method == "pong"):
             return None
         if control.channel is not None and control.channel != self._channel:

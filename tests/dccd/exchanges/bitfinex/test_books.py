@@ -72,7 +72,7 @@ def subscribed(stream: Make, **options: object) -> StreamProtocol:
 
 def confirm(protocol: StreamProtocol) -> None:
     answer = {"event": "subscribed", "channel": "book", "chanId": CHAN, "symbol": "tBTCUSD"}
-    assert protocol.receive(msgspec.json.encode(answer), 0, []) == Subscribed()
+    assert protocol.receive(msgspec.json.encode(answer), 0, []) is None
 
 
 def test_subscribes_with_the_next_depth(stream: Make) -> None:
@@ -87,7 +87,7 @@ def test_frames(stream: Make, frames: Callable[[str], list[bytes]]) -> None:
     """A snapshot of both sides, then what changed at once as one delta, at the time of its checksum."""
     protocol, out = stream("orderbook.BTC-USD"), list[Record]()
     signals = [protocol.receive(frame, n, out) for n, frame in enumerate(frames("bitfinex/book"))]
-    assert signals == [None, None, Subscribed(), *[None] * 10]
+    assert signals == [None, None, None, Subscribed(), *[None] * 9]
     assert out == [
         BookSnapshot(
             T0 * MS,
@@ -101,11 +101,21 @@ def test_frames(stream: Make, frames: Callable[[str], list[bytes]]) -> None:
     ]
 
 
+def test_a_snapshot_that_cannot_be_read_confirms_nothing(stream: Make, made: Exchange) -> None:
+    """Neither does the answer: the time for the confirmation runs out, and all begins anew."""
+    protocol, out = subscribed(stream), list[Record]()
+    with pytest.raises(ParseError):
+        protocol.receive(b"[17082,[[9,1,3],[null,1,-3]],1,1]", 1, out)
+    frames = made.change(0, "9", "3"), made.check()
+    assert [protocol.receive(frame, 2, out) for frame in frames] == [None, None]
+    assert out == []
+
+
 def test_a_checksum_that_differs_renews_the_subscription(stream: Make, made: Exchange) -> None:
     """A break since the last good update; nothing is given out until the new subscription's snapshot."""
     protocol, out = subscribed(stream), list[Record]()
-    for frame in (made.snapshot(), made.check(), made.change(0, "9", "3"), made.check()):
-        assert protocol.receive(frame, 1, out) is None
+    frames = made.snapshot(), made.check(), made.change(0, "9", "3"), made.check()
+    assert [protocol.receive(frame, 1, out) for frame in frames] == [Subscribed(), None, None, None]
     assert len(out) == 2
     protocol.receive(made.change(0, "8.5", "1"), 2, out)
     broken = protocol.receive(made.check(wrong=1), 3, out)
@@ -120,7 +130,7 @@ def test_a_checksum_that_differs_renews_the_subscription(stream: Make, made: Exc
     assert len(out) == 2
     confirm(protocol)
     protocol.receive(made.change(0, "8.5", "2"), 5, out)
-    protocol.receive(made.snapshot(), 5, out)
+    assert protocol.receive(made.snapshot(), 5, out) == Subscribed()
     ts = (T0 + made.seq) * MS
     assert out[2:] == [BookSnapshot(ts, 5, [(9.0, 3.0), (8.5, 2.0), (8.0, 2.0)], [(10.0, 1.5), (11.0, 0.25)], 5)]
 
@@ -162,8 +172,8 @@ def test_checksums_that_stop_coming(stream: Make, made: Exchange) -> None:
 def test_a_crossed_book_is_a_break(stream: Make, made: Exchange) -> None:
     """Even when its checksum holds; so is a crossed snapshot."""
     protocol = subscribed(stream)
-    for frame in (made.snapshot(), made.check(), made.change(0, "10.5", "1")):
-        assert protocol.receive(frame, 1, []) is None
+    frames = made.snapshot(), made.check(), made.change(0, "10.5", "1")
+    assert [protocol.receive(frame, 1, []) for frame in frames] == [Subscribed(), None, None]
     ts = (T0 + 1) * MS
     assert protocol.receive(made.check(), 2, []) == Broken("the book is crossed", ts, "resubscribe")
     protocol = subscribed(stream)
@@ -174,7 +184,7 @@ def test_what_changes_at_once_may_cross_on_the_way(stream: Make, made: Exchange)
     """Only when all of it has come the book is looked at."""
     protocol, out = subscribed(stream), list[Record]()
     frames = made.snapshot(), made.check(), made.change(0, "10", "1"), made.change(1, "10", None), made.check()
-    assert [protocol.receive(frame, 1, out) for frame in frames] == [None] * 5
+    assert [protocol.receive(frame, 1, out) for frame in frames] == [Subscribed(), *[None] * 4]
     assert isinstance(out[-1], BookDelta)
     assert (out[-1].bids, out[-1].asks) == ([(10.0, 1.0)], [(10.0, 0.0)])
 
@@ -182,7 +192,7 @@ def test_what_changes_at_once_may_cross_on_the_way(stream: Make, made: Exchange)
 def test_an_empty_book(stream: Make) -> None:
     """Is one, and its checksum is 0."""
     protocol, made, out = subscribed(stream), Exchange({}, {}), list[Record]()
-    assert protocol.receive(made.snapshot(), 1, out) is None
+    assert protocol.receive(made.snapshot(), 1, out) == Subscribed()
     assert protocol.receive(b'[17082,"cs",0,2,1]', 1, out) is None
     assert out == [BookSnapshot((T0 + 1) * MS, 1, [], [], 1)]
 
@@ -240,7 +250,8 @@ def test_equals_bitfinexs_book(
     """Each checksum holds, and the book rebuilt from the records is Bitfinex's, cut."""
     made = Exchange({f"{n / 2:g}": "1" for n in range(1, 31)}, {str(n): "1.25" for n in range(101, 131)})
     protocol, out = subscribed(stream, depth=depth, snapshot_interval=3), list[Record]()
-    frames = [made.snapshot(), made.check()]
+    protocol.receive(made.snapshot(), 0, out)
+    frames = [made.check()]
     for n, changes in enumerate(rounds):
         frames += [made.change(int(ask), f"{p + 100 if ask else p / 2:g}", amount) for ask, p, amount in changes]
         frames.append(made.check())

@@ -71,7 +71,7 @@ def test_frames(frames: Callable[[str], list[bytes]]) -> None:
     protocol, out = stream(), []
     protocol.subscribe()
     signals = [protocol.receive(text, n, out) for n, text in enumerate(frames("bybit/book"))]
-    assert signals == [Subscribed(), None, None, None]
+    assert signals == [None, Subscribed(), None, None]
     bids = [(27955.3, 40.833), (27955.2, 0.513), (27950.0, 6.156)]
     assert out == [
         BookSnapshot(1696613755438 * MS, 13079592, bids, [(27955.4, 78.815), (27956.0, 8.858)], 1),
@@ -86,6 +86,18 @@ def test_without_the_engines_time() -> None:
     protocol, out = stream(), []
     protocol.receive(START, 5, out)
     assert out[0].ts == (T0 + 10) * MS
+
+
+def test_a_snapshot_that_cannot_be_read_confirms_nothing() -> None:
+    """Neither does the answer: the time for the confirmation runs out, and all begins anew."""
+    protocol, out = stream(), []
+    ask = msgspec.json.decode(protocol.subscribe()[0])
+    answer = {"success": True, "ret_msg": "", "conn_id": "x", "req_id": ask["req_id"], "op": "subscribe"}
+    assert protocol.receive(msgspec.json.encode(answer), 1, out) is None
+    with pytest.raises(ParseError):
+        protocol.receive(frame("snapshot", 10, [(-100, 1)], [(101, 3)]), 2, out)
+    assert protocol.receive(frame("delta", 11, [(100, 9)]), 3, out) is None
+    assert out == []
 
 
 def test_a_missing_update_is_a_break() -> None:

@@ -36,7 +36,7 @@ def test_funding(frames: Callable[[str], list[bytes]]) -> None:
     protocol, out = stream(), []
     protocol.subscribe()
     signals = [protocol.receive(text, n, out) for n, text in enumerate(frames("bybit/funding"))]
-    assert signals == [Subscribed(), None, None, None, None, None]
+    assert signals == [None, Subscribed(), None, None, None, None]
     due = 1696636800000 * MS
     assert out == [
         FundingRate(T0 * MS, -0.000212, 27954.85, 1, due),
@@ -64,6 +64,19 @@ def test_deltas_need_a_snapshot() -> None:
     protocol.resubscribe()
     assert protocol.receive(frame("delta", fundingRate="0.1"), 0, out) is None
     assert len(out) == 1
+
+
+@pytest.mark.parametrize("name", ["funding", "open_interest"])
+def test_a_snapshot_that_cannot_be_read_confirms_nothing(name: str) -> None:
+    """Neither does the answer: the time for the confirmation runs out, and all begins anew."""
+    protocol, out = stream(name), []
+    ask = msgspec.json.decode(protocol.subscribe()[0])
+    answer = {"success": True, "ret_msg": "", "conn_id": "x", "req_id": ask["req_id"], "op": "subscribe"}
+    assert protocol.receive(msgspec.json.encode(answer), 1, out) is None
+    with pytest.raises(ParseError):
+        protocol.receive(frame("snapshot", **WHOLE | {"markPrice": "-1"}), 2, out)
+    assert protocol.receive(frame("delta", fundingRate="0.1", openInterest="4"), 3, out) is None
+    assert out == []
 
 
 def test_a_field_that_does_not_apply() -> None:

@@ -97,7 +97,7 @@ def test_frames(frames: Callable[[str], list[bytes]]) -> None:
     protocol = stream(depth=10)
     out: list[Record] = []
     signals = [protocol.receive(frame, n, out) for n, frame in enumerate(frames("kraken/book"))]
-    assert signals == [Subscribed(), *[None] * 6]
+    assert signals == [None, Subscribed(), *[None] * 5]
     assert [type(record) for record in out] == [BookSnapshot, *[BookDelta] * 4]
     first, *deltas = out
     assert isinstance(first, BookSnapshot)
@@ -128,8 +128,8 @@ def test_a_checksum_that_differs_renews_the_subscription() -> None:
     assert protocol.receive(msgspec.json.encode(unsubscribed), 5, out) is None
     assert len(out) == 2
     subscribed = {"method": "subscribe", "success": True, "req_id": requests[1]["req_id"]}
-    assert protocol.receive(msgspec.json.encode(subscribed), 6, out) == Subscribed()
-    assert protocol.receive(made.snapshot(), 7, out) is None
+    assert protocol.receive(msgspec.json.encode(subscribed), 6, out) is None
+    assert protocol.receive(made.snapshot(), 7, out) == Subscribed()
     assert out[2] == BookSnapshot(7, 7, [(9.0, 3.0), (8.0, 5.0)], [(10.0, 1.0), (11.0, 2.0)], 7)
 
 
@@ -139,6 +139,18 @@ def test_a_snapshots_checksum_is_verified() -> None:
     broken = stream().receive(market().frame("snapshot", *market().sides(), checksum=1), 0, out)
     assert isinstance(broken, Broken)
     assert (broken.resync, broken.since, out) == ("resubscribe", None, [])
+
+
+def test_a_snapshot_that_cannot_be_read_confirms_nothing() -> None:
+    """Neither does the answer: the time for the confirmation runs out, and all begins anew."""
+    protocol, made, out = stream(), market(), list[Record]()
+    ask = msgspec.json.decode(protocol.subscribe()[0])
+    answer = {"method": "subscribe", "success": True, "req_id": ask["req_id"]}
+    assert protocol.receive(msgspec.json.encode(answer), 1, out) is None
+    with pytest.raises(ParseError):
+        protocol.receive(made.snapshot().replace(b"9.0", b"-9.0"), 2, out)
+    assert protocol.receive(made.update([("9.0", "3.00000000")], []), 3, out) is None
+    assert out == []
 
 
 def test_updates_before_the_snapshot() -> None:
