@@ -53,7 +53,7 @@ class RestClient:
         self._entries: dict[str, Any] = {}
         self._headers: dict[str, str] = api.prepare_request_headers({})
         self._markets: dict[bool, dict[str, Any]] = {}
-        self._loaded_at = 0
+        self._loaded_at: dict[bool, int] = {}
         self._loading = asyncio.Lock()
         self.used_weight: int | None = None
         """What the exchange says that this address has used of its minute's weight, where it says so."""
@@ -135,10 +135,10 @@ class RestClient:
         when one has expired). Raises BadSymbol.
         """
         # Unified methods look their market up by themselves, in the list that was loaded last.
-        markets = await self._load_markets(spot_only=not symbol.contract and not self._unified)
+        markets = await self._load_markets(now, spot_only=not symbol.contract and not self._unified)
         found = choose(symbol, map(self._listed, markets.values()), now)
-        if symbol.contract not in ("", "perp") and (found is None or self._loaded_at + _MARKETS_FOR < now):
-            markets = await self._load_markets(spot_only=False, newer_than=now - _MARKETS_FOR)
+        if symbol.contract not in ("", "perp") and (found is None or self._loaded_at[False] + _MARKETS_FOR < now):
+            markets = await self._load_markets(now, spot_only=False, newer_than=now - _MARKETS_FOR)
             found = choose(symbol, map(self._listed, markets.values()), now)
         if found is None:
             raise BadSymbol(self.exchange, f"{self.exchange} doesn't list {symbol}")
@@ -235,9 +235,9 @@ class RestClient:
             return ExchangeDown(exchange, words)
         return ExchangeError(exchange, words)
 
-    async def _load_markets(self, spot_only: bool, newer_than: int = 0) -> dict[str, Any]:
+    async def _load_markets(self, now: int, spot_only: bool, newer_than: int = 0) -> dict[str, Any]:
         async with self._loading:
-            if spot_only not in self._markets or self._loaded_at < newer_than:
+            if spot_only not in self._markets or self._loaded_at[spot_only] < newer_than:
                 api = self._api
                 types = api.options.get("fetchMarkets")
                 if isinstance(types, dict) and "types" in types:
@@ -252,7 +252,7 @@ class RestClient:
                     # ccxt takes an answer that it can't parse for an empty one.
                     raise ExchangeDown(self.exchange, f"{self.exchange} answers with no markets")
                 self._markets[spot_only] = markets
-                self._loaded_at = time.time_ns()
+                self._loaded_at[spot_only] = now
             return self._markets[spot_only]
 
 
