@@ -31,6 +31,7 @@ _HISTORICAL = {
 _OF_PERPETUALS = (DataType.FUNDING, DataType.OPEN_INTEREST)
 _FIELDS: dict[DataType, tuple[str, ...]] = {
     DataType.TRADES: ("side", "tid"),
+    DataType.FUNDING: ("due_ts",),
     DataType.OPEN_INTEREST: ("open_interest_value",),
 }
 _NOTES = {

@@ -13,7 +13,7 @@ import msgspec
 
 from dccd.exchanges.base import Market
 from dccd.exchanges.open_bars import check_bar
-from dccd.exchanges.wire import MS, Amount, Millis, Price, Traded
+from dccd.exchanges.wire import MS, Amount, Millis, Price, Rate, Traded
 from dccd.records import Bar, FundingRate, Level, OpenInterest, Trade
 
 __all__ = [
@@ -66,7 +66,7 @@ class FundingRow(msgspec.Struct, gc=False, rename="camel"):
     """https://docs.ccxt.com/#/?id=funding-rate-history-structure"""
 
     timestamp: Millis
-    funding_rate: float
+    funding_rate: Rate
 
 
 class InterestRow(msgspec.Struct, gc=False, rename="camel"):

@@ -276,6 +276,15 @@ def test_funding_and_open_interest() -> None:
     assert records(pages) == [OpenInterest(one["timestamp"] * MS, one["openInterestAmount"]) for one in held]
 
 
+@pytest.mark.parametrize("rate", ["1e9", "-1000", '"0.1%"', "null", '"nan"'])
+def test_what_is_no_rate(rate: str) -> None:
+    """A number beyond all bounds is none, either."""
+    pager = FundingPager("x", MARKET, T0, NOW)
+    (request,) = pager.requests(1)
+    with pytest.raises(ParseError):
+        pager.receive(request, f'[{{"timestamp": {T0 // MS}, "fundingRate": {rate}}}]'.encode(), NOW)
+
+
 def test_the_book_of_now() -> None:
     """Both sides, best first; without a time, it is that when it came."""
     pager = DepthPager("x", Market("x", 0.1))

@@ -11,10 +11,11 @@ import pytest
 from dccd.errors import NoCapability, ParseError
 from dccd.exchanges.base import Broken, Market, Refused, StreamOptions, Subscribed
 from dccd.exchanges.unified import Features, Unified
+from dccd.exchanges.unified.features import capabilities
 from dccd.exchanges.unified.frames import Watch, watch_of
 from dccd.exchanges.unified.streams import PATIENCE, BarStream, BookStream, TradeStream, changes
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
-from dccd.symbols import NS, Dataset
+from dccd.symbols import NS, Dataset, DataType
 
 MS = 1_000_000
 T0 = 1_700_000_040 * NS
@@ -195,6 +196,14 @@ def test_it_offers_what_ccxt_has() -> None:
     ):
         with pytest.raises(NoCapability, match=words):
             exchange.check(Dataset.parse(name), live=live)
+
+
+def test_the_fields_that_it_says_it_gives() -> None:
+    """Of a rate that was paid, when that was."""
+    perp = capabilities(msgspec.structs.replace(FEATURES, methods=FEATURES.methods | {"fetchFundingRateHistory"})).perp
+    assert perp is not None
+    assert perp.historical[DataType.FUNDING].fields == ("due_ts",)
+    assert perp.historical[DataType.OPEN_INTEREST].fields == ("open_interest_value",)
 
 
 @pytest.mark.parametrize("market", [Market("x", 0.01), Market("x", 1.0, inverse=True)])
