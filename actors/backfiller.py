@@ -18,6 +18,8 @@ from actors.mail import GapFound, RunEnded
 from actors.runtime.actor import Actor
 from dccd import subjects
 from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
+from dccd.exchanges.base import Market
+from dccd.exchanges.markets import meant_since
 from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import pages
@@ -98,6 +100,9 @@ class Backfiller(Actor):
         exchange = get_exchange(self.dataset.exchange)
         rest = self.links.rest.get(exchange.id)
         market = await rest.market(self.dataset.symbol)
+        self._begin_with(market)
+        if self._position >= self._run.end:
+            return
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
         concurrency = settings.concurrency if settings else 4
@@ -123,6 +128,20 @@ class Backfiller(Actor):
                     self._told_at = now
                     await self._tell_progress()
         await self._flush()
+
+    def _begin_with(self, market: Market) -> None:
+        """Ask *market* for nothing from before the symbol meant it: its records would pass for the other contract's.
+
+        A hole from before stays missing, by the run's start.
+        """
+        since = meant_since(self.dataset.symbol, market)
+        if since is None or self._position >= since:
+            return
+        text = f"{self.dataset.symbol} is {market.id} since {format_time(since)}: nothing is asked for from before"
+        self._run = msgspec.structs.replace(self._run, warning=text)
+        self._log("warning", text)
+        self._position = min(since, self._run.end)
+        self._begin_at(self._position)
 
     async def _check_reach(self, served: int) -> None:
         """Tell when the exchange serves nothing before *served* any more, as after a long interruption of the run."""

@@ -72,7 +72,7 @@ def _bounded(gaps: list[GapEntry]) -> list[GapEntry]:
 def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
     """Return *gaps* after the *run* that was to repair one of them ended.
 
-    What lies before the run's start the exchange no longer serves: the runner clamped it. Of repaired holes the
+    What lies before the run's start can't be had any more, as the run's warning says. Of repaired holes the
     newest are kept, so that one can see what was mended.
     """
     settled = []
@@ -84,7 +84,9 @@ def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
             settled.append(msgspec.structs.replace(gap, state="missing"))
             continue
         if gap.start < run.start:
-            settled.append(msgspec.structs.replace(gap, end=min(run.start, gap.end), state="unavailable"))
+            reason = gap.reason if run.warning is None else f"{gap.reason}; {run.warning}"
+            end = min(run.start, gap.end)
+            settled.append(msgspec.structs.replace(gap, end=end, state="unavailable", reason=reason))
         if run.start < gap.end:
             settled.append(msgspec.structs.replace(gap, start=max(gap.start, run.start), state="repaired"))
     repaired = [gap for gap in settled if gap.state == "repaired"][-_KEEP:]

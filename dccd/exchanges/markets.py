@@ -7,14 +7,14 @@ the first and the second such from now on. A contract settled in the quote asset
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
 from dccd.exchanges.base import Market
 from dccd.symbols import NS, Symbol
 
-__all__ = ["Listed", "choose", "is_quarterly"]
+__all__ = ["Listed", "choose", "is_quarterly", "meant_since"]
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,3 +69,19 @@ def is_quarterly(expires: int) -> bool:
     """Whether a contract that expires at *expires* (ns) is a quarterly one: in the last week of a quarter."""
     moment = datetime.fromtimestamp(expires // NS, UTC)
     return moment.month % 3 == 0 and (moment + timedelta(days=7)).month != moment.month
+
+
+def meant_since(symbol: Symbol, market: Market) -> int | None:
+    """Since when (ns) a dated *symbol* means *market*: since the quarterly contract before expired; None of others.
+
+    Before, it meant that one, whose records this one's history doesn't have.
+    """
+    if market.expires is None or symbol.contract not in ("quarter", "next_quarter"):
+        return None
+    expires = datetime.fromtimestamp(market.expires // NS, UTC)
+    quarters = 1 if symbol.contract == "quarter" else 2
+    month = expires.year * 12 + expires.month - 1 - 3 * quarters
+    # The last Friday; at the same hour, which each exchange has its own of.
+    after = date((month + 1) // 12, (month + 1) % 12 + 1, 1)
+    friday = after - timedelta(days=(after.weekday() - 5) % 7 + 1)
+    return int(datetime.combine(friday, expires.timetz()).timestamp()) * NS

@@ -18,18 +18,19 @@ from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from dccd.config import Config
 from dccd.errors import StoreFull
-from dccd.exchanges.base import PageRequest
+from dccd.exchanges.base import Market, PageRequest
 from dccd.feeds.fake import FakeRest
 from dccd.messages import RunLog
 from dccd.runs import Run
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.writer import SegmentWriter
-from dccd.symbols import NS, Dataset
+from dccd.symbols import NS, Dataset, parse_time
 
 pytestmark = pytest.mark.anyio
 
 MINUTE = 60 * NS
+HOUR = 3600 * NS
 NOW = 1_700_000_040 * NS  # a whole minute
 
 
@@ -133,6 +134,26 @@ async def test_what_an_exchange_serves_no_more_is_told(tmp_path: Path) -> None:
     assert (missing.start, missing.end) == (NOW - 2000 * MINUTE, first)
     assert any(isinstance(event, RunLog) and "serves nothing before" in event.message for event in desk.events)
     assert "serves nothing before" in desk.saved[-1].warning
+
+
+@pytest.mark.parametrize(("from_hour", "to_hour", "asked"), [(-9, -8, None), (-9, 1, 0), (0, 1, 0)])
+async def test_a_contract_is_asked_for_nothing_from_before_the_symbol_meant_it(
+    from_hour: int, to_hour: int, asked: int | None, tmp_path: Path
+) -> None:
+    """Its own rows of that time would pass for the expired contract's; a hole from then stays one, and says why."""
+    rolled = parse_time("2023-09-29T08:00", "test")
+    desk: Any = Desk(tmp_path, b"[]")
+    desk.exchange.markets = [Market("BTCUSDT_231229", expires=parse_time("2023-12-29T08:00", "test"))]
+    start, end = rolled + from_hour * HOUR, rolled + to_hour * HOUR
+    run = run_of(start, end, trigger="gap")
+    run = msgspec.structs.replace(run, dataset="binance.ohlc.BTC-USDT_QUARTER.1m")
+    await perform(desk, run)
+    starts = [int(request.params["startTime"]) * 1_000_000 for request in desk.exchange.requests]
+    assert (min(starts) if starts else None) == (None if asked is None else rolled)
+    (ended,) = desk.ended
+    assert (ended.state, ended.start) == ("done", min(max(start, rolled), end))
+    assert (ended.warning is not None) == (start < rolled)
+    assert start >= rolled or "BTC/USDT:quarter is BTCUSDT_231229 since 2023-09-29T08:00:00Z" in ended.warning
 
 
 async def test_a_reach_that_covers_all_is_no_warning(tmp_path: Path) -> None:

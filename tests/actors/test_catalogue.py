@@ -78,6 +78,14 @@ def test_what_the_exchange_no_longer_serves_of_a_hole_is_unavailable() -> None:
     assert [(g.start, g.end, g.state) for g in settled] == [(10, 15, "unavailable"), (15, 20, "repaired")]
 
 
+def test_an_unavailable_hole_says_why() -> None:
+    """In the words of the run that couldn't repair it."""
+    ended = msgspec.structs.replace(run(20, 20), warning="it was another contract")
+    (settled,) = settle_gap([gap(10, 20, "repairing", "r1")], ended)
+    assert (settled.start, settled.end, settled.state) == (10, 20, "unavailable")
+    assert settled.reason == "lost; it was another contract"
+
+
 def test_old_repaired_holes_are_forgotten() -> None:
     """An entry stays small however often a stream was mended."""
     many = [gap(n, n + 1, "repaired", f"old{n}") for n in range(0, 1000, 2)]

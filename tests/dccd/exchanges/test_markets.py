@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dccd.exchanges.base import Market
-from dccd.exchanges.markets import Listed, choose, is_quarterly
+from dccd.exchanges.markets import Listed, choose, is_quarterly, meant_since
 from dccd.symbols import NS, Symbol
 
 
@@ -83,3 +83,24 @@ def test_contracts_in_base_asset() -> None:
     """A linear contract is so much of the base asset; an inverse one so much of the quote asset at a price."""
     assert Market("X", 0.01).base(150, 42_000.0) == 1.5
     assert Market("X", 100.0, inverse=True).base(21, 42_000.0) == 0.05
+
+
+@pytest.mark.parametrize(
+    ("symbol", "expires", "since"),
+    [
+        ("BTC/USDT:quarter", "2026-12-25T08:00", "2026-09-25T08:00"),
+        ("BTC/USDT:next_quarter", "2026-12-25T08:00", "2026-06-26T08:00"),
+        ("BTC/USDT:quarter", "2022-03-25T08:00", "2021-12-31T08:00"),
+        ("BTC/USDT:quarter", "2021-12-31T08:00", "2021-09-24T08:00"),
+        ("BTC/USDT:next_quarter", "2024-06-28T15:00", "2023-12-29T15:00"),
+    ],
+)
+def test_since_when_a_symbol_means_a_contract(symbol: str, expires: str, since: str) -> None:
+    """Since the contract before it expired, on the last Friday of a quarter, at the same hour."""
+    assert meant_since(Symbol.parse(symbol), Market("X", expires=at(expires))) == at(since)
+
+
+def test_what_never_expires_was_always_meant() -> None:
+    """Spot markets and perpetuals."""
+    assert meant_since(Symbol.parse("BTC/USDT"), Market("BTCUSDT")) is None
+    assert meant_since(Symbol.parse("BTC/USDT:perp"), Market("BTCUSDT", expires=at("2100-01-01"))) is None
