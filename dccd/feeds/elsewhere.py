@@ -52,11 +52,13 @@ def find(exchange: str) -> Unified:
     return Unified(features)
 
 
-@cache
 def _features(exchange: str) -> Features | None:
-    """What ccxt says of one; None when it has no such."""
-    if exchange not in _ccxt().exchanges:
-        return None
+    """What ccxt says of one; None when it has no such. Any request may bring a name: nothing is kept of that."""
+    return _known(exchange) if exchange in _ccxt().exchanges else None
+
+
+@cache
+def _known(exchange: str) -> Features:
     import ccxt.pro
 
     api = getattr(ccxt.pro if exchange in ccxt.pro.exchanges else ccxt.async_support, exchange)()

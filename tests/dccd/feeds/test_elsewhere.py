@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -363,6 +365,22 @@ def test_every_id_of_ccxts_is_an_exchange() -> None:
     for name, near in (("bitfenix", "bitfinex"), ("kukoin", "kucoin"), ("binanc", "binance")):
         with pytest.raises(NoCapability, match=f"did you mean.*{near}"):
             elsewhere.find(name)
+
+
+class Name(str):
+    """One that can be seen to be forgotten."""
+
+
+async def test_a_name_that_nobody_knows_is_not_kept() -> None:
+    """Requests may bring ever new ones."""
+    name = Name("nobodys")
+    forgotten = weakref.ref(name)
+    await elsewhere.learn(name)
+    with pytest.raises(NoCapability):
+        elsewhere.find(name)
+    del name
+    gc.collect()
+    assert forgotten() is None
 
 
 def test_every_class_of_ccxt_pros_keeps_its_trades_where_the_tap_is() -> None:
