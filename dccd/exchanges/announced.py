@@ -44,9 +44,21 @@ class AnnouncedInterest:
     def __repr__(self) -> str:
         return f"<AnnouncedInterest {self._last}>"
 
-    def take(self, ts: int, interest: float, value: float | None, recv_ts: int, out: list[Record]) -> None:
-        """At *ts* so much is open; what is older than the last one was overtaken. A new value alone is no change."""
-        if ts < self._ts or interest == self._last:
+    def take(
+        self,
+        ts: int,
+        interest: float,
+        value: float | None,
+        recv_ts: int,
+        out: list[Record],
+        contracts: float | None = None,
+    ) -> None:
+        """At *ts* so much is open; what is older than the last one was overtaken. A new value alone is no change.
+
+        *contracts*: what to compare instead, where the base asset that they are goes with a price: that alone is none.
+        """
+        compared = interest if contracts is None else contracts
+        if ts < self._ts or compared == self._last:
             return
-        self._ts, self._last = ts, interest
+        self._ts, self._last = ts, compared
         out.append(OpenInterest(ts, interest, value, recv_ts))

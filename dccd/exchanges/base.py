@@ -14,6 +14,8 @@ sans-I/O machines are asked of it:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -56,11 +58,34 @@ class Market(msgspec.Struct, frozen=True):
     expires: int | None = None
 
     def base(self, contracts: float, price: float) -> float:
-        """How much of the base asset *contracts* contracts at *price* are."""
+        """How much of the base asset *contracts* contracts at *price* are. Raises ValueError when that is no amount."""
         if self.inverse:
-            return contracts * self.contract / price
-        # Divided where one is a fraction: 3 contracts of 0.1 are 0.3, and not 0.30000000000000004.
-        return contracts / (1.0 / self.contract) if 0.0 < self.contract < 1.0 else contracts * self.contract
+            amount = contracts * self.contract / price
+        else:
+            per = _per(self.contract)
+            amount = contracts / per if per else contracts * self.contract
+        # A valid number of contracts at a valid price may come to none: to more than any amount is, or to nothing.
+        if not 0.0 <= amount < 1e30 or (contracts and not amount):
+            raise ValueError(f"{contracts:g} contracts at {price:g} are no amount")
+        return amount
+
+    @property
+    def to_base(self) -> Callable[[float, float], float] | None:
+        """:meth:`base`; ``None`` where amounts are in base asset already, so that nobody need ask at each of them."""
+        return None if self.contract == 1.0 and not self.inverse else self.base
+
+
+@lru_cache(maxsize=4096)
+def _per(contract: float) -> float:
+    """How many contracts are one of the base asset, 0 where one contract is that or more.
+
+    3 contracts of 0.1, divided by that, are 0.3; multiplied they were 0.30000000000000004.
+    """
+    if not 1e-30 < contract < 1.0:
+        return 0.0
+    per = 1.0 / contract
+    whole = float(round(per))  # of 0.00001 the quotient is 99999.99999999999
+    return whole if abs(whole - per) < 1e-9 * per else per
 
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True):

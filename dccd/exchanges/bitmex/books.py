@@ -17,7 +17,6 @@ from dccd.errors import ParseError
 from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
 from dccd.exchanges.bitmex.capabilities import DEFAULT_DEPTH, DEPTHS, THROTTLED_DEPTH
 from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame
-from dccd.exchanges.bitmex.symbols import Contracts
 from dccd.exchanges.book import Book
 from dccd.exchanges.book_output import BookOutput
 from dccd.exchanges.capability import snap_depth
@@ -50,10 +49,10 @@ class BookStream(BitmexStream[BookRow]):
 
     decoder = msgspec.json.Decoder(Frame[BookRow], strict=False)
 
-    def __init__(self, options: StreamOptions, market: Market, contracts: Contracts) -> None:
+    def __init__(self, options: StreamOptions, market: Market) -> None:
         offered, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__("orderBookL2_25" if offered == THROTTLED_DEPTH else "orderBookL2", market)
-        self._base = contracts.base
+        self._base = market.base
         self._book = Book(depth)
         self._output = BookOutput(self._book, options)
         self._prices: dict[tuple[int, str], float] = {}
@@ -163,7 +162,7 @@ class BookStream(BitmexStream[BookRow]):
         return None
 
 
-def levels_of(rows: list[BookRow], base: Callable[[int, float], float]) -> tuple[list[Level], list[Level]]:
+def levels_of(rows: list[BookRow], base: Callable[[float, float], float]) -> tuple[list[Level], list[Level]]:
     """The whole book's levels: bids, asks; *base* makes base asset of contracts. Raises ValueError."""
     bids: list[Level] = []
     asks: list[Level] = []

@@ -14,12 +14,12 @@ from dccd.errors import NoCapability
 from dccd.exchanges.announced import AnnouncedFunding, AnnouncedInterest
 from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.bitmex.frames import EXCHANGE, Action, BitmexStream, Frame
-from dccd.exchanges.bitmex.symbols import Contracts, is_quanto
+from dccd.exchanges.bitmex.symbols import counted, is_quanto
 from dccd.exchanges.wire import Count, Price, iso_ns
 from dccd.records import Record
 from dccd.symbols import Dataset
 
-__all__ = ["FundingStream", "InstrumentRow", "OpenInterestStream", "Rate", "contracts_of"]
+__all__ = ["FundingStream", "InstrumentRow", "OpenInterestStream", "Rate", "counted_of"]
 
 Rate = Annotated[float, msgspec.Meta(gt=-10, lt=10)]
 """A funding rate as a fraction."""
@@ -58,16 +58,29 @@ class _InstrumentStream(BitmexStream[InstrumentRow]):
         told = []
         for row in rows:
             kept = _merged(kept, row)
-            told.append((row, kept, recv_ts if row.timestamp is None else iso_ns(row.timestamp), _due(kept)))
+            value = self.read(row, kept)
+            told.append((value, row, kept, recv_ts if row.timestamp is None else iso_ns(row.timestamp), _due(kept)))
         self._row = kept
-        for row, kept, ts, due in told:
-            self.tell(row, kept, ts, due, recv_ts, out)
+        for value, row, kept, ts, due in told:
+            if value is not None:
+                self.tell(value, row, kept, ts, due, recv_ts, out)
         return None
 
+    def read(self, row: InstrumentRow, kept: InstrumentRow) -> float | None:
+        """What *row* tells, which makes the whole row *kept*; None for nothing. Raises ValueError."""
+        raise NotImplementedError
+
     def tell(
-        self, row: InstrumentRow, kept: InstrumentRow, ts: int, due: int | None, recv_ts: int, out: list[Record]
+        self,
+        value: float,
+        row: InstrumentRow,
+        kept: InstrumentRow,
+        ts: int,
+        due: int | None,
+        recv_ts: int,
+        out: list[Record],
     ) -> None:
-        """At *ts* (ns) *row* came, which makes the whole row *kept*; the next payment is at *due* (ns)."""
+        """At *ts* (ns) that came; the next payment is at *due* (ns)."""
         raise NotImplementedError
 
 
@@ -78,12 +91,22 @@ class FundingStream(_InstrumentStream):
         super().__init__(market)
         self._announced = AnnouncedFunding()
 
-    def tell(
-        self, row: InstrumentRow, kept: InstrumentRow, ts: int, due: int | None, recv_ts: int, out: list[Record]
-    ) -> None:
+    def read(self, row: InstrumentRow, kept: InstrumentRow) -> float | None:
         """A rate is told only by a row that has one, or its time."""
-        if kept.rate is not None and (row.rate is not None or row.due is not None):
-            self._announced.take(ts, kept.rate, kept.mark, due, recv_ts, out)
+        return None if row.rate is None and row.due is None else kept.rate
+
+    def tell(
+        self,
+        value: float,
+        row: InstrumentRow,
+        kept: InstrumentRow,
+        ts: int,
+        due: int | None,
+        recv_ts: int,
+        out: list[Record],
+    ) -> None:
+        """Announce the rate."""
+        self._announced.take(ts, value, kept.mark, due, recv_ts, out)
 
 
 class OpenInterestStream(_InstrumentStream):
@@ -94,31 +117,38 @@ class OpenInterestStream(_InstrumentStream):
     def __init__(self, dataset: Dataset, market: Market) -> None:
         super().__init__(market)
         self._quote = dataset.symbol.quote
-        self._contracts = contracts_of(dataset, market)
+        self._market = counted_of(dataset, market)
         self._announced = AnnouncedInterest()
 
-    def tell(
-        self, row: InstrumentRow, kept: InstrumentRow, ts: int, due: int | None, recv_ts: int, out: list[Record]
-    ) -> None:
+    def read(self, row: InstrumentRow, kept: InstrumentRow) -> float | None:
         """An open interest is told only by a row that has one: prices alone don't change it."""
-        interest, inverse = kept.interest, self._contracts.inverse
-        if row.interest is None or interest is None or (inverse and kept.mark is None):
-            return
-        if inverse:
-            value: float | None = float(interest)
-        else:
+        if row.interest is None or (self._market.inverse and kept.mark is None):
+            return None
+        return self._market.base(row.interest, kept.mark or 1.0)
+
+    def tell(
+        self,
+        value: float,
+        row: InstrumentRow,
+        kept: InstrumentRow,
+        ts: int,
+        due: int | None,
+        recv_ts: int,
+        out: list[Record],
+    ) -> None:
+        """Announce so much, when the contracts have changed."""
+        contracts = None if row.interest is None else float(row.interest)
+        in_quote: float | None = None
+        if self._market.inverse:
+            in_quote = contracts
+        elif row.value is not None and (kept.settle or "").upper() == self._quote:
             unit = _SMALLEST.get(kept.settle or "")
-            paid_in_quote = unit is not None and (kept.settle or "").upper() == self._quote
-            value = (
-                kept.value / unit
-                if unit and paid_in_quote and row.value is not None and kept.value is not None
-                else None
-            )
-        self._announced.take(ts, self._contracts.base(interest, kept.mark or 1.0), value, recv_ts, out)
+            in_quote = row.value / unit if unit else None
+        self._announced.take(ts, value, in_quote, recv_ts, out, contracts)
 
 
-def contracts_of(dataset: Dataset, market: Market) -> Contracts:
-    """What one contract of *market* is. Raises NoCapability where that isn't fixed."""
+def counted_of(dataset: Dataset, market: Market) -> Market:
+    """*market* with what a contract is. Raises NoCapability where that isn't fixed."""
     if is_quanto(dataset.symbol, market):
         raise NoCapability(
             EXCHANGE,
@@ -126,7 +156,7 @@ def contracts_of(dataset: Dataset, market: Market) -> Contracts:
             f"that there is no {dataset.data_type} of it here; there are trades, ohlc and funding",
             "data_type",
         )
-    return Contracts(market)
+    return counted(market)
 
 
 def _merged(kept: InstrumentRow, row: InstrumentRow) -> InstrumentRow:

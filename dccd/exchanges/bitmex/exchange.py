@@ -14,7 +14,7 @@ from dccd.exchanges.base import (
 from dccd.exchanges.bitmex.bars import BarStream
 from dccd.exchanges.bitmex.books import BookStream
 from dccd.exchanges.bitmex.capabilities import CAPABILITIES
-from dccd.exchanges.bitmex.derivatives import FundingStream, OpenInterestStream, contracts_of
+from dccd.exchanges.bitmex.derivatives import FundingStream, OpenInterestStream, counted_of
 from dccd.exchanges.bitmex.frames import EXCHANGE, BitmexRouter
 from dccd.exchanges.bitmex.history import BarPager, BookPager
 from dccd.exchanges.bitmex.trade_history import FundingPager, TradePager
@@ -50,7 +50,7 @@ class Bitmex(Exchange):
         if dataset.data_type is DataType.OHLC:
             return BarStream(dataset, market)
         if dataset.data_type is DataType.ORDERBOOK:
-            return BookStream(options, market, contracts_of(dataset, market))
+            return BookStream(options, counted_of(dataset, market))
         if dataset.data_type is DataType.FUNDING:
             return FundingStream(market)
         return OpenInterestStream(dataset, market)
@@ -69,4 +69,4 @@ class Bitmex(Exchange):
             return BarPager(market, dataset.span, start, end)
         if dataset.data_type is DataType.FUNDING:
             return FundingPager(market, start, end)
-        return BookPager(market, contracts_of(dataset, market))
+        return BookPager(counted_of(dataset, market))

@@ -10,7 +10,7 @@ from dccd.exchanges.base import Market, Page, PageRequest
 from dccd.exchanges.bitmex.bars import BarRow, bars_of
 from dccd.exchanges.bitmex.books import BookRow, levels_of
 from dccd.exchanges.bitmex.frames import EXCHANGE, parse_error
-from dccd.exchanges.bitmex.symbols import Contracts, bin_size
+from dccd.exchanges.bitmex.symbols import bin_size
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.wire import MS, Decoder
 from dccd.records import Bar, BookSnapshot
@@ -67,10 +67,10 @@ class BarPager(BarWindows):
 class BookPager(SinglePage):
     """The present book, whole, of ``publicGetOrderBookL2``: one page with one snapshot, at the time when it came."""
 
-    def __init__(self, market: Market, contracts: Contracts) -> None:
+    def __init__(self, market: Market) -> None:
         super().__init__(PageRequest("publicGetOrderBookL2", {"symbol": market.id, "depth": 0}), 0)
         self._symbol = market.id
-        self._base = contracts.base
+        self._base = market.base
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot; the times in it are those of its levels, and nothing is numbered. Raises ParseError."""

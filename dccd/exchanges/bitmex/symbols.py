@@ -1,11 +1,13 @@
-"""What BitMEX counts in: markets flow in, what one contract comes to in base asset flows out."""
+"""What BitMEX counts in, and what it calls bars: markets flow in, markets with what one contract is flow out."""
 
 from __future__ import annotations
+
+import msgspec
 
 from dccd.exchanges.base import Market
 from dccd.symbols import Symbol, span_label
 
-__all__ = ["Contracts", "bin_size", "is_quanto"]
+__all__ = ["bin_size", "counted", "is_quanto"]
 
 
 def bin_size(span: int) -> str:
@@ -22,26 +24,9 @@ def is_quanto(symbol: Symbol, market: Market) -> bool:
     return symbol.quote == "USD" and not market.inverse
 
 
-class Contracts:
-    """Amounts in base asset from numbers of contracts."""
+def counted(market: Market) -> Market:
+    """*market* with what a contract is: an inverse one is worth 1 of the quote asset, whatever ccxt's contract size.
 
-    __slots__ = ("_contract", "_per", "inverse")
-
-    def __init__(self, market: Market) -> None:
-        self.inverse = market.inverse
-        self._contract = market.contract
-        # Of a millionth of a bitcoin (XBTUSDT) there are a million to one: divided by that, no digit is made up.
-        per = round(1 / market.contract)
-        self._per = per if abs(per * market.contract - 1) < 1e-9 else 0
-
-    def __repr__(self) -> str:
-        return f"<Contracts {'inverse' if self.inverse else self._contract}>"
-
-    def base(self, contracts: int, price: float) -> float:
-        """So many at *price*. An inverse one is always worth 1 of the quote asset, whatever ccxt's contract size.
-
-        (That counts the hundred-millionths of a bitcoin in which BitMEX's multiplier is written.)
-        """
-        if self.inverse:
-            return contracts / price
-        return contracts / self._per if self._per else contracts * self._contract
+    (That counts the hundred-millionths of a bitcoin in which BitMEX's multiplier is written.)
+    """
+    return msgspec.structs.replace(market, contract=1.0) if market.inverse else market

@@ -13,7 +13,7 @@ import msgspec
 
 from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame, parse_error
-from dccd.exchanges.bitmex.symbols import Contracts, is_quanto
+from dccd.exchanges.bitmex.symbols import counted, is_quanto
 from dccd.exchanges.wire import DECODE_ERRORS, Price, Traded, iso_ns
 from dccd.records import Record, Side, Trade
 from dccd.symbols import Dataset
@@ -42,22 +42,22 @@ _DECODER = msgspec.json.Decoder(Frame[TradeRow], strict=False)
 class TradeMaker:
     """Trades from rows, live ones and past ones alike."""
 
-    __slots__ = ("_contracts",)
+    __slots__ = ("_market",)
 
     def __init__(self, dataset: Dataset, market: Market) -> None:
-        self._contracts = None if is_quanto(dataset.symbol, market) else Contracts(market)
+        self._market = None if is_quanto(dataset.symbol, market) else counted(market)
 
     def __repr__(self) -> str:
-        return f"<TradeMaker {self._contracts}>"
+        return f"<TradeMaker {self._market}>"
 
     def trade(self, row: TradeRow, recv_ts: int | None = None) -> Trade:
         """The trade. Raises ValueError."""
         amount = row.home
         if amount is None:
             # Early rows lack it; a contract's size tells it, except where there is no such.
-            if self._contracts is None:
+            if self._market is None:
                 raise ValueError("a trade without homeNotional")
-            amount = self._contracts.base(int(row.size), row.price)
+            amount = self._market.base(row.size, row.price)
         tid = None if not row.tid or row.tid == _NO_ID else row.tid
         return Trade(iso_ns(row.timestamp), row.price, amount, _SIDES.get(row.side), tid, recv_ts)
 

@@ -16,7 +16,6 @@ from dccd.exchanges.book_output import BookOutput
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.krakenfutures.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.krakenfutures.frames import BookFrame, BookLevel, FuturesStream, WholeBookFrame
-from dccd.exchanges.krakenfutures.symbols import in_base
 from dccd.exchanges.wire import MS
 from dccd.records import Level, Record
 from dccd.symbols import NS
@@ -34,7 +33,7 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
     def __init__(self, market: Market, options: StreamOptions) -> None:
         super().__init__("book", market)
         _, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
-        self._base = in_base(market)
+        self._base = market.to_base
         self._book = Book(depth)
         self._output = BookOutput(self._book, options)
         self._seq = self._recv_ts = 0  # of the last frame in the book

@@ -13,7 +13,6 @@ import msgspec
 from dccd.exchanges.announced import AnnouncedFunding, AnnouncedInterest
 from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.krakenfutures.frames import FuturesStream, TickerFrame
-from dccd.exchanges.krakenfutures.symbols import in_base
 from dccd.exchanges.wire import MS
 from dccd.records import Record
 
@@ -49,14 +48,14 @@ class FundingStream(_TickerStream):
 
 
 class InterestStream(_TickerStream):
-    """The open interest, whenever it changes. Inverse contracts are dollars: they come to base asset at the mark price,
-    and are its value themselves.
+    """The open interest, whenever the number of contracts changes. Inverse ones are dollars: they come to base asset at
+    the mark price, which changes each second, and are its value themselves.
     """
 
     def __init__(self, market: Market) -> None:
         super().__init__(market)
         self._inverse = market.inverse
-        self._base = in_base(market)
+        self._base = market.to_base
         self._announced = AnnouncedInterest()
 
     def take(self, found: TickerFrame, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -65,5 +64,5 @@ class InterestStream(_TickerStream):
         if interest is None or (mark is None and self._inverse):
             raise ValueError("a ticker without the open interest, or the mark price")
         amount = interest if self._base is None else self._base(interest, mark or 1.0)
-        self._announced.take(found.ms * MS, amount, interest if self._inverse else None, recv_ts, out)
+        self._announced.take(found.ms * MS, amount, interest if self._inverse else None, recv_ts, out, interest)
         return None

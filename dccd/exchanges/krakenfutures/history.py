@@ -17,9 +17,9 @@ from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest
 from dccd.exchanges.krakenfutures.capabilities import INTEREST_PERIOD, KEPT_RATES
 from dccd.exchanges.krakenfutures.frames import EXCHANGE, parse_error
-from dccd.exchanges.krakenfutures.symbols import RESOLUTIONS, in_base
+from dccd.exchanges.krakenfutures.symbols import RESOLUTIONS
 from dccd.exchanges.open_bars import check_bar
-from dccd.exchanges.paging import SinglePage
+from dccd.exchanges.paging import STATED, SinglePage
 from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Price, Rate, Seconds, WireLevel, iso_ns
 from dccd.records import Bar, BookSnapshot, FundingRate, Level, OpenInterest, Record
 from dccd.symbols import NS
@@ -32,8 +32,6 @@ _LIMIT = 2000
 _DAY = 86_400
 _OPENED = 1_535_673_600 * NS
 """2018-08-31, when the first perpetual opened."""
-_PAID = 300 * NS
-"""By when the rate of an hour is in the history for certain (ns); Kraken doesn't say."""
 _SPARE = 5 * _DAY
 
 
@@ -104,7 +102,7 @@ class BarPager(BarWindows):
     def __init__(self, market: Market, span: int, start: int, end: int) -> None:
         super().__init__(span, start, end, _LIMIT, coarse=_DAY, opened=_OPENED)
         self._market = market.id
-        self._contract = market.contract
+        self._base = market.base
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
         """Both ends are inclusive, in seconds, and go by when bars open."""
@@ -114,10 +112,10 @@ class BarPager(BarWindows):
 
     def bars(self, body: bytes) -> Sequence[Record]:
         """Oldest first, as they come. Raises ParseError, ValueError."""
-        found, size = _CANDLES.decode(body), self._contract
+        found, base = _CANDLES.decode(body), self._base
         _whole(len(found.candles), found.more)
         return [
-            check_bar(Bar(bar.ms * MS, bar.open, bar.high, bar.low, bar.close, bar.volume * size))
+            check_bar(Bar(bar.ms * MS, bar.open, bar.high, bar.low, bar.close, base(bar.volume, bar.close)))
             for bar in found.candles
         ]
 
@@ -133,9 +131,9 @@ class InterestPager(BarWindows):
     momentary = True
 
     def __init__(self, market: Market, start: int, end: int) -> None:
-        super().__init__(INTEREST_PERIOD, start, end, _LIMIT, coarse=_DAY, opened=_OPENED)
+        super().__init__(INTEREST_PERIOD, start, end, _LIMIT, coarse=_DAY, opened=_OPENED, settled=STATED)
         self._market = market.id
-        self._contract = market.contract
+        self._base = market.base
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
         """Ask for a window; daily values tell where they begin (of bitcoin on 2023-03-02)."""
@@ -145,10 +143,10 @@ class InterestPager(BarWindows):
 
     def bars(self, body: bytes) -> Sequence[Record]:
         """Oldest first. Raises ParseError, ValueError."""
-        found, size = _ANALYTICS.decode(body).result, self._contract
+        found, base = _ANALYTICS.decode(body).result, self._base
         _whole(len(found.seconds), found.more)
         return [
-            OpenInterest(seconds * NS, values[0] * size)
+            OpenInterest(seconds * NS, base(values[0], 1.0))
             for seconds, values in zip(found.seconds, found.data, strict=True)
         ]
 
@@ -176,7 +174,7 @@ class FundingPager(SinglePage):
             raise parse_error("two rates of one hour", body)
         records: list[Record] = [FundingRate(ts, rate) for ts, rate in found if self._start <= ts < self._end]
         newest = found[-1][0] if found else 0
-        end = max(self._start, min(self._end, max(newest + 1, recv_ts - _PAID)))
+        end = max(self._start, min(self._end, max(newest + 1, recv_ts - STATED)))
         start = self._start
         if found and found[0][0] < recv_ts - (KEPT_RATES - _SPARE) * NS:
             start = min(max(start, found[0][0]), end)
@@ -188,7 +186,7 @@ class DepthPager(SinglePage):
 
     def __init__(self, market: Market) -> None:
         super().__init__(PageRequest("publicGetOrderbook", {"symbol": market.id}), 0)
-        self._base = in_base(market)
+        self._base = market.to_base
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot, at Kraken's time; levels come in any order. Raises ParseError."""

@@ -11,7 +11,6 @@ import msgspec
 
 from dccd.exchanges.base import Broken, Market, Signal
 from dccd.exchanges.krakenfutures.frames import FuturesStream, TradeFrame, TradesFrame, parse_error
-from dccd.exchanges.krakenfutures.symbols import in_base
 from dccd.exchanges.trade_ids import TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS
 from dccd.records import Record, Trade
@@ -29,7 +28,7 @@ class TradeStream(FuturesStream[TradeFrame | TradesFrame]):
     def __init__(self, market: Market) -> None:
         super().__init__("trade", market)
         self._ids = TradeIds()
-        self._base = in_base(market)
+        self._base = market.to_base
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""

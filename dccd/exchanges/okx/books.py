@@ -8,6 +8,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-cha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from dccd.exchanges.book_output import BookOutput
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.okx.capabilities import DEPTH, DEPTHS
 from dccd.exchanges.okx.checksum import Checksum, TextLevel
-from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, Arg, OkxStream, in_base, parse_error
+from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, Arg, OkxStream, parse_error
 from dccd.exchanges.wire import MS, Amount, Decoder, Id, Millis, Price
 from dccd.records import Level, Record
 from dccd.symbols import NS
@@ -68,11 +69,11 @@ class _TextFrame(msgspec.Struct, gc=False):
 _TEXT: Decoder[_TextFrame] = Decoder(EXCHANGE, _TextFrame)
 
 
-def to_levels(levels: list[BookLevel], market: Market | None) -> list[Level]:
-    """*levels* in base asset; *market* where they are in contracts."""
-    if market is None:
+def to_levels(levels: list[BookLevel], base: Callable[[float, float], float] | None) -> list[Level]:
+    """*levels* in base asset, which *base* makes of contracts. Raises ValueError."""
+    if base is None:
         return [(level.price, level.size) for level in levels]
-    return [(level.price, market.base(level.size, level.price)) for level in levels]
+    return [(level.price, base(level.size, level.price)) for level in levels]
 
 
 class BookStream(OkxStream[BookFrame]):
@@ -83,7 +84,7 @@ class BookStream(OkxStream[BookFrame]):
     def __init__(self, market: Market, options: StreamOptions) -> None:
         super().__init__(PUBLIC, "books", market)
         keep, depth = snap_depth(DEPTHS, options.depth, DEPTH)
-        self._contracts = None if in_base(market) else market
+        self._base = market.to_base
         self._book = Book(depth, keep)
         self._output = BookOutput(self._book, options)
         self._checksum = Checksum(self._book)
@@ -110,11 +111,16 @@ class BookStream(OkxStream[BookFrame]):
         texts: list[_TextData] | list[None] = [None] * len(found.data)
         if self._verifying or (begins and any([data.checksum for data in found.data])):
             texts = _TEXT.decode(frame).data
-        for data, text in zip(found.data, texts, strict=True):
+        base = self._base
+        try:
+            sides = [(to_levels(data.bids, base), to_levels(data.asks, base)) for data in found.data]
+        except ValueError as exc:
+            raise parse_error(exc, frame) from exc
+        for data, text, (bids, asks) in zip(found.data, texts, sides, strict=True):
             if begins:
-                broken = self._start(data, text, recv_ts, out)
+                broken = self._start(data, bids, asks, text, recv_ts, out)
             elif self._output.live:
-                broken = self._update(data, text, recv_ts, out)
+                broken = self._update(data, bids, asks, text, recv_ts, out)
             else:
                 # Of the subscription that is being replaced; or the snapshot is missing.
                 self._waiting = self._waiting or recv_ts
@@ -123,8 +129,16 @@ class BookStream(OkxStream[BookFrame]):
                 return broken
         return None
 
-    def _start(self, data: BookData, text: _TextData | None, recv_ts: int, out: list[Record]) -> Broken | None:
-        self._book.reset(to_levels(data.bids, self._contracts), to_levels(data.asks, self._contracts))
+    def _start(
+        self,
+        data: BookData,
+        bids: list[Level],
+        asks: list[Level],
+        text: _TextData | None,
+        recv_ts: int,
+        out: list[Record],
+    ) -> Broken | None:
+        self._book.reset(bids, asks)
         self._seq, self._before = self._number(data, recv_ts), -1
         self._numbered, self._waiting = data.seq is not None, 0
         self._checksum.reset()
@@ -136,7 +150,15 @@ class BookStream(OkxStream[BookFrame]):
         self._output.start(data.ms * MS, self._seq, recv_ts, out)
         return None
 
-    def _update(self, data: BookData, text: _TextData | None, recv_ts: int, out: list[Record]) -> Broken | None:
+    def _update(
+        self,
+        data: BookData,
+        bids: list[Level],
+        asks: list[Level],
+        text: _TextData | None,
+        recv_ts: int,
+        out: list[Record],
+    ) -> Broken | None:
         if data.before is not None and data.before != self._seq:
             if (data.before, data.seq) == (self._before, self._seq):
                 return None  # the last one, sent twice
@@ -144,7 +166,7 @@ class BookStream(OkxStream[BookFrame]):
         # When nothing changes for a minute, an empty update has the number of the one before. After maintenance numbers
         # may start anew, which an update tells whose own number is smaller than that of the one before.
         self._before, self._seq = self._seq, self._number(data, recv_ts)
-        changes = self._book.apply(to_levels(data.bids, self._contracts), to_levels(data.asks, self._contracts))
+        changes = self._book.apply(bids, asks)
         if not self._verified(data, text):
             return self._broken(f"the book's checksum is not {data.checksum}")
         if self._book.crossed:

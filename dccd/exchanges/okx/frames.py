@@ -19,7 +19,7 @@ from dccd.exchanges.wire import DECODE_ERRORS, Decoder
 from dccd.exchanges.wire import parse_error as _parse_error
 from dccd.records import Record
 
-__all__ = ["BUSINESS", "EXCHANGE", "PUBLIC", "Arg", "OkxRouter", "OkxStream", "PushFrame", "in_base", "parse_error"]
+__all__ = ["BUSINESS", "EXCHANGE", "PUBLIC", "Arg", "OkxRouter", "OkxStream", "PushFrame", "parse_error"]
 
 EXCHANGE = "okx"
 PUBLIC = "wss://ws.okx.com:8443/ws/v5/public"
@@ -65,11 +65,6 @@ _F = TypeVar("_F")
 def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     """A ParseError of OKX."""
     return _parse_error(EXCHANGE, cause, sample)
-
-
-def in_base(market: Market) -> bool:
-    """Whether sizes on the wire are of the base asset as they are."""
-    return market.contract == 1.0 and not market.inverse
 
 
 class OkxStream(TopicStream, Generic[_F]):

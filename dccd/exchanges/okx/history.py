@@ -15,7 +15,7 @@ from dccd.exchanges.base import Market, Page, PageRequest
 from dccd.exchanges.okx.bars import Candle, to_bar
 from dccd.exchanges.okx.books import BookData, to_levels
 from dccd.exchanges.okx.capabilities import DEPTH
-from dccd.exchanges.okx.frames import EXCHANGE, in_base, parse_error
+from dccd.exchanges.okx.frames import EXCHANGE, parse_error
 from dccd.exchanges.okx.symbols import BARS
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.wire import MS, Decoder
@@ -84,14 +84,17 @@ class DepthPager(SinglePage):
     def __init__(self, market: Market) -> None:
         params: dict[str, str | int] = {"instId": market.id, "sz": DEPTH}
         super().__init__(PageRequest("publicGetMarketBooks", params), 0)
-        self._contracts = None if in_base(market) else market
+        self._base = market.to_base
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot. Raises ParseError."""
         found = data_of(_BOOKS.decode(body), body)
         if len(found) != 1:
             raise parse_error(f"{len(found)} books where one was asked for", body)
-        bids = sorted(to_levels(found[0].bids, self._contracts), reverse=True)
-        asks = sorted(to_levels(found[0].asks, self._contracts))
+        try:
+            bids = sorted(to_levels(found[0].bids, self._base), reverse=True)
+            asks = sorted(to_levels(found[0].asks, self._base))
+        except ValueError as exc:
+            raise parse_error(exc, body) from exc
         seq = recv_ts if found[0].seq is None else found[0].seq
         return Page([BookSnapshot(found[0].ms * MS, seq, bids, asks, recv_ts)], recv_ts, recv_ts)

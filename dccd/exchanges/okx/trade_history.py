@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
-from dccd.exchanges.okx.frames import EXCHANGE, in_base, parse_error
+from dccd.exchanges.okx.frames import EXCHANGE, parse_error
 from dccd.exchanges.okx.history import OPENED, Body, data_of
 from dccd.exchanges.okx.trades import TradeData
 from dccd.exchanges.paging import SETTLED
@@ -50,7 +50,7 @@ class TradePager(HistoryPager):
 
     def __init__(self, market: Market, start: int, end: int) -> None:
         self._inst = market.id
-        self._base = None if in_base(market) else market.base
+        self._base = market.to_base
         self._start, self._end = start, end
         self._position = start
         self._open = 0
@@ -110,6 +110,12 @@ class TradePager(HistoryPager):
         trades = data_of(_TRADES.decode(body), body)[::-1]
         if any(later.tid <= earlier.tid for earlier, later in pairwise(trades)):
             raise parse_error("trade ids out of order", body)
+        if (base := self._base) is not None:
+            try:
+                for trade in trades:
+                    trade.size = base(trade.size, trade.price)
+            except ValueError as exc:
+                raise parse_error(exc, body) from exc
         step: _Step = request.cursor
         begin = self._position
         records: list[Record] = []
@@ -183,12 +189,8 @@ class TradePager(HistoryPager):
             self._position = max(self._position, self._known)
             if self._known < self._end and self._count > _FEW:
                 self._step = _Step("last")
-        records = [self._record(trade) for trade in mine]
+        records = [Trade(trade.ms * MS, trade.price, trade.size, trade.side, str(trade.tid)) for trade in mine]
         return sorted((record for record in records if self._start <= record.ts < self._end), key=_time)
-
-    def _record(self, trade: TradeData) -> Trade:
-        amount = trade.size if self._base is None else self._base(trade.size, trade.price)
-        return Trade(trade.ms * MS, trade.price, amount, trade.side, str(trade.tid))
 
 
 def _time(record: Record) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, field
 
 from dccd.exchanges.base import Broken, Market, Signal
-from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame, in_base
+from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame, parse_error
 from dccd.exchanges.trade_ids import TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS, Id, Millis, Price, Traded
 from dccd.records import Record, Side, Trade
@@ -45,7 +45,7 @@ class TradeStream(OkxStream[TradeFrame]):
     def __init__(self, market: Market) -> None:
         super().__init__(BUSINESS, "trades-all", market)
         self._ids = TradeIds()
-        self._base = None if in_base(market) else market.base
+        self._base = market.to_base
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
@@ -57,7 +57,13 @@ class TradeStream(OkxStream[TradeFrame]):
         arg = found.arg
         if arg.inst != self._inst or arg.channel not in _CHANNELS:
             return None
-        ids, base = self._ids, self._base
+        if (base := self._base) is not None:
+            try:
+                for trade in found.data:
+                    trade.size = base(trade.size, trade.price)
+            except ValueError as exc:
+                raise parse_error(exc, frame) from exc
+        ids = self._ids
         for trade in found.data:
             tid = trade.tid
             ts = trade.ms * MS
@@ -70,8 +76,7 @@ class TradeStream(OkxStream[TradeFrame]):
                 ids.last_ts = ts
             elif not ids.accept(tid, ts, recv_ts):
                 continue
-            amount = trade.size if base is None else base(trade.size, trade.price)
-            out.append(Trade(ts, trade.price, amount, trade.side, str(tid), recv_ts))
+            out.append(Trade(ts, trade.price, trade.size, trade.side, str(tid), recv_ts))
         if ids.waiting or not self._confirmed:
             return ids.expired(recv_ts) or self._confirm()
         return None

@@ -136,8 +136,11 @@ class DepthPager(SinglePage):
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot. Raises ParseError."""
         found = self._decoder.decode(body)
-        bids = sorted(levels(found.bids, self._market), reverse=True)
-        asks = sorted(levels(found.asks, self._market))
+        try:
+            bids = sorted(levels(found.bids, self._market), reverse=True)
+            asks = sorted(levels(found.asks, self._market))
+        except ValueError as exc:
+            raise parse_error(self._exchange, exc, body) from exc
         if bids and asks and bids[0][0] >= asks[0][0]:
             raise parse_error(self._exchange, "a crossed book", body)
         ts = recv_ts if found.timestamp is None else found.timestamp * MS

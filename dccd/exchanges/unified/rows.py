@@ -78,7 +78,10 @@ class InterestRow(msgspec.Struct, gc=False, rename="camel"):
 
 
 def trade(row: TradeRow, market: Market, recv_ts: int | None = None) -> Trade:
-    """A trade; an exchange without ids has none, nor has one that doesn't tell the taker's side."""
+    """A trade; an exchange without ids has none, nor has one that doesn't tell the taker's side.
+
+    Raises ValueError.
+    """
     amount = market.base(row.amount, row.price)
     return Trade(row.timestamp * MS, row.price, amount, row.side, row.id or None, recv_ts)
 
@@ -90,10 +93,10 @@ def bar(row: BarRow, recv_ts: int | None = None, *, closed: bool) -> Bar:
 
 
 def levels(rows: Sequence[_Level], market: Market) -> list[Level]:
-    """One side of a book."""
-    if market.contract == 1.0 and not market.inverse:
+    """One side of a book. Raises ValueError."""
+    if (base := market.to_base) is None:
         return list(rows)
-    return [(price, market.base(amount, price)) for price, amount in rows]
+    return [(price, base(amount, price)) for price, amount in rows]
 
 
 def funding(row: FundingRow) -> FundingRate:

@@ -32,3 +32,11 @@ def test_open_interest() -> None:
     for ts, amount, value in ((10, 5.0, 50.0), (11, 5.0, 51.0), (12, 0.0, 0.0), (11, 7.0, 70.0), (13, 5.0, None)):
         interest.take(ts, amount, value, ts + 1, out)
     assert out == [OpenInterest(10, 5.0, 50.0, 11), OpenInterest(12, 0.0, 0.0, 13), OpenInterest(13, 5.0, None, 14)]
+
+
+def test_open_interest_that_goes_with_a_price() -> None:
+    """Of contracts whose base asset does, their number is compared."""
+    interest, out = AnnouncedInterest(), list[Record]()
+    for ts, amount, contracts in ((10, 5.0, 50.0), (11, 5.5, 50.0), (12, 5.5, 60.0)):
+        interest.take(ts, amount, contracts, ts + 1, out, contracts)
+    assert out == [OpenInterest(10, 5.0, 50.0, 11), OpenInterest(12, 5.5, 60.0, 13)]

@@ -42,6 +42,18 @@ def begun(protocol: StreamProtocol) -> list[Record]:
     return out
 
 
+@pytest.mark.parametrize("action", ["partial", "insert"])
+def test_contracts_that_are_no_amount(action: str) -> None:
+    """Such a level is refused, and the book made anew."""
+    protocol = stream()
+    out = begun(protocol)
+    before = list(out)
+    with pytest.raises(ParseError, match="no amount"):
+        protocol.receive(frame(action, (4, "Buy", 100, 1e-307)), 0, out)
+    assert out == before
+    assert isinstance(protocol.tick(0, out), Broken)
+
+
 def test_frames(frames: Callable[[str], list[bytes]]) -> None:
     """Both sides by ids, prices kept where a frame omits them, contracts as base asset."""
     protocol, out = stream(), list[Record]()

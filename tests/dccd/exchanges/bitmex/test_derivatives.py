@@ -88,3 +88,14 @@ def test_broken_frames_change_nothing(broken: bytes) -> None:
         protocol.receive(broken, 0, out)
     protocol.receive(frame(fundingRate=0.2), 0, out)
     assert out == [FundingRate(T0, 0.1, 5.0, 0), FundingRate(T0, 0.2, 5.0, 0)]
+
+
+def test_a_new_mark_price_is_no_new_open_interest() -> None:
+    """Inverse contracts are then another amount of base asset; a record comes when their number changes."""
+    protocol, out = stream("open_interest", Market("XBTUSDT", inverse=True)), list[Record]()
+    protocol.receive(frame("partial", openInterest=100, markPrice=50), 0, out)
+    protocol.receive(frame(openInterest=100, markPrice=40), 0, out)
+    with pytest.raises(ParseError, match="no amount"):
+        protocol.receive(frame(openInterest=7, markPrice=1e-307), 0, out)
+    protocol.receive(frame(openInterest=120), 0, out)
+    assert out == [OpenInterest(T0, 2.0, 100.0, 0), OpenInterest(T0, 3.0, 120.0, 0)]

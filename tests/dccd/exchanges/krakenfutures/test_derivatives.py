@@ -63,6 +63,17 @@ def test_open_interest_in_dollars() -> None:
         protocol.receive(frame(markPrice=None), 3, out)
 
 
+def test_a_new_mark_price_is_no_new_open_interest() -> None:
+    """Inverse contracts are another amount of base asset each second; a record comes when their number changes."""
+    protocol = stream("open_interest", Market("PI_XBTUSD", inverse=True))
+    out: list[Record] = []
+    for mark, interest in ((50_000, 100_000), (40_000, 100_000), (40_000, 200_000)):
+        protocol.receive(frame(product_id="PI_XBTUSD", openInterest=interest, markPrice=mark), 3, out)
+    assert out == [OpenInterest(T0 * MS, 2.0, 100_000.0, 3), OpenInterest(T0 * MS, 5.0, 200_000.0, 3)]
+    with pytest.raises(ParseError, match="no amount"):
+        protocol.receive(frame(product_id="PI_XBTUSD", openInterest=7, markPrice=1e-307), 3, out)
+
+
 def test_open_interest_of_a_dated_contract() -> None:
     """Its ticker has no rates."""
     out: list[Record] = []

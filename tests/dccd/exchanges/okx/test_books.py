@@ -110,6 +110,21 @@ def test_documented_frames(frames: Callable[[str], list[bytes]], name: str) -> N
     assert seqs == ([123456, 123463, 123470, 12] if name == "book" else [6, 7, 8, 10])
 
 
+@pytest.mark.parametrize("action", ["snapshot", "update"])
+def test_contracts_that_are_no_amount(action: str) -> None:
+    """Such a frame is refused and changes nothing, so that the next update shows that it is missing."""
+    exchange, out = Exchange(inst="BTC-USD-SWAP"), list[Record]()
+    made = stream(Market("BTC-USD-SWAP", 100.0, inverse=True), "okx.orderbook.BTC-USD_PERP")
+    made.receive(exchange.frame("snapshot", BIDS, ASKS), 0, out)
+    before = list(out)
+    with pytest.raises(ParseError, match="no amount"):
+        made.receive(exchange.frame(action, [("9", "5"), ("1e-307", "5")], []), 0, out)
+    assert out == before
+    broken = made.receive(exchange.frame("update", [], []), 0, out)
+    assert isinstance(broken, Broken)
+    assert broken.resync == "resubscribe"
+
+
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=8), max_size=20),
     st.integers(1, 40),

@@ -56,6 +56,22 @@ def test_contracts_are_base_asset() -> None:
     assert [record.amount for record in out if isinstance(record, Trade)] == [0.07, 0.005]
 
 
+def test_contracts_that_are_no_amount() -> None:
+    """Such a frame is refused as a whole, its ids included."""
+    made, out = stream(Market("BTC-USD-SWAP", 100.0, inverse=True), "okx.trades.BTC-USD_PERP"), list[Record]()
+    made.receive(frame(1, inst="BTC-USD-SWAP"), 0, out)
+    state = repr(made), repr(made._ids), list(out)  # type: ignore[attr-defined]  # the state that is to stay
+    good = msgspec.json.decode(frame(2, inst="BTC-USD-SWAP"))
+    bad = msgspec.json.decode(frame(3, inst="BTC-USD-SWAP", px="1e-307"))
+    both = msgspec.json.encode(good | {"data": good["data"] + bad["data"]})
+    with pytest.raises(ParseError, match="no amount"):
+        made.receive(both, 0, out)
+    assert (repr(made), repr(made._ids), out) == state  # type: ignore[attr-defined]  # likewise
+    made.receive(frame(2, inst="BTC-USD-SWAP"), 0, out)
+    assert tids(out) == ["1", "2"]
+    assert not made.unresolved()
+
+
 def test_holes_late_and_twice() -> None:
     """What is late fills the hole, what comes twice is dropped, what is missing is a hole after two seconds."""
     made = stream()

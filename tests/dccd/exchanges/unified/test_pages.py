@@ -295,3 +295,14 @@ def test_the_book_of_now() -> None:
         BookSnapshot(NOW, 7, [(99.5, 0.2), (99.0, 0.1)], [(100.0, 0.4), (101.0, pytest.approx(0.3))], NOW)
     ]
     assert pager.done
+
+
+def test_contracts_that_are_no_amount() -> None:
+    """Of trades and books alike."""
+    market = Market("x", inverse=True)
+    trades, book = TradePager("x", market, T0, NOW), DepthPager("x", market)
+    for pager, body in ((trades, [row(T0, price=1e-307)]), (book, {"bids": [[1e-307, 5]], "asks": []})):
+        (request,) = pager.requests(1)
+        with pytest.raises(ParseError, match="no amount"):
+            pager.receive(request, msgspec.json.encode(body), NOW)
+        assert not pager.done
