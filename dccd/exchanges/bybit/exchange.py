@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dccd.errors import NoCapability
-from dccd.exchanges import capability
 from dccd.exchanges.base import (
     Connections,
     Exchange,
@@ -44,7 +43,7 @@ class Bybit(Exchange):
 
     def check(self, dataset: Dataset, live: bool) -> None:
         """Raise NoCapability, saying what is possible, when *dataset* can't be had."""
-        capability.check(self.id, self.capabilities, dataset, live)
+        super().check(dataset, live)
         if dataset.symbol.contract and dataset.symbol.quote not in QUOTES:
             raise NoCapability(
                 self.id, f"{self.id} here has contracts in {' and '.join(QUOTES)}, unlike {dataset.symbol}", "symbol"
