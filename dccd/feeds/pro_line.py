@@ -162,7 +162,7 @@ class ProLine:
         if self.unsent and self._closed is None:
             self.unsent = 0
             self.spoke = True
-            self._put(trim.encode(Sent()))
+            self._put(trim.encode(Sent()), data=False)
 
     def trade(self, found: Any) -> None:
         """ccxt.pro has a new trade; those of one turn of the event loop are one frame."""
@@ -236,7 +236,7 @@ class ProLine:
             self.sent()
             self._put(trim.encode({"type": "trades", "trades": trim.trades(trades)}))
 
-    def _put(self, frame: bytes, *, instead: bool = False) -> None:
+    def _put(self, frame: bytes, *, instead: bool = False, data: bool = True) -> None:
         if self._closed is not None:
             return
         if instead:
@@ -244,7 +244,8 @@ class ProLine:
         self._reads.append((self._clock.wall_ns(), [frame]))
         self._queued += len(frame)
         self._count += 1
-        self.last_own = self._clock.now()
+        if data:
+            self.last_own = self._clock.now()
         self._changed.set()
         if self._queued > QUEUE_BYTES:
             self._reads, self._queued = [], 0
@@ -254,7 +255,7 @@ class ProLine:
         """ccxt's exception ends this line: by a refusal, if nothing has come yet and asking again is no use."""
         words = str(exc)[:600] or type(exc).__name__
         if self.last_own is None and _PERMANENT & {kind.__name__ for kind in type(exc).__mro__}:
-            self._put(trim.encode(Refusal(words, permanent=True)))
+            self._put(trim.encode(Refusal(words, permanent=True)), data=False)
         elif type(exc).__name__ in _DEAD:
             self._host.break_off(self.urls, words)
         self.end(lost(words))
