@@ -36,18 +36,28 @@ class BarWindows(HistoryPager, ABC):
     """Bars of *span* seconds from *start* to *end* (ns), at most *limit* a page.
 
     *coarse*: a span in seconds that the exchange has bars of, too, longer than *span* (``None``: don't look for the
-    beginning). *opened*: before this time (ns) the exchange has nothing. Bars that may still be open when a body came
-    are left out; its page ends before them then.
+    beginning). *opened*: before this time (ns) the exchange has nothing. *settled*: so old (ns) one must be before its
+    absence counts. Bars that may still be open when a body came are left out; its page ends before them then.
     """
 
     exchange: str
     momentary = False
     """Whether a record tells of the moment that is its time, not of the *span* from then on: none is open."""
 
-    def __init__(self, span: int, start: int, end: int, limit: int, coarse: int | None = None, opened: int = 0) -> None:
+    def __init__(
+        self,
+        span: int,
+        start: int,
+        end: int,
+        limit: int,
+        coarse: int | None = None,
+        opened: int = 0,
+        settled: int = SETTLED,
+    ) -> None:
         self._span = span * NS
         self._start, self._end = start, end
         self._limit = limit
+        self._settled = settled
         self._coarse = None if coarse is None or coarse <= span else coarse * NS
         self._next = self._first = max(start, opened)
         if self._end - self._next <= _WORTH_SEEKING * limit * self._span:
@@ -127,12 +137,12 @@ class BarWindows(HistoryPager, ABC):
         return Page([], window.start, begin)
 
     def _take(self, window: _Window, found: Sequence[Record], recv_ts: int) -> Page:
-        span, settled = 1 if self.momentary else self._span, recv_ts - SETTLED
+        span, closed = 1 if self.momentary else self._span, recv_ts - SETTLED
         kept: list[Record] = []
-        # A bar that isn't there would have been closed before this; what opens later may be yet to come.
-        covered = max(window.start, min(window.end, settled - span + 1))
+        # A bar that isn't there would have been there before this; what opens later may be yet to come.
+        covered = max(window.start, min(window.end, recv_ts - self._settled - span + 1))
         for bar in found:
-            if bar.ts + span > settled:
+            if bar.ts + span > closed:
                 covered = min(covered, max(window.start, bar.ts))
                 break
             if window.start <= bar.ts < window.end:

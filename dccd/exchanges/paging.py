@@ -7,13 +7,17 @@ import heapq
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.symbols import NS
 
-__all__ = ["SETTLED", "Prefix", "SinglePage"]
+__all__ = ["SETTLED", "STATED", "Prefix", "SinglePage"]
 
 SETTLED = 10 * NS
 """How old a record must be before its absence means that there is none (ns).
 
 Exchanges' history lags behind their feeds by a moment, and our clock may be ahead of theirs: a bar is taken for closed,
 and an interval for empty, this much later by our clock.
+"""
+STATED = 300 * NS
+"""The same of what exchanges compute at a time and publish later: funding that was paid, open interest. None says when;
+half a minute has been seen.
 """
 
 

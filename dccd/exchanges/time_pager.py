@@ -21,6 +21,8 @@ __all__ = ["TimePages"]
 class TimePages(HistoryPager, ABC):
     """Records from *start* to *end* (ns), at most *limit* a page; times are multiples of *resolution* ns.
 
+    *settled*: so old (ns) a record must be before its absence counts.
+
     Should more than a page of records share one time, those beyond the page are asked for by :meth:`request`'s *skip*,
     where the exchange can skip records (``can_skip``). Where it can't, the pages' intervals leave that time out.
     """
@@ -28,10 +30,11 @@ class TimePages(HistoryPager, ABC):
     exchange: str
     can_skip = False
 
-    def __init__(self, start: int, end: int, limit: int, resolution: int = MS) -> None:
+    def __init__(self, start: int, end: int, limit: int, resolution: int = MS, settled: int = SETTLED) -> None:
         self._start, self._end = start, end
         self._limit = limit
         self._resolution = resolution
+        self._settled = settled
         self._since = start - start % resolution
         self._skip = 0
         self._until = start
@@ -78,7 +81,7 @@ class TimePages(HistoryPager, ABC):
         if not full:
             # Everything there is.
             newest = times[-1] if times else 0
-            self._until = max(start, min(self._end, max(recv_ts - SETTLED, newest)))
+            self._until = max(start, min(self._end, max(recv_ts - self._settled, newest)))
             self._done = True
             return Page(records, start, self._until)
         last = times[-1]

@@ -15,6 +15,7 @@ from dccd.exchanges.announced import AnnouncedFunding
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, PageRequest, Signal
 from dccd.exchanges.binance.frames import EXCHANGE, BinanceStream, MarkPriceEvent
+from dccd.exchanges.paging import STATED
 from dccd.exchanges.time_pager import TimePages
 from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Price, Rate
 from dccd.records import FundingRate, OpenInterest, Record
@@ -61,7 +62,7 @@ class FundingPager(TimePages):
     exchange = EXCHANGE
 
     def __init__(self, market: str, start: int, end: int) -> None:
-        super().__init__(start, end, _FUNDING_LIMIT)
+        super().__init__(start, end, _FUNDING_LIMIT, settled=STATED)
         self._market = market
 
     def request(self, since: int, skip: int) -> PageRequest:
@@ -101,7 +102,7 @@ class InterestPager(BarWindows):
     momentary = True
 
     def __init__(self, market: str, start: int, end: int) -> None:
-        super().__init__(_PERIOD, start, end, _INTEREST_LIMIT)
+        super().__init__(_PERIOD, start, end, _INTEREST_LIMIT, settled=STATED)
         self._market = market
 
     def request(self, start: int, end: int, span: int) -> PageRequest:

@@ -17,9 +17,10 @@ from msgspec import field
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import PageRequest
 from dccd.exchanges.bybit.answers import Answer, Rows, rows
-from dccd.exchanges.bybit.frames import EXCHANGE, Rate, parse_error
+from dccd.exchanges.bybit.frames import EXCHANGE, parse_error
 from dccd.exchanges.bybit.history import DAY, OPENED, kline_request
-from dccd.exchanges.wire import MS, Amount, Decoder, Millis
+from dccd.exchanges.paging import STATED
+from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Rate
 from dccd.records import FundingRate, OpenInterest, Record
 
 __all__ = ["FundingPager", "InterestPager"]
@@ -60,7 +61,7 @@ class _Windows(BarWindows):
     momentary = True
 
     def __init__(self, market: str, step: int, start: int, end: int) -> None:
-        super().__init__(step, start, end, _LIMIT, coarse=DAY, opened=OPENED)
+        super().__init__(step, start, end, _LIMIT, coarse=DAY, opened=OPENED, settled=STATED)
         self._market = market
 
     def request(self, start: int, end: int, span: int) -> PageRequest:

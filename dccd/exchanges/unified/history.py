@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dccd.exchanges.base import Market, Page, PageRequest
-from dccd.exchanges.paging import SETTLED, SinglePage
+from dccd.exchanges.paging import SETTLED, STATED, SinglePage
 from dccd.exchanges.unified.features import INTEREST_TIMEFRAME, Features
 from dccd.exchanges.unified.pages import Rows, UnifiedPages
 from dccd.exchanges.unified.rows import (
@@ -102,7 +102,7 @@ class FundingPager(UnifiedPages):
     """``fetchFundingRateHistory``."""
 
     def __init__(self, exchange: str, market: Market, start: int, end: int) -> None:
-        super().__init__(exchange, "fetchFundingRateHistory", {"symbol": market.id}, start, end)
+        super().__init__(exchange, "fetchFundingRateHistory", {"symbol": market.id}, start, end, settled=STATED)
         self._decoder: Decoder[list[FundingRow]] = Decoder(exchange, list[FundingRow])
 
     def rows(self, body: bytes, recv_ts: int) -> Rows:
@@ -116,7 +116,7 @@ class InterestPager(UnifiedPages):
 
     def __init__(self, exchange: str, market: Market, start: int, end: int) -> None:
         params: dict[str, str | int] = {"symbol": market.id, "timeframe": INTEREST_TIMEFRAME}
-        super().__init__(exchange, "fetchOpenInterestHistory", params, start, end)
+        super().__init__(exchange, "fetchOpenInterestHistory", params, start, end, settled=STATED)
         self._decoder: Decoder[list[InterestRow]] = Decoder(exchange, list[InterestRow])
 
     def rows(self, body: bytes, recv_ts: int) -> Rows:

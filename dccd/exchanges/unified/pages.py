@@ -40,7 +40,7 @@ class UnifiedPages(HistoryPager, ABC):
 
     *params* are those of each request. *step* (ns): times are multiples of it; each page is asked for from one step
     before the end of the one before. *lasts* (ns): how long one record lasts, 0 for a moment. *window* (ns): how much
-    time one page holds at most, where that is known.
+    time one page holds at most, where that is known. *settled* (ns): so old one must be before its absence counts.
     """
 
     may_be_coarse = False
@@ -57,12 +57,14 @@ class UnifiedPages(HistoryPager, ABC):
         step: int = MS,
         lasts: int = 0,
         window: int | None = None,
+        settled: int = SETTLED,
     ) -> None:
         self._exchange = exchange
         self._method = method
         self._params = params
         self._start, self._end = start, end
         self._step, self._lasts, self._window = step, lasts, window
+        self._settled = settled
         self._since = max(start, EARLIEST)
         self._until = start
         self._newest: Rows | None = None  # the page without since
@@ -183,7 +185,9 @@ class UnifiedPages(HistoryPager, ABC):
 
     def _last(self, rows: Rows, start: int, recv_ts: int) -> Page:
         """Everything there is: what hasn't come until now wasn't there."""
-        newest = max([recv_ts - SETTLED - max(0, self._lasts - 1), *(_time(row) + self._lasts for row in rows[-1:])])
+        newest = max(
+            [recv_ts - self._settled - max(0, self._lasts - 1), *(_time(row) + self._lasts for row in rows[-1:])]
+        )
         self._until = max(self._until, min(self._end, newest))
         self._done = True
         return Page(self._within(rows), min(start, self._until), self._until)

@@ -123,6 +123,16 @@ def test_records_of_a_moment_are_never_open() -> None:
     assert (page.start, page.end) == (start, start + (MINUTE - 5) * NS)
 
 
+def test_what_is_published_late() -> None:
+    """So long its absence doesn't count; once it is there, all before it is, too."""
+    start = NOW - NOW % (MINUTE * NS)
+    for there, covered in (([start], start + 1), ([start, start + MINUTE * NS], start + MINUTE * NS + 1)):
+        pager = Moments(MINUTE, start, start + 2 * MINUTE * NS, LIMIT, settled=300 * NS)
+        page = pager.receive(pager.requests(1)[0], msgspec.json.encode(there), start + (MINUTE + 30) * NS)
+        assert [record.ts for record in page.records] == there
+        assert page.end == pager.position == covered
+
+
 def test_another_body_tells_the_beginning() -> None:
     """Where what is asked for has no coarse form, something else shows when the market began."""
     pager = Moments(MINUTE, NOW - 90 * DAY * NS, NOW, LIMIT, coarse=DAY)

@@ -68,6 +68,13 @@ def test_every_record_once(backfill, merged, kind, times, start, length) -> None
     assert not any(low <= there[tid][0] * MS < high for tid in missing for low, high in covered)
 
 
+def test_what_is_published_late() -> None:
+    """So long its absence doesn't count; once it is there, all before it is, too."""
+    for there, covered in ((b"[]", NOW - 300 * NS), (f"[[{NOW // MS - 40},7]]".encode(), NOW - 40 * MS)):
+        pager = Pager(NOW - 400 * NS, NOW, LIMIT, settled=300 * NS)
+        assert pager.receive(pager.requests(1)[0], there, NOW).end == pager.position == covered
+
+
 @pytest.mark.parametrize("body", [b"[[9,1],[8,2]]", b"[[1,1]]", b"[[5]]", b"["])
 def test_bodies_that_are_none(body: bytes) -> None:
     """Records out of order, from before what was asked for, or none at all: refused, and asked for again."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dccd.errors import NoCapability, ParseError
 from dccd.exchanges.base import HistoryPager, Market, PageRequest, Refused, StreamOptions, StreamProtocol, Subscribed
 from dccd.exchanges.binance import Binance
-from dccd.exchanges.paging import SETTLED
+from dccd.exchanges.paging import SETTLED, STATED
 from dccd.records import FundingRate, OpenInterest, Record
 from dccd.symbols import NS, Dataset
 
@@ -156,7 +156,7 @@ def test_payments_come_once(backfill: Any, merged: Any, times: list[int], length
     start, end = NOW - length * MS, NOW
     done = backfill(history("funding", start, end)).run(Payments(times), NOW)
     assert [record.ts for record in done.records] == [ms * MS for ms in times if ms * MS >= start]
-    covered = [(start, max(NOW - SETTLED, *(ms * MS for ms in [0, *times])))]
+    covered = [(start, max(NOW - STATED, *(ms * MS for ms in [0, *times])))]
     assert merged(done.covered) == ([] if start >= covered[0][1] else covered)
 
 
@@ -190,7 +190,8 @@ def test_open_interest_comes_once(
     expected = [ts for ts in range(start + -start % (300 * NS), NOW - SETTLED, 300 * NS) if ts >= opened]
     assert sorted(record.ts for record in done.records) == expected
     assert set(done.records) == {OpenInterest(ts, 20.5, 410.25) for ts in expected}
-    assert merged(done.covered) == ([(start, NOW - SETTLED)] if length > 10 else [])
+    until = max([NOW - STATED, *(ts + 1 for ts in expected[-1:])])
+    assert merged(done.covered) == ([(start, until)] if start < until else [])
 
 
 @pytest.mark.parametrize(

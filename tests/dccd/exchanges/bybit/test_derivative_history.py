@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dccd.errors import ParseError
 from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.bybit import Bybit
-from dccd.exchanges.paging import SETTLED
+from dccd.exchanges.paging import SETTLED, STATED
 from dccd.records import FundingRate, OpenInterest
 from dccd.symbols import NS, Dataset
 
@@ -73,7 +73,8 @@ def test_everything_once(backfill, merged, name, step, age, length, concurrency,
     )
     expected = [ts for ts in range(start + -start % step, NOW - SETTLED, step) if ts >= opened]
     assert sorted(record.ts for record in done.records) == expected
-    assert merged(done.covered) == ([(start, NOW - SETTLED)] if length > 10 else [])
+    until = max([NOW - STATED, *(ts + 1 for ts in expected[-1:])])
+    assert merged(done.covered) == ([(start, until)] if start < until else [])
 
 
 @pytest.mark.parametrize(("name", "step"), [("funding", 8 * HOUR), ("open_interest", 300 * NS)])

@@ -285,6 +285,14 @@ def test_what_is_no_rate(rate: str) -> None:
         pager.receive(request, f'[{{"timestamp": {T0 // MS}, "fundingRate": {rate}}}]'.encode(), NOW)
 
 
+@pytest.mark.parametrize("kind", [FundingPager, InterestPager])
+def test_what_is_not_published_yet_is_not_covered(kind: type[FundingPager | InterestPager]) -> None:
+    """Half a minute after its time a value that isn't there may still come."""
+    pager = kind("x", MARKET, T0 - 100 * NS, T0 + 60 * NS)
+    (request,) = pager.requests(1)
+    assert pager.receive(request, b"[]", T0 + 30 * NS).end <= T0
+
+
 def test_the_book_of_now() -> None:
     """Both sides, best first; without a time, it is that when it came."""
     pager = DepthPager("x", Market("x", 0.1))
