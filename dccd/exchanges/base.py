@@ -138,13 +138,16 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     """How an exchange wants its WebSocket to be used; from its documentation, with some room.
 
     ``topics``: subscriptions on one connection. ``messages``: that a client may send in a second. ``opens``:
-    connections in a minute. ``ping``: the text frame that keeps a connection open where the exchange wants one of its
+    connections in a minute, of which ``opens_per_second`` at once. ``by_address``: all connections together may send
+    that many messages. ``ping``: the text frame that keeps a connection open where the exchange wants one of its
     own (its answer is for nobody), sent every ``ping_every`` seconds.
     """
 
     topics: int
     messages: float
     opens: float
+    opens_per_second: float = 2.0
+    by_address: bool = False
     ping: str = ""
     ping_every: float = 20.0
 

@@ -48,7 +48,9 @@ class SocketPool:
         self._clock: Clock = clock or SystemClock()
         self._open: list[Shared] = []
         self._ending: set[Shared] = set()
-        self._opens = Window(exchange.connections.opens, 60.0)
+        limits = exchange.connections
+        self._opens = (Window(limits.opens, 60.0), Window(limits.opens_per_second, 1.0))
+        self._messages = Window(limits.messages, 1.0) if limits.by_address else None
         self._turns = asyncio.Lock()
         self._away: dict[str, tuple[float, SocketClosed]] = {}
         self._failures: dict[str, int] = {}
@@ -77,7 +79,7 @@ class SocketPool:
                 until, told = self._away.get(where, (now, None))
                 if until > now and told is not None:
                     raise SocketClosed(told.code, told.reason, until - now)
-            shared = Shared(url, self._exchange, self._clock, self._gone)
+            shared = Shared(url, self._exchange, self._clock, self._gone, self._messages)
             self._open.append(shared)
             shared.open(self._turn)
         line = shared.seat(protocol, changed)
@@ -101,9 +103,10 @@ class SocketPool:
     async def _turn(self) -> None:
         """Wait until another connection may be opened."""
         async with self._turns:
-            while wait := self._opens.wait(self._clock.now()):
+            while wait := max(window.wait(self._clock.now()) for window in self._opens):
                 await self._clock.sleep(wait)
-            self._opens.note(self._clock.now())
+            for window in self._opens:
+                window.note(self._clock.now())
             self._opened += 1
 
     def _gone(self, shared: Shared, closed: SocketClosed) -> None:

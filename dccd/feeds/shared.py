@@ -37,16 +37,19 @@ _LINGER = 0.1
 
 
 class Shared:
-    """One connection. *gone* is called once, when nobody can join it any more."""
+    """One connection. *gone* is called once, when nobody can join it any more.
 
-    def __init__(self, url: str, exchange: Exchange, clock: Clock, gone: _Gone) -> None:
+    *messages*: what may be sent in a second, where others share it.
+    """
+
+    def __init__(self, url: str, exchange: Exchange, clock: Clock, gone: _Gone, messages: Window | None = None) -> None:
         limits = exchange.connections
         self.url = url
         self._clock = clock
         self._limits = limits
         self._gone = gone
         self._switch = Switch(exchange.router(), QUEUE_BYTES)
-        self._outbox = Outbox(Window(limits.messages, 1.0))
+        self._outbox = Outbox(messages or Window(limits.messages, 1.0))
         self._lines: dict[int, Line] = {}
         self._left: dict[str, float] = {}
         self._lanes = itertools.count(1)

@@ -32,7 +32,7 @@ CASES = {
 class Unpaced(Binance):
     """The source isn't Binance, and waiting isn't what is measured."""
 
-    connections = Connections(topics=1000, messages=1e6, opens=1e6)
+    connections = Connections(topics=1000, messages=1e6, opens=1e6, opens_per_second=1e6)
 
 
 async def own(url: str, names: list[str], rows: int) -> None:

@@ -32,7 +32,7 @@ class Coinbase(Exchange):
     # 8 connections and 8 messages a second from one address; no limit of subscriptions is told, but whoever is slow is
     # cut off, and a snapshot of a book may have 5 MB.
     # https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-rate-limits
-    connections = Connections(topics=50, messages=4.0, opens=60.0)
+    connections = Connections(topics=50, messages=6.0, opens=60.0, by_address=True)
     consecutive_trade_ids = True
 
     def market(self, symbol: Symbol) -> Market | None:

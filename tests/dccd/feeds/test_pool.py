@@ -144,7 +144,9 @@ async def house(url: str, exchange: FakeExchange | None = None, rest: FakeRest |
 
 
 def limits(**some: Any) -> FakeExchange:
-    return FakeExchange(Connections(**{"topics": 100, "messages": 1000.0, "opens": 1000.0, **some}))
+    return FakeExchange(
+        Connections(**{"topics": 100, "messages": 1000.0, "opens": 1000.0, "opens_per_second": 1000.0, **some})
+    )
 
 
 NAMES = [f"N{chr(65 + i // 26)}{chr(65 + i % 26)}" for i in range(50)]
@@ -308,6 +310,31 @@ async def test_connections_are_opened_at_the_exchange_s_pace(serving: Serve, unt
         it.clock.advance(1.0)
         await until(lambda: len(venue.peers) == 3)
         await until(lambda: len(venue.peers[2].heard) == 2)
+
+
+async def test_connections_are_opened_some_a_second(serving: Serve, until: Until) -> None:
+    """A minute's worth of them at once is what exchanges ban addresses for."""
+    venue = Venue()
+    async with house(await serving(venue), limits(topics=1, opens_per_second=2.0)) as it:
+        listeners = [it.listen(name) for name in NAMES[:5]]
+        await until(lambda: sum(one.live for one in listeners) == 2)
+        await it.clock.until_sleeping(3)
+        assert len(venue.peers) == 2
+        it.clock.advance(1.0)
+        await until(lambda: sum(one.live for one in listeners) == 4)
+
+
+async def test_what_may_be_sent_is_one_limit_where_it_counts_by_address(serving: Serve, until: Until) -> None:
+    """Three connections may not say three times as much."""
+    venue = Venue()
+    async with house(await serving(venue), limits(topics=1, messages=2.0, by_address=True)) as it:
+        listeners = [it.listen(name) for name in NAMES[:3]]
+        await until(lambda: sum(one.live for one in listeners) == 2)
+        await until(lambda: len(venue.peers) == 3)
+        await it.clock.until_sleeping(4)
+        assert sum(map(len, venue.heard())) == 2
+        it.clock.advance(1.0)
+        await until(lambda: all(one.live for one in listeners))
 
 
 async def test_a_lost_connection_is_a_hole_of_each_and_they_come_back_together(serving: Serve, until: Until) -> None:
