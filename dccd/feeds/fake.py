@@ -164,6 +164,7 @@ class _FakeProtocol:
     heartbeat = 30.0
 
     def __init__(self, exchange: FakeExchange, topic: str) -> None:
+        self.beat = exchange.beat
         self._exchange = exchange
         self._doubt = (0, 0)
         self.topic = topic
@@ -275,6 +276,7 @@ class FakeExchange:
     closed = ""
     capabilities = Capabilities()
     consecutive_trade_ids = False
+    beat: float | None = None
 
     def __init__(
         self, connections: Connections | None = None, *, opening: tuple[str, ...] = (), named: bool = True

@@ -33,7 +33,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Without a byte, before a ping is sent; as long again without a byte, and the connection is dead."""
     silence: tuple[float, float] = (15.0, 300.0)
     """Without a record, before the subscription counts as silent (reported, and REST asked): twenty times the usual
-    pause between records, within these bounds; twice as long each further time."""
+    pause between records, within these bounds; twice as long each further time, an hour longer at most."""
     first_silence: float = 30.0
     """The same before any record has come: some exchanges accept a symbol that they don't list, and stay silent."""
     unparsed_every: float = 30.0
@@ -74,6 +74,8 @@ Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
 
 # Exchanges whose connections are dead after so many seconds have heartbeats or answers to pings well within.
 _TALKATIVE = 60.0
+_LONG = 3600.0
+"""By how many seconds at most a silence grows until it is told of again."""
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
 
@@ -98,6 +100,7 @@ class Machine:
         self.refused = False
         """Whether the exchange refused the subscription of this connection."""
         self._last_frame = self._last_data = self._last_timer = self._spoke_at = 0.0
+        self._beat_from = 0.0  # since when the stream's own beat can be missed
         self._pinged = False
         self._suspicion = Suspicion(dataset)
         self._probe: tuple[Probe, float] | None = None  # and since when nothing had come
@@ -126,7 +129,7 @@ class Machine:
         """A connection is open; *protocol* is new."""
         self._protocol = protocol
         self.live = self.refused = False
-        self._last_frame = self._last_data = self._last_timer = self._spoke_at = now
+        self._last_frame = self._last_data = self._last_timer = self._spoke_at = self._beat_from = now
         self._pinged = False
         self._patience = 1.0
         self._heard = now
@@ -223,12 +226,14 @@ class Machine:
         self._tell_unparsed(now, done)
         if stall > _STALL:
             # The consumer or the machine stood still. What has come meanwhile is perhaps not read yet.
-            self._last_frame = now
+            self._last_frame = self._beat_from = now
             self._last_data += stall
             self._confirm_by = None if self._confirm_by is None else self._confirm_by + stall
             return done
         heartbeat, settings = self._protocol.heartbeat, self._settings
         self._last_frame = max(self._last_frame, last_frame)
+        if spoke_at is not None and last_frame > spoke_at:
+            self._beat_from = max(self._beat_from, last_frame)  # nobody read meanwhile
         if now - self._last_frame > heartbeat:
             done.append(Drop(f"no frame for {heartbeat:g} s", dead=True))
             return done
@@ -258,8 +263,21 @@ class Machine:
             self._signal(signal, now, wall, done)
         if (hole := self._holes.quiet(wall)) is not None:
             done.append(hole)
+        if (beat := self._missed(now, last_own)) is not None:
+            done.append(Drop(f"nothing of the stream's own for {beat:g} s, though it always says something"))
+            return done
         self._watch(now, wall, last_own, done)
         return done
+
+    def _missed(self, now: float, last_own: float | None) -> float | None:
+        """The stream's beat, if that has stopped: other streams keep the connection alive."""
+        beat = None if self._protocol is None else self._protocol.beat
+        if beat is None or not self.live:
+            return None
+        if last_own is None and self._last is None:
+            # Never anything: REST is asked first whether the symbol is listed at all.
+            beat += self._settings.first_silence
+        return beat if now - max(self._beat_from, last_own or 0.0) > beat else None
 
     def _watch(self, now: float, wall: int, last_own: float | None, done: list[Action]) -> None:
         """Tell of silence, and suspect the subscription."""
@@ -273,7 +291,8 @@ class Machine:
             self._suspicion.heard()
         if not self.live or now - heard <= self._patience * self._silence():
             return
-        self._patience *= 2
+        # Twice as long each time, and no more than an hour longer.
+        self._patience += min(self._patience, _LONG / self._silence())
         since = self._holes.known_until(wall)
         done.append(Silent(wall, since))
         probe = self._suspicion.question(self._last, since, wall - round((now - heard) * NS), wall)
@@ -330,7 +349,7 @@ class Machine:
             self._asked = False
             if not self.live:
                 self.live = True
-                self._last_data = now
+                self._last_data = self._beat_from = now
                 done.append(Live(wall))
             self._holes.confirmed(wall)
         elif isinstance(signal, Refused):

@@ -33,6 +33,7 @@ class FundingStream(BinanceStream[MarkPriceEvent]):
     """``<symbol>@markPrice@1s``: every second, with the rate to be paid next."""
 
     event = MarkPriceEvent
+    beat = 30.0
 
     def __init__(self, dataset: Dataset, market: Market) -> None:
         super().__init__(dataset, market, heartbeat=_IDLE)

@@ -104,6 +104,7 @@ class BitfinexStream(TopicStream):
     """One channel. Subclasses say what its arrays mean."""
 
     channel: ClassVar[str]
+    beat = HEARTBEAT
 
     def __init__(self, params: dict[str, str]) -> None:
         super().__init__(URL, topic_of(self.channel, params.get("key") or params["symbol"]), HEARTBEAT)

@@ -50,7 +50,8 @@ class BitfinexRouter(Router):
                 self._seq = seq
         comma = frame.find(b",")
         if frame[comma + 1 : comma + 5] == b'"hb"':
-            return ""
+            # Its channel's sign of life.
+            return self._topics.get(frame[1:comma], "")
         # Of a channel that isn't known, as when its unsubscription was confirmed already: in doubt to all.
         return self._topics.get(frame[1:comma])
 

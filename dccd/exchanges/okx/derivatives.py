@@ -42,6 +42,7 @@ class FundingData(msgspec.Struct, gc=False):
 class FundingStream(OkxStream[PushFrame[FundingData]]):
     """Channel ``funding-rate``: every 30 to 90 seconds. It has no mark price."""
 
+    beat = 240.0
     decoder = msgspec.json.Decoder(PushFrame[FundingData], strict=False)
 
     def __init__(self, market: Market) -> None:

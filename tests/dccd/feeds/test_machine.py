@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -44,10 +46,14 @@ class Driver:
         return self.performed(self.machine.received([(self.wall, data)], self.time, self.wall))
 
     def timer(
-        self, last_read: float | None = None, last_frame: float = 0.0, last_own: float | None = None
+        self,
+        last_read: float | None = None,
+        last_frame: float = 0.0,
+        last_own: float | None = None,
+        spoke_at: float | None = None,
     ) -> list[Any]:
         read = self.time if last_read is None else last_read
-        return self.performed(self.machine.timer(self.time, self.wall, read, last_frame, last_own))
+        return self.performed(self.machine.timer(self.time, self.wall, read, last_frame, last_own, spoke_at))
 
     def performed(self, actions: list[Action]) -> list[Any]:
         """What is to be sent is sent at once."""
@@ -427,6 +433,54 @@ def test_a_silent_book_is_given_up_when_the_exchange_s_has_changed() -> None:
     assert driver.machine.probed(books[1:2]) == []
     assert [type(said) for said in silences(driver, 40)] == [Silent, Probe]
     assert [type(said) for said in driver.machine.probed(books[2:])] == [Drop]
+
+
+def test_silence_is_told_at_least_every_hour() -> None:
+    """However long it lasts: a dead subscription would be looked at once more tomorrow."""
+    driver = Driver(silence=(300.0, 300.0))
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    told = [said.at for said in silences(driver, 6 * 3600) if isinstance(said, Silent)]
+    assert all(later - earlier <= 3601 * NS for earlier, later in pairwise(told))
+    assert len(told) == 9
+
+
+def beating(
+    own: Callable[[float], float | None] = lambda now: None, spoke_at: Callable[[float], float] = lambda now: now
+) -> list[Any]:
+    """What is said of a minute of a stream that always says something within 20 s, beside living ones."""
+    driver = Driver(BOOK, silence=(1e6, 1e6))
+    driver.exchange.beat = 20.0
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    said: list[Any] = []
+    while not said and driver.time < 60:
+        driver.time += 1
+        now = driver.time
+        said += driver.timer(last_frame=now, last_own=own(now), spoke_at=spoke_at(now))
+    return [driver.time, *said]
+
+
+def test_a_stream_that_lost_its_beat_is_left_though_the_connection_lives() -> None:
+    """Others share that, and go on."""
+    drop = Drop("nothing of the stream's own for 20 s, though it always says something")
+    assert beating(own=lambda now: 5.0) == [26.0, drop]
+    assert beating() == [21.0, drop]
+    assert beating(own=lambda now: now) == [60.0]
+
+
+def test_where_nothing_ever_came_rest_is_asked_before_the_stream_is_left() -> None:
+    """That the symbol isn't listed is told by an error of REST's."""
+    driver = Driver(BOOK)
+    driver.exchange.beat = 20.0
+    driver.live()
+    assert [type(said) for said in silences(driver, 51)] == [Silent, Probe, Drop]
+
+
+def test_a_beat_that_nobody_could_hear_is_not_missed() -> None:
+    """While reading is held up, the stream's frames wait with all others."""
+    assert beating(spoke_at=lambda now: min(now, 5.0)) == [60.0]
+    assert beating(spoke_at=lambda now: now - (20 < now < 30))[0] == 50.0
 
 
 def test_messages_that_make_no_record_show_that_a_book_lives() -> None:

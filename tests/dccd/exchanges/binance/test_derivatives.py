@@ -56,6 +56,11 @@ def test_announced(frames: Callable[[str], list[bytes]]) -> None:
     ]
 
 
+def test_a_mark_price_comes_each_second_whatever_the_market_does() -> None:
+    """So the stream is missed soon when it is dead, not at the next payment."""
+    assert stream().beat == 30
+
+
 def test_overtaken() -> None:
     """An older announcement that comes late is no news."""
     protocol, out = stream(), list[Record]()

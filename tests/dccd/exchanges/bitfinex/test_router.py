@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dccd.errors import MessagesLost
-from dccd.exchanges.base import Router
+from dccd.exchanges.base import Router, StreamProtocol
 from dccd.exchanges.bitfinex import Bitfinex
+from dccd.records import Record
 
 SUBSCRIBED = [
     (b'{"event":"subscribed","channel":"trades","chanId":17,"symbol":"tBTCUSD","pair":"BTCUSD"}', "trades:tBTCUSD"),
@@ -34,15 +37,34 @@ def test_asks_for_numbers_times_and_checksums() -> None:
 
 
 def test_arrays_go_by_their_channel() -> None:
-    """To the stream whose subscription the channel answers; heartbeats to nobody."""
+    """To the stream whose subscription the channel answers, its heartbeats too."""
     router = opened()
     assert router.route(b'[17,"tu",[1,2,3,4],1,1696436701190]') == "trades:tBTCUSD"
     assert router.route(b"[170,[[1,1,1]],2,1696436701190]") == "book:tDOGE:USD"
     assert router.route(b'[170,"cs",-5,3,1696436701190]') == "book:tDOGE:USD"
     assert router.route(b"[3,[1,2,3,4,5,6],4,1696436701190]") == "candles:trade:1m:tBTCUSD"
-    assert router.route(b'[17,"hb",5,1696436701190]') == ""
+    assert router.route(b'[17,"hb",5,1696436701190]') == "trades:tBTCUSD"
     assert router.route(b'[99,"hb",6,1696436701190]') == ""
     assert router.route(b"[99,[1,2,3],7,1696436701190]") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["trades.BTC-USD", "ohlc.BTC-USD.1m", "orderbook.BTC-USD", "open_interest.BTC-USDT_PERP"]
+)
+def test_heartbeats_are_their_stream_s_beat(name: str, stream: Callable[..., StreamProtocol]) -> None:
+    """They say that the channel lives, and nothing else: to every kind of stream, before and after data."""
+    protocol, router = stream(name), Bitfinex().router()
+    (asked,) = map(msgspec.json.decode, protocol.subscribe())
+    answer = msgspec.json.encode({**asked, "event": "subscribed", "chanId": 17})
+    beat = b'[17,"hb",5,1696436701190]'
+    assert protocol.receive(beat, 1, []) is None
+    router.route(answer)
+    protocol.receive(answer, 1, [])
+    assert router.route(beat) == protocol.topic
+    out: list[Record] = []
+    assert protocol.receive(beat, 2, out) is None
+    assert protocol.beat is not None and protocol.beat > 15
+    assert out == []
 
 
 def test_a_channel_that_has_ended() -> None:
@@ -72,7 +94,7 @@ def test_a_jump_of_the_numbers_is_a_loss(flags: int, tail: bytes) -> None:
     router = opened(flags)
     assert router.route(b"[17,[]" + tail % 1) == "trades:tBTCUSD"
     assert router.route(b'[170,"cs",890884919' + tail % 2) == "book:tDOGE:USD"
-    assert router.route(b'[3,"hb"' + tail % 3) == ""
+    assert router.route(b'[3,"hb"' + tail % 3) == "candles:trade:1m:tBTCUSD"
     with pytest.raises(MessagesLost, match="4 to 5 of the connection"):
         router.route(b"[17,[1,2,3,4,5,6]" + tail % 6)
     with pytest.raises(MessagesLost, match="1 to 1 of"):
