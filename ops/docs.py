@@ -339,6 +339,10 @@ def exchanges_part() -> str:
     return "\n\n".join(parts)
 
 
+_MANY = 100_000
+"""More bars than that are told as the time that they take."""
+
+
 def _offered(capability: Capability | None, *, past: bool = False) -> str:
     """One cell: the optional columns that are filled, spans, depths, how far back, and the note."""
     if capability is None:
@@ -351,7 +355,11 @@ def _offered(capability: Capability | None, *, past: bool = False) -> str:
     if capability.depths:
         said.append(f"{', '.join(f'{depth:,}' for depth in capability.depths)} levels a side")
     if capability.recent_bars is not None:
-        said.append(f"the newest {capability.recent_bars:,} bars")
+        shortest = min(capability.spans)
+        if capability.recent_bars > _MANY:
+            said.append(f"{span_label(shortest)} of the last {_period(capability.recent_bars * shortest)}")
+        else:
+            said.append(f"the newest {capability.recent_bars:,} bars")
     elif capability.recent:
         said.append(f"the last {_period(capability.recent)}")
     elif past and capability.recent is None:
@@ -362,10 +370,11 @@ def _offered(capability: Capability | None, *, past: bool = False) -> str:
 
 
 def _period(seconds: int) -> str:
-    """A number of days, hours or minutes."""
-    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+    """A number of days, hours or minutes, as it follows on "the last": of one alone the unit."""
+    for unit, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * unit or seconds % unit == 0:
-            return f"{round(seconds / unit)} {name}"
+            count = round(seconds / unit)
+            return name if count == 1 else f"{count} {name}s"
     return f"{seconds} seconds"
 
 

@@ -180,6 +180,13 @@ def test_an_exchange_that_has_closed_is_said_to_have(script: ModuleType) -> None
     assert not any("closed on" in part for part in parts if part != bitmex)
 
 
+def test_how_far_back_an_exchange_goes_is_said_in_words(script: ModuleType) -> None:
+    """As people would say it, of one day and of millions of bars."""
+    told = script.exchanges_part()
+    assert "the last day;" in told and "1 days" not in told
+    assert "the newest 720 bars" in told and "1s of the last 85 days" in told and ",000,000" not in told
+
+
 def test_every_field_and_operation_has_its_words(script: ModuleType) -> None:
     """What is added to the configuration or the bus is explained."""
     assert script.complete() == []

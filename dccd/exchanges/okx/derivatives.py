@@ -17,7 +17,8 @@ from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest, Signal
 from dccd.exchanges.okx.capabilities import INTEREST_PERIOD
 from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, OkxStream, PushFrame
-from dccd.exchanges.okx.history import OPENED, Body, data_of
+from dccd.exchanges.okx.history import OLD, OPENED, Body, data_of
+from dccd.exchanges.paging import STATED
 from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Rate
 from dccd.records import FundingRate, OpenInterest, Record
 from dccd.symbols import NS
@@ -27,8 +28,8 @@ __all__ = ["FundingPager", "FundingStream", "InterestPager", "InterestStream"]
 _LIMIT = 100
 _OFTEN = 3600
 """The shortest time between two payments of funding (s)."""
-_PAID = 300 * NS
-"""By when a rate that was paid is in the history for certain (ns); OKX doesn't say."""
+_SELDOM = 8 * 3600 * NS
+"""And the longest (ns)."""
 
 
 class FundingData(msgspec.Struct, gc=False):
@@ -49,7 +50,7 @@ class FundingStream(OkxStream[PushFrame[FundingData]]):
         super().__init__(PUBLIC, "funding-rate", market)
         self._announced = AnnouncedFunding()
 
-    def take(self, found: PushFrame[FundingData], frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: PushFrame[FundingData], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take announcements."""
         for data in found.data:
             self._announced.take(data.ms * MS, data.rate, None, data.due * MS, recv_ts, out)
@@ -73,7 +74,7 @@ class InterestStream(OkxStream[PushFrame[InterestData]]):
         super().__init__(PUBLIC, "open-interest", market)
         self._announced = AnnouncedInterest()
 
-    def take(self, found: PushFrame[InterestData], frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: PushFrame[InterestData], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take announcements."""
         for data in found.data:
             self._announced.take(data.ms * MS, data.base, data.usd, recv_ts, out)
@@ -91,14 +92,23 @@ _PAYMENTS: Decoder[Body[_Paid]] = Decoder(EXCHANGE, Body[_Paid])
 
 
 class FundingPager(BarWindows):
-    """Rates that were paid, of ``publicGetPublicFundingRateHistory``: each hour at most."""
+    """Rates that were paid, of ``publicGetPublicFundingRateHistory``: each hour at most.
+
+    Until the first is found, one window after the other is asked for: when that one is old, what lies before it isn't
+    taken for covered.
+    """
 
     exchange = EXCHANGE
     momentary = True
 
     def __init__(self, market: Market, start: int, end: int) -> None:
-        super().__init__(_OFTEN, start, end, _LIMIT, opened=OPENED)
+        super().__init__(_OFTEN, start, end, _LIMIT, opened=OPENED, settled=STATED)
         self._inst = market.id
+        self._looking = True
+
+    def requests(self, limit: int) -> list[PageRequest]:
+        """One request while the first rate is looked for; then up to *limit*."""
+        return super().requests(min(limit, 1 - self._open) if self._looking else limit)
 
     def request(self, start: int, end: int, span: int) -> PageRequest:
         """Both bounds are exclusive."""
@@ -107,7 +117,23 @@ class FundingPager(BarWindows):
 
     def receive(self, request: PageRequest, body: bytes, recv_ts: int) -> Page:
         """Take one page. Raises ParseError."""
-        return super().receive(request, body, recv_ts - _PAID)
+        page = super().receive(request, body, recv_ts)
+        if not self._looking:
+            return page
+        start = self._start
+        if not page.records and not self.done:
+            return Page([], start, start)
+        self._looking = False
+        end = min(page.end, self.position)
+        first = page.records[0].ts if page.records else end
+        if first < recv_ts - OLD and first - start > _SELDOM:
+            start = min(first, end)
+        return Page(page.records, start, end)
+
+    @property
+    def position(self) -> int:
+        """All rates before this time (ns) are covered, or can't be had."""
+        return self._start if self._looking else super().position
 
     def bars(self, body: bytes) -> Sequence[Record]:
         """Newest first in the body."""

@@ -14,7 +14,7 @@ from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest
 from dccd.exchanges.okx.bars import Candle, to_bar
 from dccd.exchanges.okx.books import BookData, to_levels
-from dccd.exchanges.okx.capabilities import DEPTH
+from dccd.exchanges.okx.capabilities import DEPTH, KEPT
 from dccd.exchanges.okx.frames import EXCHANGE, parse_error
 from dccd.exchanges.okx.symbols import BARS
 from dccd.exchanges.paging import SinglePage
@@ -22,12 +22,14 @@ from dccd.exchanges.wire import MS, Decoder
 from dccd.records import Bar, BookSnapshot
 from dccd.symbols import NS
 
-__all__ = ["OPENED", "BarPager", "Body", "DepthPager", "data_of"]
+__all__ = ["OLD", "OPENED", "BarPager", "Body", "DepthPager", "data_of"]
 
 _LIMIT = 300
 _DAY = 86_400
 OPENED = 1_483_228_800 * NS
 """OKX (as OKEx) began in 2017."""
+OLD = (KEPT - 5 * _DAY) * NS
+"""Where the first record there is of a market is so old (ns), OKX may have had more before; else there were none."""
 
 _T = TypeVar("_T")
 

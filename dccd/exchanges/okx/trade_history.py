@@ -15,7 +15,7 @@ import msgspec
 
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.exchanges.okx.frames import EXCHANGE, parse_error
-from dccd.exchanges.okx.history import OPENED, Body, data_of
+from dccd.exchanges.okx.history import OLD, OPENED, Body, data_of
 from dccd.exchanges.okx.trades import TradeData
 from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.wire import MS, Decoder
@@ -44,8 +44,8 @@ class TradePager(HistoryPager):
     """Trades from *start* to *end* (ns).
 
     First the last trade before ``end`` is looked up, then the last one before ``start``. When there is none, as of a
-    market that did not exist yet, or where OKX keeps nothing any more, a bisection of the ids finds the first one. Then
-    pages.
+    market that did not exist yet, or where OKX keeps nothing any more, a bisection of the ids finds the first one: when
+    that is old, what lies before it isn't taken for covered. Then pages.
     """
 
     def __init__(self, market: Market, start: int, end: int) -> None:
@@ -60,6 +60,8 @@ class TradePager(HistoryPager):
         self._low, self._high, self._last = -1, -1, -1
         self._known = start  # up to this time `last` is the last one
         self._next = self._upto = self._count = 0  # pages asked for, those before which all have come, all
+        self._reaches = False  # whether a trade from before the start has come: then all since are there
+        self._first: int | None = None  # time of the first trade of the first page (ns)
         self._ends: dict[int, int] = {}  # of pages that came out of order: until when they go
 
     def __repr__(self) -> str:
@@ -126,6 +128,10 @@ class TradePager(HistoryPager):
         else:
             self._look_for_start(step, trades)
         self._open -= 1
+        if begin == self._start and not self._reaches:
+            first = self._position if self._first is None else self._first
+            if first < recv_ts - OLD:
+                begin = min(max(begin, first), self._position)
         return Page(records, begin, self._position)
 
     def _look_for_end(self, trades: list[TradeData], recv_ts: int) -> None:
@@ -148,7 +154,7 @@ class TradePager(HistoryPager):
         before = [trade.tid for trade in trades if trade.ms * MS < edge]
         after = [trade.tid for trade in trades if trade.ms * MS >= edge]
         if before:
-            self._low = before[-1]
+            self._low, self._reaches = before[-1], True
         elif step.kind == "search" and not trades:
             self._low = step.number - 1
         high = after[0] if after else self._last if step.kind == "first" else self._high
@@ -181,6 +187,8 @@ class TradePager(HistoryPager):
             # Several services answer, of which some are behind: this one hasn't the trade that another one had.
             raise parse_error(f"trades up to {newest} where {upper} is the last", body)
         mine = [trade for trade in trades if trade.tid > lower]
+        if number == 0 and mine and self._first is None:
+            self._first = mine[0].ms * MS
         self._ends[number] = mine[-1].ms * MS - _MARGIN if mine else 0
         while self._upto in self._ends:
             self._position = max(self._position, min(self._end, self._ends.pop(self._upto)))

@@ -111,6 +111,29 @@ def test_a_payment_just_now(backfill: Callable[..., Any]) -> None:
     assert run.pager.position < START + 2 * HOUR
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_rates_that_okx_keeps_no_more(
+    backfill: Callable[..., Any], merged: Callable[..., Any], concurrency: int
+) -> None:
+    """What lies before the first one is covered only where that is so young that the contract began with it."""
+    payments, start, end = Payments(8, 200), START - 500 * HOUR, START + 700 * HOUR
+    for first_age, covered in ((84 * 24 * HOUR, START), (70 * 24 * HOUR, start)):
+        run = backfill(pager("funding", start, end)).run(payments, START + first_age, concurrency)
+        assert [record.ts for record in sorted(run.records, key=lambda record: record.ts)] == [
+            START + n * 8 * HOUR for n in range(88)
+        ]
+        assert merged(run.covered) == [(covered, end)]
+        assert run.pager.position == end
+
+
+def test_no_rate_at_all(backfill: Callable[..., Any], merged: Callable[..., Any]) -> None:
+    """Long ago that proves nothing; lately it does."""
+    for age, covered in ((89 * 24 * HOUR, []), (70 * 24 * HOUR, [(START, START + 150 * HOUR)])):
+        run = backfill(pager("funding", START, START + 150 * HOUR)).run(Payments(8, 0), START + age, 4)
+        assert (run.records, merged(run.covered)) == ([], covered)
+        assert run.pager.position == START + 150 * HOUR
+
+
 class Interests:
     """``GET /api/v5/rubik/stat/contracts/open-interest-history``: a value each five minutes, up to *last* (ms)."""
 

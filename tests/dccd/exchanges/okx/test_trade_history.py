@@ -134,6 +134,30 @@ def test_nothing_there(backfill: Callable[..., Any]) -> None:
     assert (run.records, run.pager.position) == ([], (T0 + 40_000) * MS)
 
 
+@pytest.mark.parametrize("start", [0, T0 - 86_400_000])
+@pytest.mark.parametrize("count", [1, 50, 350])
+def test_trades_that_okx_keeps_no_more(
+    backfill: Callable[..., Any], merged: Callable[..., Any], start: int, count: int
+) -> None:
+    """What lies before the first one is covered only where that is so young that the market began with it."""
+    for days, covered in ((84, T0), (70, start)):
+        made = Okx().history(Dataset.parse("okx.trades.BTC-USDT"), start * MS, (T0 + 1000) * MS, Market("BTC-USDT"))
+        trades = Trades([(5000 + n, n) for n in range(count)])
+        run = backfill(made).run(trades, (T0 + days * 86_400_000) * MS, 4, lambda count: count - 1)
+        assert ids(run) == list(range(5000, 5000 + count))
+        assert merged(run.covered) == [(covered * MS, (T0 + 1000) * MS)]
+        assert run.pager.position == (T0 + 1000) * MS
+
+
+def test_no_trade_at_all_long_ago(backfill: Callable[..., Any], merged: Callable[..., Any]) -> None:
+    """It proves nothing; but one from before the start does."""
+    now = (T0 + 84 * 86_400_000) * MS
+    for trades, covered in (([], []), ([(5, -90_000)], [(T0 * MS, (T0 + 1000) * MS)])):
+        run = backfill(pager(0, 1000)).run(Trades(trades), now)
+        assert (run.records, merged(run.covered)) == ([], covered)
+        assert run.pager.position == (T0 + 1000) * MS
+
+
 def test_trades_made_meanwhile(backfill: Callable[..., Any]) -> None:
     """After many pages those that were made since the first look come too."""
     trades = Trades([(n, n) for n in range(1000)])
