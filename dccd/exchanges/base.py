@@ -233,7 +233,7 @@ class StreamProtocol(Protocol):
     """Seconds without any frame on the connection after which it counts as dead (the exchange's, or a bound)."""
 
     beat: float | None = None
-    """Seconds within which a frame of its topic always comes, whatever the market does; ``None``: that can't be told."""
+    """Seconds within which a frame of its topic always comes, whatever the market does; ``None``: unknown."""
 
     def subscribe(self) -> list[str]:
         """Frames to send once connected."""
