@@ -6,6 +6,7 @@ it decodes: ``"nan"`` and ``"inf"`` are valid text for a float there, but no pri
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Generic, NoReturn, TypeVar
@@ -31,6 +32,7 @@ __all__ = [
     "WireLevel",
     "iso_ns",
     "parse_error",
+    "passes",
 ]
 
 MS = 1_000_000
@@ -56,6 +58,18 @@ WireLevel = tuple[Price, Amount]
 _T = TypeVar("_T")
 # All that msgspec raises on any bytes whatever: its own, invalid UTF-8 in a string, arrays nested a thousand deep.
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+# Frequency, trouble of the exchange's own, and asking twice in a row, which is over once the connection is new.
+_PASSING = re.compile(
+    r"already|many|\brate|limit|frequen|overload|mainten|unavailable|internal|server error|busy|tempor|time.?out|later"
+    r"|again|service",
+    re.I,
+)
+
+
+def passes(words: str) -> bool:
+    """Whether an error of these words is one that passes: asking again, later, may help."""
+    return _PASSING.search(words) is not None
 
 
 def parse_error(exchange: str, cause: Exception | str, sample: bytes) -> ParseError:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dccd.errors import ParseError
-from dccd.exchanges.wire import Amount, Decoder, Id, Millis, Price, iso_ns
+from dccd.exchanges.wire import Amount, Decoder, Id, Millis, Price, iso_ns, passes
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,16 @@ def test_broken_json(body: bytes) -> None:
     with pytest.raises(ParseError) as caught:
         Decoder("binance", dict[str, str]).decode(body)
     assert caught.value.sample == body[:512]
+
+
+@pytest.mark.parametrize(
+    ("words", "passing"),
+    [
+        ("Exceeded msg rate", True), ("Rate limit exceeded", True), ("System error. Please try again later.", True),
+        ("already subscribed", True), ("Too many visits!", True), ("Service:Unavailable", True),
+        ("Currency pair not supported FOO/BAR", False), ("Unknown table: foo", False), ("operated separately", False),
+    ],
+)  # fmt: skip
+def test_errors_that_pass(words: str, passing: bool) -> None:
+    """Frequency and trouble of the exchange's own pass; wrong requests don't."""
+    assert passes(words) is passing
