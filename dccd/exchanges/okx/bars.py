@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from dccd.exchanges.base import Broken, Market, Signal
-from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame, parse_error
+from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame
 from dccd.exchanges.okx.symbols import BARS
 from dccd.exchanges.open_bars import check_bar
 from dccd.exchanges.wire import MS, Amount, Millis, Price
@@ -56,12 +56,9 @@ class BarStream(OkxStream[PushFrame[Candle]]):
         self._closed: int | None = None
         self._present = (0, 0.0)  # opening time and volume of the newest state
 
-    def take(self, found: PushFrame[Candle], frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take the states of some bars. Raises ParseError."""
-        try:
-            bars = [to_bar(candle, self._spot, recv_ts, candle.state == "1") for candle in found.data]
-        except ValueError as exc:
-            raise parse_error(exc, frame) from exc
+    def take(self, found: PushFrame[Candle], recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take the states of some bars. Raises ValueError."""
+        bars = [to_bar(candle, self._spot, recv_ts, candle.state == "1") for candle in found.data]
         if len(bars) == 1:
             return self._take(bars[0], out)
         missing: Broken | None = None

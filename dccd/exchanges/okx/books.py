@@ -8,6 +8,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-cha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -16,18 +17,16 @@ from msgspec import Meta, field
 
 from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import UNREAD, UnnumberedBook
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.okx.capabilities import DEPTH, DEPTHS
 from dccd.exchanges.okx.checksum import Checksum, TextLevel
-from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, Arg, OkxStream, parse_error
+from dccd.exchanges.okx.frames import EXCHANGE, PUBLIC, Arg, OkxStream
 from dccd.exchanges.wire import MS, Amount, Decoder, Id, Millis, Price
 from dccd.records import Level, Record
-from dccd.symbols import NS
 
 __all__ = ["BookData", "BookLevel", "BookStream", "to_levels"]
 
-_PATIENCE = 10 * NS
 Seq = Annotated[int, Meta(ge=-1, lt=2**62)]
 
 
@@ -76,46 +75,34 @@ def to_levels(levels: list[BookLevel], base: Callable[[float, float], float] | N
     return [(level.price, base(level.size, level.price)) for level in levels]
 
 
-class BookStream(OkxStream[BookFrame]):
+class BookStream(UnnumberedBook, OkxStream[BookFrame]):
     """Channel ``books``. Without sequence numbers ``seq`` is the time when a frame came (ns), or one more."""
 
+    named = re.compile(rb'"instId"\s*:\s*"([^"]*)"')
     decoder = msgspec.json.Decoder(BookFrame, strict=False)
 
     def __init__(self, market: Market, options: StreamOptions) -> None:
         super().__init__(PUBLIC, "books", market)
         keep, depth = snap_depth(DEPTHS, options.depth, DEPTH)
         self._base = market.to_base
-        self._book = Book(depth, keep)
-        self._output = BookOutput(self._book, options)
+        self._hold(Book(depth, keep), options)
+        self._mark, self._name = b'"books"', self._inst.encode()
         self._checksum = Checksum(self._book)
         self._verifying = self._numbered = False  # the snapshot had a checksum, a number
-        self._waiting = 0  # since when updates come without a snapshot
         self._seq = self._before = -1  # the last update in the book, and the one that it followed
 
-    def resubscribe(self) -> list[str]:
-        """A new subscription: updates of the one before don't count any more."""
-        self._output.stop()
-        self._waiting = 0
-        return super().resubscribe()
-
-    @property
-    def confirms(self) -> bool:
-        """Updates without a snapshot before are those of the subscription that is being replaced."""
-        return self._output.live
-
-    def take(self, found: BookFrame, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take a snapshot or updates. Raises ParseError."""
+    def take(self, found: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+        """Take a snapshot or updates. Raises ValueError or ParseError."""
         begins, live = found.action == "snapshot", self._output.live
         if live and not begins and self._numbered and any([None in (data.seq, data.before) for data in found.data]):
-            raise parse_error("an update without its numbers", frame)
+            raise ValueError("an update without its numbers")
         texts: list[_TextData] | list[None] = [None] * len(found.data)
         if self._verifying or (begins and any([data.checksum for data in found.data])):
-            texts = _TEXT.decode(frame).data
+            texts = _TEXT.decode(self._frame).data
         base = self._base
-        try:
-            sides = [(to_levels(data.bids, base), to_levels(data.asks, base)) for data in found.data]
-        except ValueError as exc:
-            raise parse_error(exc, frame) from exc
+        sides = [(to_levels(data.bids, base), to_levels(data.asks, base)) for data in found.data]
+        if self._unread:
+            return self._broken(UNREAD)
         for data, text, (bids, asks) in zip(found.data, texts, sides, strict=True):
             if begins:
                 broken = self._start(data, bids, asks, text, recv_ts, out)
@@ -128,6 +115,9 @@ class BookStream(OkxStream[BookFrame]):
             if broken is not None:
                 return broken
         return None
+
+    def _may_be_ours(self, frame: bytes) -> bool:
+        return not self._numbered and super()._may_be_ours(frame)  # else the next one's numbers tell it
 
     def _start(
         self,
@@ -184,14 +174,3 @@ class BookStream(OkxStream[BookFrame]):
 
     def _number(self, data: BookData, recv_ts: int) -> int:
         return max(self._seq + 1, recv_ts) if data.seq is None else data.seq
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
-        self._output.tick(now, out)
-        if self._waiting and now - self._waiting > _PATIENCE:
-            return self._broken("updates come, but no snapshot")
-        return None

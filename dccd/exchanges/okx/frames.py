@@ -7,17 +7,16 @@ https://www.okx.com/docs-v5/en/#overview-websocket-subscribe
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import field
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Market, Refused, Router, Signal
-from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Decoder
+from dccd.exchanges.stream import FrameStream
+from dccd.exchanges.wire import Decoder
 from dccd.exchanges.wire import parse_error as _parse_error
-from dccd.records import Record
 
 __all__ = ["BUSINESS", "EXCHANGE", "PUBLIC", "Arg", "OkxRouter", "OkxStream", "PushFrame", "parse_error"]
 
@@ -27,7 +26,6 @@ BUSINESS = "wss://ws.okx.com:8443/ws/v5/business"
 HEARTBEAT = 60.0
 """OKX sends nothing by itself on a quiet connection, but answers our pings."""
 
-_LANES = 10_000
 _PASSING = {"50001", "50004", "50011", "50013", "50026", "60014", "60023", "63999"}
 """Codes of errors that pass: too many requests, busy, maintenance, time out, internal error."""
 _NAMED = re.compile(r"channel:([\w-]+),\s*instId:([\w-]+)")
@@ -59,7 +57,15 @@ class _Control(msgspec.Struct):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
-_F = TypeVar("_F")
+
+
+class _Pushed(Protocol):
+    """What all frames with data have."""
+
+    arg: Arg
+
+
+_F = TypeVar("_F", bound=_Pushed)
 
 
 def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
@@ -67,52 +73,23 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class OkxStream(TopicStream, Generic[_F]):
+class OkxStream(FrameStream[_F], Generic[_F]):
     """One subscription. Subclasses name the frame's decoder and say what a frame means."""
 
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    exchange = EXCHANGE
 
     def __init__(self, url: str, channel: str, market: Market) -> None:
         super().__init__(url, f"{channel}:{market.id}", HEARTBEAT)
         self._channel = channel
         self._market = market
         self._inst = market.id
-        self._request = 0
 
-    def subscribe(self) -> list[str]:
-        """One subscription."""
-        self._confirmed = False
-        return [self._ask("subscribe")]
-
-    def unsubscribe(self) -> list[str]:
-        """The end of it."""
-        return [self._ask("unsubscribe")]
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            found = self.decoder.decode(frame)
-        except DECODE_ERRORS as exc:
-            return self._other(frame, exc)
-        if found.arg.inst != self._inst or found.arg.channel != self._channel:
-            return None
-        signal = self.take(found, frame, recv_ts, out)
-        return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
-
-    @property
-    def confirms(self) -> bool:
-        """Whether the frame just taken shows that the subscription stands."""
-        return True
-
-    def take(self, found: _F, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame of our channel. Raises ParseError, nothing being changed."""
-        raise NotImplementedError
-
-    def _ask(self, op: str) -> str:
-        # Ids of this stream's requests end with its lane, so that no other on the connection has them.
-        self._request = self._request + _LANES if self._request else self.lane
+    def _request_of(self, op: str) -> str:
         args = [{"channel": self._channel, "instId": self._inst}]
-        return msgspec.json.encode({"id": str(self._request), "op": op, "args": args}).decode()
+        return msgspec.json.encode({"id": str(self._next_request()), "op": op, "args": args}).decode()
+
+    def _is_of_us(self, found: _F) -> bool:
+        return found.arg.inst == self._inst and found.arg.channel == self._channel
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one with our data."""
@@ -128,22 +105,28 @@ class OkxStream(TopicStream, Generic[_F]):
             if not self._is_ours(control, number):
                 return None
             words = control.msg if control.code is None else f"{control.msg} (code {control.code})"
-            return Refused(words, permanent=control.code not in _PASSING)
+            # One that names nobody may answer another stream of the connection: it shows when each asks again.
+            known = number is not None or self._named(control) is not None
+            return Refused(words, permanent=known and control.code not in _PASSING)
         if control.event == "subscribe" and control.arg is not None:
             ours = control.arg.channel == self._channel and control.arg.inst == self._inst
             # That of the subscription before this one, perhaps, while it is being renewed.
             late = number is not None and number < self._request
-            return self._confirm() if ours and not late else None
+            return self._confirm() if ours and not late and self.confirms else None
         return None  # the end of a subscription, a notice that the service is about to be restarted
 
     def _is_ours(self, control: _Control, number: int | None) -> bool:
         """Whether an error is for this stream; one that names nobody is for whoever isn't confirmed yet."""
         if number is not None:
-            return number % _LANES == self.lane
-        named = (control.arg.channel, control.arg.inst) if control.arg is not None else None
-        if (found := _NAMED.search(control.msg)) is not None:
-            named = found[1], found[2]
+            return self._answers_us(number)
+        named = self._named(control)
         return not self._confirmed if named is None else named == (self._channel, self._inst)
+
+    def _named(self, control: _Control) -> tuple[str, str] | None:
+        """Channel and instrument that an error names."""
+        if (found := _NAMED.search(control.msg)) is not None:
+            return found[1], found[2]
+        return None if control.arg is None else (control.arg.channel, control.arg.inst)
 
 
 class OkxRouter(Router):
@@ -177,11 +160,13 @@ class OkxRouter(Router):
         # What recordings have as `trades` is taken by the stream of `trades-all`.
         channel = b"trades-all" if parts[0] == b"trades" else parts[0]
         topic = (channel + b":" + parts[4]).decode("latin-1")
-        if b"}" not in parts[0] + parts[4] and len(self._topics) < _LANES:
+        if b"}" not in parts[0] + parts[4] and len(self._topics) < _MOST_TOPICS:
             self._topics[_BEGIN + parts[0] + b'","instId":"' + parts[4] + b'"'] = topic
         return topic
 
 
 _BEGIN = b'{"arg":{"channel":"'
+_MOST_TOPICS = 10_000
+"""More than there are on a connection; damaged frames may name any."""
 _LONGEST = 128
 """Bytes within which a frame tells its channel and instrument."""

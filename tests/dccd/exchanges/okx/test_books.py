@@ -96,7 +96,11 @@ def test_documented_frames(frames: Callable[[str], list[bytes]], name: str) -> N
     """Snapshot, changes, an empty update and numbers that start anew; the same without numbers, but with checksums."""
     made = stream()
     out: list[Record] = []
-    assert [made.receive(one, 5 + n, out) for n, one in enumerate(frames(f"okx/{name}"))] == [Subscribed(), *[None] * 5]
+    assert [made.receive(one, 5 + n, out) for n, one in enumerate(frames(f"okx/{name}"))] == [
+        None,
+        Subscribed(),
+        *[None] * 4,
+    ]
     first = out[0]
     assert isinstance(first, BookSnapshot)
     assert first.bids == [(27541.1, 0.5), (27541.0, 1.25), (27540.5, 0.00001), (27539.0, 3.0)]

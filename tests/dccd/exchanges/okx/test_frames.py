@@ -118,10 +118,12 @@ def test_what_is_not_ours(other: bytes) -> None:
 
 
 def test_an_error_that_names_nobody() -> None:
-    """Is for whoever waits for an answer."""
+    """Is for whoever waits for an answer; it may be another's, so that it ends nothing for good."""
     made = stream()
     made.subscribe()
-    assert made.receive(error("60012", "Invalid request"), 0, []) == Refused("Invalid request (code 60012)")
+    assert made.receive(error("60012", "Invalid request"), 0, []) == Refused(
+        "Invalid request (code 60012)", permanent=False
+    )
     made.receive(b'{"event":"subscribe","arg":{"channel":"trades-all","instId":"BTC-USDT"}}', 0, [])
     assert made.receive(error("60012", "Invalid request"), 0, []) is None
 
