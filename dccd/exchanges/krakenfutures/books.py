@@ -12,7 +12,7 @@ import msgspec
 
 from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import BookTopic
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.krakenfutures.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.krakenfutures.frames import BookFrame, BookLevel, FuturesStream, WholeBookFrame
@@ -22,10 +22,8 @@ from dccd.symbols import NS
 
 __all__ = ["BookStream"]
 
-_PATIENCE = 10 * NS
 
-
-class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
+class BookStream(BookTopic, FuturesStream[BookFrame | WholeBookFrame]):
     """Feed ``book``. It has all levels, which are all kept: one far away may come into view later."""
 
     decoder = msgspec.json.Decoder(BookFrame | WholeBookFrame, strict=False)
@@ -34,21 +32,8 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
         super().__init__("book", market)
         _, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         self._base = market.to_base
-        self._book = Book(depth)
-        self._output = BookOutput(self._book, options)
-        self._seq = self._recv_ts = 0  # of the last frame in the book
-        self._waiting = 0  # since when changes come without a snapshot
-
-    def resubscribe(self) -> list[str]:
-        """A new subscription: what comes before its snapshot is of the one before."""
-        self._output.stop()
-        self._waiting = 0
-        return super().resubscribe()
-
-    @property
-    def confirms(self) -> bool:
-        """The snapshot does."""
-        return self._output.live
+        self._hold(Book(depth), options)
+        self._recv_ts = 0  # of the last frame in the book
 
     def take(self, found: BookFrame | WholeBookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the whole book or one level. Raises ValueError."""
@@ -66,12 +51,13 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
         if self._base is not None and amount:
             amount = self._base(amount, found.price)
         if ts > (output.last_ts or 0):
+            # Only now the moment before is whole: on its way the book may well have been crossed.
+            if self._book.crossed:
+                return self._broken(f"the book is crossed at change {self._seq}")
             output.settle(recv_ts, out)
         self._seq, self._recv_ts = seq, recv_ts
         level = [(found.price, amount)]
         changes = self._book.apply(level, ()) if found.side == "buy" else self._book.apply((), level)
-        if self._book.crossed:
-            return self._broken(f"the book is crossed at change {seq}")
         output.change(ts, seq, recv_ts, changes, out, more=True)
         return None
 
@@ -95,14 +81,11 @@ class BookStream(FuturesStream[BookFrame | WholeBookFrame]):
             return [(level.price, level.qty) for level in levels]
         return [(level.price, self._base(level.qty, level.price)) for level in levels]
 
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Give out a snapshot that is due; but soon after a change the rest of its moment may be under way."""
-        if now - self._recv_ts >= NS:
-            self._output.tick(now, out)
-        if self._waiting and now - self._waiting > _PATIENCE:
-            return self._broken("changes come, but no snapshot")
-        return None
+        if self._output.live:
+            if now - self._recv_ts < NS:
+                return None
+            if self._book.crossed:
+                return self._broken(f"the book is crossed at change {self._seq}")
+        return super().tick(now, out)

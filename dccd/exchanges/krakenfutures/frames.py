@@ -19,18 +19,17 @@ until 2027: https://docs.kraken.com/exchange/api-reference/unified-websocket. Wh
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import field
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Market, Refused, Router, Signal
-from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Amount, Decoder, Id, Millis, Price, Rate, Traded
+from dccd.exchanges.stream import FrameStream
+from dccd.exchanges.wire import Amount, Decoder, Id, Millis, Price, Rate, Traded, passes
 from dccd.exchanges.wire import parse_error as _parse_error
-from dccd.records import Record, Side
+from dccd.records import Side
 
 __all__ = [
     "EXCHANGE",
@@ -133,7 +132,6 @@ class _Control(msgspec.Struct):
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
 _DONE = re.compile(r"already subscribed|not subscribed", re.I)
 _NAMED = re.compile(r"`[^`]*`")
-_PASSING = re.compile(r"rate|limit|many|mainten|unavailable|internal|busy|tempor|time.?out|again", re.I)
 _F = TypeVar("_F", bound=_Product)
 
 
@@ -142,53 +140,24 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class FuturesStream(TopicStream, Generic[_F]):
+class FuturesStream(FrameStream[_F], Generic[_F]):
     """One subscription: a feed of one product. Requests have no ids; answers name feed and product.
 
     Several products are subscribed to one by one: of further lists for the same feed Kraken has been seen to take none.
     """
 
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    exchange = EXCHANGE
 
     def __init__(self, feed: str, market: Market) -> None:
         super().__init__(URL, f"{feed}:{market.id}", _HEARTBEAT)
         self._feed = feed
         self._product = market.id
 
-    def subscribe(self) -> list[str]:
-        """One subscription."""
-        self._confirmed = False
-        return [self._ask("subscribe")]
+    def _request_of(self, op: str) -> str:
+        return f'{{"event":"{op}","feed":"{self._feed}","product_ids":["{self._product}"]}}'
 
-    def unsubscribe(self) -> list[str]:
-        """The end of it."""
-        return [self._ask("unsubscribe")]
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            found = self.decoder.decode(frame)
-        except DECODE_ERRORS as exc:
-            return self._other(frame, exc)
-        if found.product != self._product:
-            return None
-        try:
-            signal = self.take(found, recv_ts, out)
-            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
-        except ValueError as exc:  # ParseError isn't one
-            raise parse_error(exc, frame) from exc
-
-    @property
-    def confirms(self) -> bool:
-        """Whether the subscription stands, a frame or an answer having come."""
-        return True
-
-    @abstractmethod
-    def take(self, found: _F, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame of our product. Raises ValueError, nothing being changed."""
-
-    def _ask(self, event: str) -> str:
-        return f'{{"event":"{event}","feed":"{self._feed}","product_ids":["{self._product}"]}}'
+    def _is_of_us(self, found: _F) -> bool:
+        return found.product == self._product
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our feed."""
@@ -209,13 +178,16 @@ class FuturesStream(TopicStream, Generic[_F]):
         return None
 
     def _refusal(self, words: str) -> Signal | None:
-        """As "Couldn't subscribe to invalid product `PF_XYZUSD`"; one that names none is for who still waits."""
+        """As "Couldn't subscribe to invalid product `PF_XYZUSD`".
+
+        One that names none is for who still waits; it may answer another stream, which shows when each asks again.
+        """
         if self._confirmed or _DONE.search(words):
             return None
         named = _NAMED.findall(words)
         if named and f"`{self._product}`" not in named:
             return None
-        return Refused(words or "an error without a word", permanent=bool(words) and _PASSING.search(words) is None)
+        return Refused(words or "an error without a word", permanent=bool(named) and not passes(words))
 
 
 class FuturesRouter(Router):

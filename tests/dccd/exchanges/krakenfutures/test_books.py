@@ -118,12 +118,24 @@ def test_sent_twice() -> None:
 
 @pytest.mark.parametrize(("side", "price"), [("buy", 101), ("sell", 100), ("buy", 101.5)])
 def test_a_crossed_book(side: str, price: float) -> None:
-    """A break, by either side."""
+    """A break, by either side, once its moment is over: the next one has begun, or none comes."""
+    for later in (False, True):
+        protocol = stream()
+        out = begun(protocol)
+        assert protocol.receive(change(11, side, price, 5), 1, out) is None
+        assert protocol.tick(2, out) is None
+        broken = protocol.receive(change(12, side, 1000, 0), 3, out) if later else protocol.tick(2 * NS, out)
+        assert broken == Broken("the book is crossed at change 11", (T0 + 11) * MS, "resubscribe")
+        assert len(out) == 2
+
+
+def test_what_changes_at_once_may_cross_on_the_way() -> None:
+    """Only when all of a moment has come the book is looked at."""
     protocol = stream()
     out = begun(protocol)
-    broken = protocol.receive(change(11, side, price, 5), 1, out)
-    assert broken == Broken("the book is crossed at change 11", (T0 + 10) * MS, "resubscribe")
-    assert len(out) == 1
+    frames = change(11, "buy", 101, 5), change(12, "sell", 101, 0, timestamp=T0 + 11), change(13, "buy", 98, 1)
+    assert [protocol.receive(frame, 1, out) for frame in frames] == [None] * 3
+    assert book(protocol) == ([(101.0, 5.0), (100.0, 1.0), (99.0, 2.0), (98.0, 1.0)], [(102.0, 4.0)])
 
 
 def test_a_crossed_snapshot() -> None:
@@ -148,7 +160,7 @@ def test_changes_without_a_snapshot() -> None:
     protocol, out = stream(), list[Record]()
     assert protocol.receive(change(11, "buy", 100, 5), NS, out) is None
     assert protocol.tick(11 * NS, out) is None
-    assert protocol.tick(12 * NS, out) == Broken("changes come, but no snapshot", None, "resubscribe")
+    assert protocol.tick(12 * NS, out) == Broken("updates come, but no snapshot", None, "resubscribe")
     protocol.resubscribe()
     assert protocol.tick(30 * NS, out) is None and not out
 

@@ -54,15 +54,15 @@ def test_a_book_is_confirmed_by_its_snapshot() -> None:
     ("words", "permanent"),
     [
         ("Couldn't subscribe to invalid product `PF_XBTUSD`", True),
-        ("Couldn't subscribe to invalid feed", True),
-        ("Invalid product id", True),
+        ("Couldn't subscribe to invalid feed", False),
+        ("Invalid product id", False),
         ("Too many requests", False),
         ("Service unavailable", False),
     ],
 )
 @pytest.mark.parametrize("name", ["alert", "error"])
 def test_a_refusal(words: str, permanent: bool, name: str) -> None:
-    """In Kraken's words; one that names nobody is for who waits."""
+    """In Kraken's words; one that names nobody is for who waits, and may be another's: it ends nothing for good."""
     assert told(alert(words, name)) == Refused(words, permanent)
 
 
