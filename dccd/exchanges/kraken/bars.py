@@ -32,13 +32,13 @@ class BarStream(KrakenStream[OhlcFrame]):
         self._minutes = dataset.span // 60
         self._bars = OpenBars(dataset.span)
 
-    def take(self, frame: OhlcFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: OhlcFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
         bars = [
-            _bar(data, recv_ts) for data in frame.data if data.symbol == self._symbol and data.interval == self._minutes
+            _bar(data, recv_ts) for data in found.data if data.symbol == self._symbol and data.interval == self._minutes
         ]
         for bar in bars:
-            if frame.type == "update" or not self._bars.is_over(bar, recv_ts):
+            if found.type == "update" or not self._bars.is_over(bar, recv_ts):
                 self._bars.take(bar, out)
         return None
 

@@ -7,11 +7,13 @@ https://docs.kraken.com/exchange/guides/websockets/book-checksum-v2
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal, StreamOptions
+from dccd.exchanges.base import Signal, StreamOptions
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import UNREAD, UnnumberedBook
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.kraken.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.kraken.checksum import Checksum, TextLevel, number
@@ -27,41 +29,24 @@ _Texts = tuple[list[TextLevel], list[TextLevel]]
 """Bids and asks."""
 
 
-class BookStream(KrakenStream[BookFrame]):
-    """Channel ``book``.
+class BookStream(UnnumberedBook, KrakenStream[BookFrame]):
+    """Channel ``book``. Kraken numbers nothing: ``seq`` is the time when a frame came (ns), or one more.
 
-    Kraken numbers nothing: ``seq`` is the time when a frame came (ns), one more where that hasn't moved on, so that it
-    goes on growing over reconnections.
+    A level below the best ten is in no checksum until it comes up to them.
     """
 
+    named = re.compile(rb'"symbol"\s*:\s*"([^"]*)"')
     frame = BookFrame
     decoder = msgspec.json.Decoder(BookFrame, strict=False)
 
     def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
         keep, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__(dataset, {"depth": keep, "snapshot": True})
-        self._book = Book(depth, keep)
+        self._hold(Book(depth, keep), options)
         self._checksum = Checksum(self._book)
-        self._output = BookOutput(self._book, options)
-        self._seq = 0
-        self._bytes = b""  # the frame that is being taken
+        self._mark, self._name = b'"book"', self._symbol.encode()
 
-    def resubscribe(self) -> list[str]:
-        """A new subscription: updates of the one before don't count any more."""
-        self._output.stop()
-        return super().resubscribe()
-
-    @property
-    def confirms(self) -> bool:
-        """Updates without a snapshot before are those of the subscription that is being replaced."""
-        return self._output.live
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        self._bytes = frame
-        return super().receive(frame, recv_ts, out)
-
-    def take(self, frame: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ValueError."""
         # All numbers and times first: a frame that can't be read changes nothing.
         read = [
@@ -72,15 +57,17 @@ class BookStream(KrakenStream[BookFrame]):
                 recv_ts if data.timestamp is None else iso_ns(data.timestamp),  # snapshots have come without a time
                 data.checksum,
             )
-            for item, data in enumerate(frame.data)
+            for item, data in enumerate(found.data)
             if data.symbol == self._symbol
         ]
+        if self._unread:
+            return self._broken(UNREAD)
         texts: list[_Texts] | None = None
         tells = self._checksum.tells
-        if frame.type == "snapshot" or not all(tells(bids) and tells(asks) for _, bids, asks, _, _ in read):
-            texts = _texts(self._bytes)
+        if found.type == "snapshot" or not all(tells(bids) and tells(asks) for _, bids, asks, _, _ in read):
+            texts = _texts(self._frame)
         for item, bids, asks, ts, checksum in read:
-            if texts is not None and frame.type == "snapshot":
+            if texts is not None and found.type == "snapshot":
                 broken = self._start(texts[item], ts, checksum, recv_ts, out)
             elif self._output.live:
                 changes = self._book.apply(bids, asks)
@@ -116,24 +103,11 @@ class BookStream(KrakenStream[BookFrame]):
     def _reread(self, item: int, checksum: int) -> bool:
         """The same, its texts being looked at: they may have more decimals than were seen in an empty snapshot."""
         try:
-            texts = _texts(self._bytes)
+            texts = _texts(self._frame)
         except ValueError:
             return False
         self._checksum.take(*texts[item])
         return self._checksum.matches(checksum)
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def _next(self, recv_ts: int) -> int:
-        self._seq = max(self._seq + 1, recv_ts)
-        return self._seq
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
-        self._output.tick(now, out)
-        return None
 
 
 def _texts(frame: bytes) -> list[_Texts]:

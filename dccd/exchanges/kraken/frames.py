@@ -6,18 +6,17 @@ https://docs.kraken.com/exchange/api-reference/spot-websocket
 
 from __future__ import annotations
 
-import re
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Refused, Router, Signal
 from dccd.exchanges.kraken.symbols import ws_symbol
-from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Amount, Count, Decoder, Id, Price, Traded
+from dccd.exchanges.stream import FrameStream
+from dccd.exchanges.wire import Amount, Count, Decoder, Id, Price, Traded, passes
 from dccd.exchanges.wire import parse_error as _parse_error
-from dccd.records import Record, Side
+from dccd.records import Side
 from dccd.symbols import Dataset
 
 __all__ = [
@@ -135,9 +134,6 @@ class _Control(msgspec.Struct):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
-_LANES = 10_000
-"""More than the streams of a connection."""
-_PASSING = re.compile(r"rate|limit|mainten|unavailable|internal|busy|tempor|time.?out|again|service", re.I)
 _F = TypeVar("_F")
 
 
@@ -146,11 +142,11 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class KrakenStream(TopicStream, Generic[_F]):
-    """One subscription. Subclasses name the frame's type and say what one means."""
+class KrakenStream(FrameStream[_F], Generic[_F]):
+    """One subscription. Subclasses name the frame's type and say what one means; the symbol they check themselves."""
 
+    exchange = EXCHANGE
     frame: ClassVar[type[msgspec.Struct]]
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
 
     def __init__(self, dataset: Dataset, params: dict[str, str | int | bool]) -> None:
         self._symbol = ws_symbol(dataset.symbol)
@@ -159,48 +155,14 @@ class KrakenStream(TopicStream, Generic[_F]):
         topic = f"{self._channel}:{self._symbol}" + ("" if minutes is None else f":{minutes}")
         super().__init__(URL, topic, HEARTBEAT)
         self._params = {"channel": self._channel, "symbol": [self._symbol], **params}
-        self._request_id = 0
 
-    def subscribe(self) -> list[str]:
-        """One subscription."""
-        self._confirmed = False
-        return [self._ask("subscribe", self._params)]
-
-    def unsubscribe(self) -> list[str]:
-        """The end of it."""
-        without = {key: value for key, value in self._params.items() if key != "snapshot"}
-        return [self._ask("unsubscribe", without)]
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            found = self.decoder.decode(frame)
-        except DECODE_ERRORS as exc:
-            return self._other(frame, exc)
-        try:
-            signal = self.take(found, recv_ts, out)
-            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
-        except ValueError as exc:
-            # From reading numbers and times out of text; ParseError isn't one.
-            raise parse_error(exc, frame) from exc
-
-    @property
-    def confirms(self) -> bool:
-        """Whether the frame just taken, or the answer, shows that the subscription stands."""
-        return True
-
-    def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame of our channel. Raises ValueError, nothing being changed."""
-        raise NotImplementedError
-
-    def _ask(self, method: str, params: dict[str, Any]) -> str:
-        # Ids of this stream's requests end with its lane, so that no other on the connection has them.
-        self._request_id = self._request_id + _LANES if self._request_id else self.lane
-        return msgspec.json.encode({"method": method, "params": params, "req_id": self._request_id}).decode()
+    def _request_of(self, op: str) -> str:
+        params = {key: value for key, value in self._params.items() if op == "subscribe" or key != "snapshot"}
+        return msgspec.json.encode({"method": op, "params": params, "req_id": self._next_request()}).decode()
 
     def _is_ours(self, req_id: int | None) -> bool:
         """Whether an answer is one to this stream. Without an id it is to whoever waits for one."""
-        return not self._confirmed if req_id is None else req_id % _LANES == self.lane
+        return not self._confirmed if req_id is None else self._answers_us(req_id)
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our channel."""
@@ -208,10 +170,11 @@ class KrakenStream(TopicStream, Generic[_F]):
         if (control.error is not None or control.method is not None) and not self._is_ours(control.req_id):
             return None
         if control.error is not None and control.method in (None, "subscribe"):
-            return Refused(control.error, permanent=_PASSING.search(control.error) is None)
+            # Without an id it may answer another stream of the connection: whose it is shows when each asks again.
+            return Refused(control.error, permanent=control.req_id is not None and not passes(control.error))
         if control.method == "subscribe" and control.success:
             # That of the subscription before this one, perhaps, while it is being renewed.
-            late = control.req_id is not None and control.req_id < self._request_id
+            late = control.req_id is not None and control.req_id < self._request
             return self._confirm() if self.confirms and not late else None
         if control.method is not None and (control.success is not None or control.method == "pong"):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -186,8 +187,8 @@ def test_a_crossed_book_is_a_break() -> None:
         (b'"timestamp":"2023', b'"timestamp":"x'), (b'"checksum":', b'"checksum":-'), (b'"bids"', b'"bid"'),
     ],
 )  # fmt: skip
-def test_broken_frames_change_nothing(old: bytes, new: bytes) -> None:
-    """A level without a price, or with one of 0, is a ParseError; the next update still fits."""
+def test_a_frame_that_can_not_be_read_breaks_the_book(old: bytes, new: bytes) -> None:
+    """Each is a ParseError; a level below the best ten that was in it no checksum would tell for a long time."""
     protocol, made = stream(), market()
     out: list[Record] = []
     protocol.receive(made.snapshot(), 1, out)
@@ -195,7 +196,31 @@ def test_broken_frames_change_nothing(old: bytes, new: bytes) -> None:
     assert old in good
     with pytest.raises(ParseError):
         protocol.receive(good.replace(old, new), 2, out)
-    assert protocol.receive(good, 2, out) is None
+    assert protocol.receive(good, 2, out) == Broken("a frame could not be read", 1, "resubscribe")
+    assert protocol.tick(3, out) is None
+    assert protocol.subscribe()
+    assert protocol.receive(made.snapshot(), 4, out) == Subscribed()
+    with pytest.raises(ParseError):
+        protocol.receive(good.replace(old, new), 5, out)
+    assert protocol.tick(6, out) == Broken("a frame could not be read", 4, "resubscribe")
+    assert [type(record) for record in out] == [BookSnapshot] * 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"channel":"book","type":"update","data":[{"symbol":"ETH/USD","bids":[{"price":-1,"qty":1}]}]}',
+        b'{"channel":"trade","type":"update","data":7}', b'{"method":"subscribe","success":true,"req_id":"x"}',
+        b"", b"{}", b"\xff",
+    ],
+)  # fmt: skip
+def test_what_others_have_that_can_not_be_read(other: bytes) -> None:
+    """It isn't this book's: whatever is made of it, the book goes on."""
+    protocol, made, out = stream(), market(), list[Record]()
+    protocol.receive(made.snapshot(), 1, out)
+    with contextlib.suppress(ParseError):
+        protocol.receive(other, 2, out)
+    assert protocol.receive(made.update([("9.0", "3.00000000")], []), 3, out) is None
     assert len(out) == 2
 
 

@@ -73,6 +73,12 @@ def test_refusals_are_in_krakens_words(words: str, permanent: bool) -> None:
     assert stream().receive(msgspec.json.encode(answer), 0, []) == Refused(words, permanent)
 
 
+def test_an_error_that_names_nobody() -> None:
+    """It may be another's: it ends nothing for good."""
+    answer = {"error": "Event(s) not found", "method": "subscribe", "success": False}
+    assert stream().receive(msgspec.json.encode(answer), 0, []) == Refused("Event(s) not found", permanent=False)
+
+
 @pytest.mark.parametrize(
     "other",
     [
