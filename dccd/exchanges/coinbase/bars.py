@@ -32,19 +32,20 @@ class BarStream(CoinbaseStream[CandleFrame]):
         super().__init__(dataset)
         self._bars = OpenBars(dataset.span)
 
-    def take(self, frame: CandleFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: CandleFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
-        ours = False
         read = []
-        for event in frame.events:
+        for event in found.events:
             bars = [_bar(candle, recv_ts) for candle in event.candles if candle.product_id == self._product]
-            ours = ours or bool(bars)
             if event.type == "snapshot":
                 bars = [bar for bar in bars if not self._bars.is_over(bar, recv_ts)]
             read += sorted(bars, key=_BY_TIME)
         for bar in read:
             self._bars.take(bar, out)
-        return self._confirm() if ours else None
+        return None
+
+    def _is_of_us(self, found: CandleFrame) -> bool:
+        return any(candle.product_id == self._product for event in found.events for candle in event.candles)
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Close the present bar when its end has passed."""

@@ -1,17 +1,19 @@
 """The live order book of Coinbase: ``level2`` frames flow in, snapshots and deltas flow out.
 
 A snapshot of all levels, then each changed level's new amount. There are no numbers or checksums of the book's own: the
-router sees to it that no message of the connection is missing. A crossed book is broken; the subscription is renewed on
-the same connection then, which brings a new snapshot.
+router sees to it that no message of the connection is missing. A crossed book is broken, and one of which a frame could
+not be read; the subscription is renewed on the same connection then, which brings a new snapshot.
 """
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal, StreamOptions
+from dccd.exchanges.base import Signal, StreamOptions
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import UNREAD, UnnumberedBook
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.coinbase.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.coinbase.frames import CoinbaseStream, Level2Frame, Level2Update
@@ -22,13 +24,13 @@ from dccd.symbols import Dataset
 __all__ = ["BookStream"]
 
 
-class BookStream(CoinbaseStream[Level2Frame]):
+class BookStream(UnnumberedBook, CoinbaseStream[Level2Frame]):
     """Channel ``level2``.
 
-    The messages' numbers begin anew with each connection: ``seq`` is the time when a frame came (ns), one more where
-    that hasn't moved on, so that it goes on growing.
+    The messages' numbers begin anew with each connection: ``seq`` is the time when a frame came (ns), or one more.
     """
 
+    named = re.compile(rb'"product_id"\s*:\s*"([^"]*)"')
     frame = Level2Frame
     decoder = msgspec.json.Decoder(Level2Frame, strict=False)
     channel = "level2"
@@ -36,27 +38,19 @@ class BookStream(CoinbaseStream[Level2Frame]):
     def __init__(self, dataset: Dataset, options: StreamOptions) -> None:
         super().__init__(dataset)
         _, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
-        self._book = Book(depth)
-        self._output = BookOutput(self._book, options)
-        self._seq = 0
+        self._hold(Book(depth), options)
+        self._mark, self._name = b'"l2_data"', self._product.encode()
 
-    def resubscribe(self) -> list[str]:
-        """A new subscription: updates of the one before don't count any more."""
-        self._output.stop()
-        return super().resubscribe()
-
-    def answered(self) -> Signal | None:
-        """Not yet: the snapshot confirms."""
-        return None
-
-    def take(self, frame: Level2Frame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: Level2Frame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or updates. Raises ValueError."""
         # All times first: a frame that can't be read changes nothing.
         read = [
-            (event.type, *_read(event.updates, frame.timestamp))
-            for event in frame.events
+            (event.type, *_read(event.updates, found.timestamp))
+            for event in found.events
             if event.product_id == self._product
         ]
+        if self._unread:
+            return self._broken(UNREAD)
         for kind, bids, asks, ts in read:
             if kind == "snapshot":
                 broken = self._start(bids, asks, ts, recv_ts, out)
@@ -66,7 +60,7 @@ class BookStream(CoinbaseStream[Level2Frame]):
                 continue  # of the subscription that is being replaced
             if broken is not None:
                 return broken
-        return self._confirm() if self._output.live else None
+        return None
 
     def _start(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
         self._book.reset(bids, asks)
@@ -80,19 +74,6 @@ class BookStream(CoinbaseStream[Level2Frame]):
         if self._book.crossed:
             return self._broken("the book is crossed")
         self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
-        return None
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def _next(self, recv_ts: int) -> int:
-        self._seq = max(self._seq + 1, recv_ts)
-        return self._seq
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
-        self._output.tick(now, out)
         return None
 
 

@@ -7,17 +7,17 @@ https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websock
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Refused, Signal
 from dccd.exchanges.coinbase.symbols import feed_id
-from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Amount, Decoder, Id, Price, Seconds, Traded
+from dccd.exchanges.stream import FrameStream
+from dccd.exchanges.wire import Amount, Decoder, Id, Price, Seconds, Traded, passes
 from dccd.exchanges.wire import parse_error as _parse_error
-from dccd.records import Record, Side
+from dccd.records import Side
 from dccd.symbols import Dataset
 
 __all__ = [
@@ -138,7 +138,6 @@ class _Control(msgspec.Struct):
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
 _LISTINGS: Decoder[list[_Listing]] = Decoder(EXCHANGE, list[_Listing])
 _PRODUCT = re.compile(r"\b[A-Z0-9]{1,20}-[A-Z0-9]{1,20}\b")
-_PASSING = re.compile(r"rate|limit|mainten|unavailable|internal|busy|tempor|time.?out|again|service|too many", re.I)
 _F = TypeVar("_F")
 
 
@@ -147,14 +146,14 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class CoinbaseStream(TopicStream, Generic[_F]):
+class CoinbaseStream(FrameStream[_F], Generic[_F]):
     """One subscription. Subclasses name the frame's type and say what one means.
 
     Frames are numbered over the whole connection, which the router watches.
     """
 
+    exchange = EXCHANGE
     frame: ClassVar[type[msgspec.Struct]]
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
     channel: ClassVar[str]
     """As subscribed to."""
 
@@ -163,37 +162,8 @@ class CoinbaseStream(TopicStream, Generic[_F]):
         self._channel = str(self.frame.__struct_config__.tag)
         super().__init__(URL, f"{self._channel}:{self._product}", HEARTBEAT)
 
-    def subscribe(self) -> list[str]:
-        """One subscription."""
-        self._confirmed = False
-        return [self._ask("subscribe")]
-
-    def unsubscribe(self) -> list[str]:
-        """The end of it."""
-        return [self._ask("unsubscribe")]
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            found = self.decoder.decode(frame)
-        except DECODE_ERRORS as exc:
-            return self._other(frame, exc)
-        try:
-            return self.take(found, recv_ts, out)
-        except ValueError as exc:
-            # From reading times out of text; ParseError isn't one.
-            raise parse_error(exc, frame) from exc
-
-    def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame of our channel. Raises ValueError, nothing being changed."""
-        raise NotImplementedError
-
-    def answered(self) -> Signal | None:
-        """The exchange lists our subscription."""
-        return self._confirm()
-
-    def _ask(self, kind: str) -> str:
-        return f'{{"type":"{kind}","product_ids":["{self._product}"],"channel":"{self.channel}"}}'
+    def _request_of(self, op: str) -> str:
+        return f'{{"type":"{op}","product_ids":["{self._product}"],"channel":"{self.channel}"}}'
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our channel."""
@@ -204,7 +174,7 @@ class CoinbaseStream(TopicStream, Generic[_F]):
             # All that this connection is subscribed to, whosever request it answers.
             listings = _LISTINGS.decode(bytes(control.events))
             ours = any(self._product in one.subscriptions.get(self.channel, ()) for one in listings)
-            return self.answered() if ours else None
+            return self._confirm() if ours and self.confirms else None
         if control.channel is not None and control.channel != self._channel:
             return None  # heartbeats, or what somebody else subscribed to in a recording
         raise parse_error(cause, frame) from cause
@@ -214,4 +184,4 @@ class CoinbaseStream(TopicStream, Generic[_F]):
         named = _PRODUCT.findall(words)
         if self._confirmed or (named and self._product not in named):
             return None
-        return Refused(words, permanent=bool(named) and _PASSING.search(words) is None)
+        return Refused(words, permanent=bool(named) and not passes(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,18 +128,40 @@ def test_usdc_is_in_the_book_of_usd() -> None:
         frame("update", [("bid", "9", "-1")]), frame("update", [("bid", "9", "nan")]),
         frame("update", [("bid", "9", "5")], time="now"), frame("update", [("bid", "9", "5")], price_level=None),
         frame("what", []), b'{"channel":"l2_data","timestamp":"","events":[{"type":"update","product_id":"BTC-USD"}]}',
-        frame("update", [("bid", "9", "5")])[:-3], b"{}",
+        frame("update", [("bid", "9", "0"), ("bid", "8", "1e40")]), frame("update", [("bid", "9", "5")])[:-3],
         frame("update", [("bid", "9", "5")], time="1970-01-01T00:00:00Z").replace(b"2026-06-14", b""),
     ],
 )  # fmt: skip
-def test_broken_frames_change_nothing(broken: bytes) -> None:
-    """A level without a price, an unknown side, a time that is none: the whole frame is a ParseError."""
+def test_a_frame_that_can_not_be_read_breaks_the_book(broken: bytes) -> None:
+    """Each is a ParseError; what was in it no later frame tells, so that the book is begun anew."""
     protocol, out = stream(), list[Record]()
     protocol.receive(SNAPSHOT, 1, out)
     with pytest.raises(ParseError):
         protocol.receive(broken, 2, out)
-    assert len(out) == 1
-    protocol.receive(frame("update", [("bid", "9", "6")]), 3, out)
+    broke = Broken("a frame could not be read", T0 + 500_000_000, "resubscribe")
+    assert protocol.receive(frame("update", [("bid", "9", "6")]), 3, out) == broke
+    assert protocol.receive(frame("update", [("bid", "9", "7")]), 4, out) is None
+    assert protocol.subscribe() and protocol.receive(SNAPSHOT, 5, out) == Subscribed()
+    with pytest.raises(ParseError):
+        protocol.receive(broken, 6, out)
+    assert protocol.tick(7, out) == broke
+    assert [type(record) for record in out] == [BookSnapshot, BookSnapshot]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        frame("update", [("bid", "9", "-1")]).replace(b"BTC-USD", b"ETH-USD"), b"", b"{}", b"\xff",
+        b'{"channel":"market_trades","events":7}', b'{"channel":"subscriptions","events":[{"subscriptions":7}]}',
+    ],
+)  # fmt: skip
+def test_what_others_have_that_can_not_be_read(other: bytes) -> None:
+    """It isn't this book's: whatever is made of it, the book goes on."""
+    protocol, out = stream(), list[Record]()
+    protocol.receive(SNAPSHOT, 1, out)
+    with contextlib.suppress(ParseError):
+        protocol.receive(other, 2, out)
+    assert protocol.receive(frame("update", [("bid", "9", "6")]), 3, out) is None
     assert out[1:] == [BookDelta(T0 + 500_000_000, 3, [(9.0, 6.0)], [], 3)]
 
 
