@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from dccd.exchanges.base import Broken, Signal, StreamOptions
+from dccd.exchanges.base import Signal, StreamOptions
 from dccd.exchanges.bitfinex.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.bitfinex.checksum import Checksum
-from dccd.exchanges.bitfinex.frames import EXCHANGE, BitfinexStream, Signed, parse_error
+from dccd.exchanges.bitfinex.frames import EXCHANGE, BitfinexStream, Signed
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import UNREAD, UnnumberedBook
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.wire import DECODE_ERRORS, MS, Count, Decoder, Id, Millis, Price
 from dccd.records import Level, Record
@@ -69,11 +69,11 @@ _OTHERS = {b'"c', b'"h', b"[[", b"[]"}
 """What the content of a checksum, a heartbeat and a snapshot begins with."""
 
 
-class BookStream(BitfinexStream):
+class BookStream(UnnumberedBook, BitfinexStream):
     """Channel ``book``, precision P0 (five significant digits, as many as prices have), frequency F0 (at once).
 
-    The numbers of messages begin anew with each connection, so ``seq`` is the time when a change came (ns), one more
-    where that hasn't moved on: it goes on growing over reconnections.
+    The numbers of messages begin anew with each connection: ``seq`` is the time when a change came (ns), or one more.
+    The checksum is of the best 25 levels a side.
     """
 
     channel = "book"
@@ -82,25 +82,18 @@ class BookStream(BitfinexStream):
         length, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__({"symbol": market, "prec": "P0", "freq": "F0", "len": str(length)})
         # All levels are kept: Bitfinex removes those that leave its view, after those that come into it perhaps.
-        self._book = Book(depth)
+        self._hold(Book(depth), options)
         self._checksum = Checksum(self._book)
-        self._output = BookOutput(self._book, options)
         self._bids: list[Level] = []
         self._asks: list[Level] = []
-        self._came = self._ts = 0  # when the last of those came, and its time
+        self._since = 0  # when the first of those came
+        self._ts = 0  # the last one's time
         self._checked = False  # checksums come: changes wait for them
-        self._seq = 0
 
     def subscribe(self) -> list[str]:
         """A new subscription: nothing of one before counts any more."""
-        self._output.stop()
         self._bids, self._asks = [], []
         return super().subscribe()
-
-    @property
-    def confirms(self) -> bool:
-        """The snapshot does."""
-        return self._output.live
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
@@ -114,16 +107,19 @@ class BookStream(BitfinexStream):
             return super().receive(frame, recv_ts, out)
         price, count, amount = update.level.price, update.level.count, update.level.amount
         if not amount:
-            raise parse_error("a level of no side", frame)
+            return super().receive(frame, recv_ts, out)  # a level of no side
         if update.chan != self._chan or not self._output.live:
             return None
+        if self._unread:
+            return self._broken(UNREAD)
+        if not self._bids and not self._asks:
+            self._since = recv_ts
         if amount > 0:
             self._bids.append((price, amount if count else 0.0))
         else:
             self._asks.append((price, -amount if count else 0.0))
         ms = update.ms
         self._ts = recv_ts if ms is None else ms * MS
-        self._came = recv_ts
         return None if self._checked else self._settle(self._ts, recv_ts, out)
 
     def take(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
@@ -133,6 +129,8 @@ class BookStream(BitfinexStream):
             check = _CHECK.raw.decode(frame)
             if check.chan != self._chan or not self._output.live:
                 return None
+            if self._unread:
+                return self._broken(UNREAD)
             self._checked = True
             return self._settle(_time(check.ms, recv_ts), recv_ts, out, check.checksum)
         snapshot = _SNAPSHOT.raw.decode(frame)
@@ -142,12 +140,13 @@ class BookStream(BitfinexStream):
         return self._start(bids, asks, _time(snapshot.ms, recv_ts), recv_ts, out)
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out what no checksum came for, and a snapshot that is due."""
-        if (self._bids or self._asks) and now - self._came > NS:
-            return self._settle(self._ts, now, out)
-        if not self._bids and not self._asks:
-            self._output.tick(now, out)
-        return None
+        """Give out what no checksum came for in time, and a snapshot that is due."""
+        if self._unread or not (self._bids or self._asks):
+            return super().tick(now, out)
+        return self._settle(self._ts, now, out) if now - self._since > NS else None
+
+    def _may_be_ours(self, frame: bytes) -> bool:
+        return self._chan is not None and frame.startswith((b"[%d," % self._chan, b"[%d]" % self._chan))
 
     def _start(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
         self._bids, self._asks = [], []
@@ -171,14 +170,6 @@ class BookStream(BitfinexStream):
         if bids or asks:
             self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
         return None
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def _next(self, recv_ts: int) -> int:
-        self._seq = max(self._seq + 1, recv_ts)
-        return self._seq
 
 
 def split(rows: list[BookRow]) -> tuple[list[Level], list[Level]]:

@@ -46,9 +46,6 @@ FLAGS = TIMESTAMP | SEQ_ALL | _OB_CHECKSUM
 Signed = Annotated[float, Meta(gt=-1e30, lt=1e30)]
 """An amount in base asset whose sign tells the side."""
 
-_IDS = 1_000_000
-"""Ids of subscriptions that each stream of a connection has."""
-
 # https://docs.bitfinex.com/docs/abbreviations-glossary#errorinfo-codes
 _RESTART, _MAINTENANCE_ENDED = 20051, 20061
 _UNKNOWN = {10000, 10001, 10302}
@@ -109,17 +106,13 @@ class BitfinexStream(TopicStream):
     def __init__(self, params: dict[str, str]) -> None:
         super().__init__(URL, topic_of(self.channel, params.get("key") or params["symbol"]), HEARTBEAT)
         self._params = params
-        self._request_id = 0
         self._chan: int | None = None
         """The channel's id; None until the subscription is confirmed, so that nothing is ours."""
 
     def subscribe(self) -> list[str]:
         """One subscription; its answer repeats ``subId``."""
-        self._confirmed = False
         self._chan = None
-        self._request_id = max(self._request_id, self.lane * _IDS) + 1
-        request = {"event": "subscribe", "channel": self.channel, **self._params, "subId": self._request_id}
-        return [msgspec.json.encode(request).decode()]
+        return super().subscribe()
 
     def unsubscribe(self) -> list[str]:
         """The end of it, of which only who saw it begin knows the id."""
@@ -128,6 +121,10 @@ class BitfinexStream(TopicStream):
     def resubscribe(self) -> list[str]:
         """The same anew, unless it is under way: to ask twice would be refused as a duplicate."""
         return [] if self._chan is None else super().resubscribe()
+
+    def _request_of(self, op: str) -> str:
+        request = {"event": op, "channel": self.channel, **self._params, "subId": self._next_request()}
+        return msgspec.json.encode(request).decode()
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
@@ -140,11 +137,6 @@ class BitfinexStream(TopicStream):
         except ValueError as exc:
             # Of what the values mean; msgspec's own errors are ValueErrors too, and ParseError isn't one.
             raise parse_error(exc, frame) from exc
-
-    @property
-    def confirms(self) -> bool:
-        """Whether the answer shows that the subscription stands."""
-        return True
 
     def take(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take an array of any channel. Raises what decoders do, or ValueError, nothing being changed."""
@@ -163,7 +155,7 @@ class BitfinexStream(TopicStream):
             return self._subscribed(event, frame) if self._is_ours(event) else None
         if event.event == "error":
             # Those with a channel's id answer an unsubscription.
-            return _refused(event) if event.chan is None and self._is_ours(event) else None
+            return self._refused(event) if event.chan is None and self._is_ours(event) else None
         if event.event == "conf" and event.status != "OK":
             return Refused(f"configuration {event.msg or event.status or 'refused'}", permanent=False)
         if event.event == "info" and event.code == _RESTART:
@@ -182,14 +174,14 @@ class BitfinexStream(TopicStream):
     def _is_ours(self, event: Event) -> bool:
         """Whether an answer is to our last subscription: by its id, else by what it names, if it names anything."""
         if event.sub_id is not None:
-            return str(event.sub_id) == str(self._request_id)
+            return str(event.sub_id) == str(self._request)
         if self._confirmed:
             return False
         return event.topic in (self.topic, ":") or (event.topic == f"{self.channel}:")
 
-
-def _refused(event: Event) -> Refused:
-    """In Bitfinex's words."""
-    words = event.msg or "error"
-    permanent = event.code in _UNKNOWN or _INVALID.search(words) is not None
-    return Refused(words if event.code is None else f"{words} (code {event.code})", permanent)
+    def _refused(self, event: Event) -> Refused:
+        """In Bitfinex's words. One that names nobody may answer another stream: it shows when each asks again."""
+        words = event.msg or "error"
+        known = event.sub_id is not None or event.topic == self.topic
+        permanent = known and (event.code in _UNKNOWN or _INVALID.search(words) is not None)
+        return Refused(words if event.code is None else f"{words} (code {event.code})", permanent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from zlib import crc32
@@ -80,7 +81,7 @@ def test_subscribes_with_the_next_depth(stream: Make) -> None:
     for depth, length in ((None, "100"), (1, "25"), (25, "25"), (26, "100"), (101, "250"), (5000, "250")):
         request = msgspec.json.decode(stream("orderbook.BTC-USD", depth=depth).subscribe()[0])
         expected = {"event": "subscribe", "channel": "book", "symbol": "tBTCUSD", "prec": "P0", "freq": "F0"}
-        assert request == expected | {"len": length, "subId": 1_000_001}
+        assert request == expected | {"len": length, "subId": 1}
 
 
 def test_frames(stream: Make, frames: Callable[[str], list[bytes]]) -> None:
@@ -169,6 +170,17 @@ def test_checksums_that_stop_coming(stream: Make, made: Exchange) -> None:
     assert out[2].bids[0] == (9.0, 7.0)
 
 
+def test_changes_that_do_not_stop_coming(stream: Make, made: Exchange) -> None:
+    """The second counts from the first of those that no checksum came for, however busy the market is."""
+    protocol, out = subscribed(stream), list[Record]()
+    for frame in (made.snapshot(), made.check()):
+        protocol.receive(frame, 0, out)
+    for n in range(1, 30):
+        protocol.receive(made.change(0, "9", str(n + 1)), n * NS // 10, out)
+        protocol.tick(n * NS // 10, out)
+    assert [record.bids for record in out[1:] if isinstance(record, BookDelta)] == [[(9.0, 13.0)], [(9.0, 25.0)]]
+
+
 def test_a_crossed_book_is_a_break(stream: Make, made: Exchange) -> None:
     """Even when its checksum holds; so is a crossed snapshot."""
     protocol = subscribed(stream)
@@ -214,17 +226,37 @@ def test_numbers_grow_though_the_clock_stands_still(stream: Make, made: Exchange
         b'[17082,[9,1,"nan"],9,9]', b"[17082,[9,1,1e400],9,9]", b"[17082,[9,1,3],9,-9]", b"[17082,[9,1,3],9,9",
         b"[17082,[[9,1,3],[8,0,3]],9,9]", b"[17082,[[9,1,3],[8,1,0]],9,9]", b"[17082,[[9,1,3],[null,1,3]],9,9]",
         b'[17082,"cs",null,9,9]', b'[17082,"cs",1.5,9,9]', b'[17082,"cs",4294967295,9,9]', b'[17082,"cs"]',
-        b'[17082,"cx",5,9,9]', b"[17082]", b"", b"{}", b"\xff\xff",
+        b'[17082,"cx",5,9,9]', b"[17082]",
     ],
 )  # fmt: skip
-def test_broken_frames_change_nothing(stream: Make, made: Exchange, broken: bytes) -> None:
-    """A level without a price, or with one of 0, is a ParseError; the next checksum still holds."""
+def test_a_frame_that_can_not_be_read_breaks_the_book(stream: Make, made: Exchange, broken: bytes) -> None:
+    """Each is a ParseError; a level below the best 25 that was in it no checksum would tell for a long time."""
+    for next_one in (made.change, made.check, None):
+        protocol, out = subscribed(stream), list[Record]()
+        protocol.receive(made.snapshot(), 1, out)
+        with pytest.raises(ParseError):
+            protocol.receive(broken, 2, out)
+        broke = Broken("a frame could not be read", out[0].ts, "resubscribe")
+        if next_one is None:
+            assert protocol.tick(3, out) == broke
+        else:
+            frame = made.check() if next_one == made.check else made.change(0, "9", "3")
+            assert protocol.receive(frame, 3, out) == broke
+        assert protocol.receive(made.check(), 4, out) is None
+        assert protocol.tick(10**19, out) is None
+        assert len(out) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [b"[5,[9,1,null],9,9]", b"[5,7]", b"[170829,[9]]", b'{"event":7}', b"", b"{}", b"\xff\xff"]
+)
+def test_what_others_have_that_can_not_be_read(stream: Make, made: Exchange, other: bytes) -> None:
+    """It isn't this book's: whatever is made of it, the book goes on."""
     protocol, out = subscribed(stream), list[Record]()
     protocol.receive(made.snapshot(), 1, out)
-    with pytest.raises(ParseError):
-        protocol.receive(broken, 2, out)
-    for frame in (made.change(0, "9", "3"), made.check()):
-        assert protocol.receive(frame, 3, out) is None
+    with contextlib.suppress(ParseError):
+        protocol.receive(other, 2, out)
+    assert [protocol.receive(frame, 3, out) for frame in (made.change(0, "9", "3"), made.check())] == [None, None]
     assert len(out) == 2
 
 

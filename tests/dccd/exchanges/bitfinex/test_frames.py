@@ -23,7 +23,7 @@ def subscribed(stream: Make) -> StreamProtocol:
     protocol = stream("ohlc.BTC-USD.1m")
     protocol.lane = 2
     protocol.subscribe()
-    answer = event("subscribed", channel="candles", chan=7, key="trade:1m:tBTCUSD", subId=2_000_001)
+    answer = event("subscribed", channel="candles", chan=7, key="trade:1m:tBTCUSD", subId=2)
     assert protocol.receive(answer, 0, []) == Subscribed()
     return protocol
 
@@ -31,9 +31,9 @@ def subscribed(stream: Make) -> StreamProtocol:
 @pytest.mark.parametrize(
     ("fields", "ours"),
     [
-        ({"subId": 2_000_001}, True),
-        ({"subId": "2000001"}, True),
-        ({"subId": 1_000_001}, False),
+        ({"subId": 2}, True),
+        ({"subId": "2"}, True),
+        ({"subId": 1}, False),
         ({}, True),
         ({"key": "trade:5m:tBTCUSD"}, False),
         ({"channel": "book", "key": None, "symbol": "tBTCUSD"}, False),
@@ -54,13 +54,13 @@ def test_renewing(stream: Make) -> None:
     protocol = subscribed(stream)
     leave, ask = protocol.resubscribe()
     assert msgspec.json.decode(leave) == {"event": "unsubscribe", "chanId": 7}
-    assert msgspec.json.decode(ask)["subId"] == 2_000_002
+    assert msgspec.json.decode(ask)["subId"] == 10_002
     assert protocol.resubscribe() == []
     out: list[Record] = []
     assert protocol.receive(b"[7,[1,2,2,2,2,1],1]", 0, out) is None
     assert protocol.receive(event("unsubscribed", status="OK", chan=7), 0, out) is None
-    assert protocol.receive(event("subscribed", chan=7, subId=2_000_001), 0, out) is None
-    assert protocol.receive(event("subscribed", chan=8, subId=2_000_002), 0, out) == Subscribed()
+    assert protocol.receive(event("subscribed", chan=7, subId=2), 0, out) is None
+    assert protocol.receive(event("subscribed", chan=8, subId=10_002), 0, out) == Subscribed()
     assert protocol.receive(b"[8,[1,2,2,2,2,1],1]", 0, out) is None
     assert len(out) == 1
 
@@ -80,28 +80,31 @@ def test_refusals_are_in_bitfinexs_words(stream: Make, code: int, words: str, pe
     """Some pass, those of a wrong request don't."""
     protocol = stream("trades.BTC-USD")
     protocol.subscribe()
-    answer = event("error", channel="trades", symbol="tBTCUSD", msg=words, code=code, subId=1_000_001, pair="BTCUSD")
+    answer = event("error", channel="trades", symbol="tBTCUSD", msg=words, code=code, subId=1, pair="BTCUSD")
     assert protocol.receive(answer, 0, []) == Refused(f"{words} (code {code})", permanent)
 
 
 @pytest.mark.parametrize(
-    ("fields", "ours"),
+    ("fields", "ours", "permanent"),
     [
-        ({}, True),
-        ({"channel": "trades", "symbol": "tBTCUSD"}, True),
-        ({"channel": "trades"}, True),
-        ({"channel": "trades", "symbol": "tETHUSD"}, False),
-        ({"channel": "book", "symbol": "tBTCUSD"}, False),
-        ({"subId": 5}, False),
-        ({"chan": 7}, False),
+        ({}, True, False),
+        ({"channel": "trades", "symbol": "tBTCUSD"}, True, True),
+        ({"channel": "trades"}, True, False),
+        ({"channel": "trades", "symbol": "tETHUSD"}, False, False),
+        ({"channel": "book", "symbol": "tBTCUSD"}, False, False),
+        ({"subId": 5}, False, False),
+        ({"subId": 1}, True, True),
+        ({"chan": 7}, False, False),
     ],
 )
-def test_whose_an_error_is(stream: Make, fields: dict[str, Any], ours: bool) -> None:
-    """One that names nobody is whoever's who isn't confirmed yet; one with a channel's id is of an unsubscription."""
+def test_whose_an_error_is(stream: Make, fields: dict[str, Any], ours: bool, permanent: bool) -> None:
+    """One that names nobody is whoever's who isn't confirmed yet, and ends nothing for good; one with a channel's id
+    is of an unsubscription.
+    """
     protocol = stream("trades.BTC-USD")
     protocol.subscribe()
     signal = protocol.receive(event("error", msg="symbol: invalid", code=10300, **fields), 0, [])
-    assert isinstance(signal, Refused) is ours
+    assert signal == (Refused("symbol: invalid (code 10300)", permanent) if ours else None)
 
 
 def test_an_error_after_the_confirmation_is_anothers(stream: Make) -> None:

@@ -40,7 +40,7 @@ def test_subscribes(stream: Make) -> None:
         "event": "subscribe",
         "channel": "trades",
         "symbol": "tBTCUSD",
-        "subId": 3_000_001,
+        "subId": 3,
     }
 
 
