@@ -8,25 +8,22 @@ on the same connection, which brings a new partial.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-from dccd.errors import ParseError
-from dccd.exchanges.base import Broken, Market, Signal, StreamOptions
+from dccd.exchanges.base import Market, Signal, StreamOptions
 from dccd.exchanges.bitmex.capabilities import DEFAULT_DEPTH, DEPTHS, THROTTLED_DEPTH
 from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import UNREAD, UnnumberedBook
 from dccd.exchanges.capability import snap_depth
 from dccd.exchanges.wire import Count, Id, Price, iso_ns
 from dccd.records import Level, Record
 
 __all__ = ["BookRow", "BookStream", "levels_of"]
-
-
-_UNREAD = "a frame could not be read"
 
 
 class BookRow(msgspec.Struct, gc=False):
@@ -40,38 +37,22 @@ class BookRow(msgspec.Struct, gc=False):
     timestamp: str | None = None
 
 
-class BookStream(BitmexStream[BookRow]):
+class BookStream(UnnumberedBook, BitmexStream[BookRow]):
     """Table ``orderBookL2``, or ``orderBookL2_25`` where that is deep enough: it is sent less often.
 
-    ``seq`` is the time when a frame came (ns), one more where that hasn't moved on, so that it goes on growing over
-    reconnections.
+    ``seq`` is the time when a frame came (ns), or one more.
     """
 
+    named = re.compile(rb'"symbol"\s*:\s*"([^"]*)"')
     decoder = msgspec.json.Decoder(Frame[BookRow], strict=False)
 
     def __init__(self, options: StreamOptions, market: Market) -> None:
         offered, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__("orderBookL2_25" if offered == THROTTLED_DEPTH else "orderBookL2", market)
         self._base = market.base
-        self._book = Book(depth)
-        self._output = BookOutput(self._book, options)
+        self._hold(Book(depth), options)
+        self._mark, self._name = f'"{self._table}"'.encode(), self._symbol.encode()
         self._prices: dict[tuple[int, str], float] = {}
-        self._seq = 0
-        self._unread = False  # a frame came that can't be read: nothing that follows would tell what was in it
-
-    def subscribe(self) -> list[str]:
-        """What comes before the partial is of the subscription before this one."""
-        self._output.stop()
-        self._unread = False
-        return super().subscribe()
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            return super().receive(frame, recv_ts, out)
-        except ParseError:
-            self._unread = self._output.live
-            raise
 
     def take(self, action: Action, rows: list[BookRow], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take levels. Raises ValueError."""
@@ -84,7 +65,7 @@ class BookStream(BitmexStream[BookRow]):
         if not self._output.live:
             return None
         if self._unread:
-            return self._broken(_UNREAD)
+            return self._broken(UNREAD)
         wrong, bids, asks = self._read(action, rows)
         if wrong:
             return self._broken(wrong)
@@ -143,22 +124,6 @@ class BookStream(BitmexStream[BookRow]):
             return self._broken("the partial is crossed")
         self._unread = False
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
-        return None
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        self._unread = False
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def _next(self, recv_ts: int) -> int:
-        self._seq = max(self._seq + 1, recv_ts)
-        return self._seq
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due; renew a book of which a frame was lost."""
-        if self._unread:
-            return self._broken(_UNREAD)
-        self._output.tick(now, out)
         return None
 
 

@@ -6,7 +6,6 @@ updated and deleted. What comes before the partial is to be dropped. https://www
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from dccd.errors import ParseError
 from dccd.exchanges.base import Market, Refused, Router, Signal
 from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Decoder
+from dccd.exchanges.wire import DECODE_ERRORS, Decoder, passes
 from dccd.exchanges.wire import parse_error as _parse_error
 from dccd.records import Record
 
@@ -65,9 +64,6 @@ class _Control(msgspec.Struct):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
-_PASSING = re.compile(
-    r"rate limit|overload|unavailable|internal|server error|tempor|try again|already subscribed", re.I
-)
 
 
 def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
@@ -85,15 +81,13 @@ class BitmexStream(TopicStream, Generic[_R]):
         self._table = table
         self._symbol = market.id
 
-    def subscribe(self) -> list[str]:
-        """One subscription."""
-        self._confirmed = False
-        return [f'{{"op":"subscribe","args":["{self.topic}"]}}']
-
     def unsubscribe(self) -> list[str]:
-        """The end of it."""
+        """The end of it: without a partial no rows count any more."""
         self._confirmed = False
-        return [f'{{"op":"unsubscribe","args":["{self.topic}"]}}']
+        return super().unsubscribe()
+
+    def _request_of(self, op: str) -> str:
+        return f'{{"op":"{op}","args":["{self.topic}"]}}'
 
     def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take one frame. Raises ParseError."""
@@ -133,16 +127,16 @@ class BitmexStream(TopicStream, Generic[_R]):
         raise parse_error(cause, frame) from cause
 
     def _refusal(self, words: str, status: int | None, request: _Request | None) -> Signal | None:
-        """An error answers whoever's topic is in the request; one without is for who still waits."""
+        """An error answers whoever's topic is in the request.
+
+        One without is for who still waits; it may answer another stream, which shows when each asks again.
+        """
         if request is None or request.args is None:
-            ours = not self._confirmed
-        else:
-            ours = request.op == "subscribe" and self.topic in (
-                [request.args] if isinstance(request.args, str) else request.args
-            )
-        if not ours:
+            return None if self._confirmed else Refused(words, permanent=False)
+        topics = [request.args] if isinstance(request.args, str) else request.args
+        if request.op != "subscribe" or self.topic not in topics:
             return None
-        passing = status is None or status == 429 or status >= 500 or _PASSING.search(words) is not None
+        passing = status is None or status == 429 or status >= 500 or passes(words)
         return Refused(words, permanent=not passing)
 
 

@@ -158,6 +158,18 @@ def test_an_empty_book() -> None:
     assert out == [BookSnapshot(9, 9, [], [], 9)]
 
 
+def test_what_others_have_that_can_not_be_read() -> None:
+    """It isn't this book's: whatever is made of it, the book goes on."""
+    protocol = stream()
+    out = begun(protocol)
+    others = frame("update", (2, "Buy", -5)).replace(b"XBTUSD", b"ETHUSD"), b"", b"{}", b"\xff", b'{"status":"x"}'
+    for other in others:
+        with pytest.raises(ParseError):
+            protocol.receive(other, 1, out)
+    assert protocol.receive(frame("update", (2, "Buy", 2000)), 2, out) is None
+    assert len(out) == 2
+
+
 def test_snapshots_only() -> None:
     """At their interval, without deltas, and whole: what comes of one moment may come in several frames."""
     protocol = stream(book="snapshots", snapshot_interval=10.0)

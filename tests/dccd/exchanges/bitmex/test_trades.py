@@ -115,6 +115,7 @@ def test_no_id_and_no_side(tid: str | None, side: str | None) -> None:
          Refused("Rate limit exceeded, retry in 1 seconds.", permanent=False)),
         ({"error": "Rate limit exceeded, retry in 29 seconds."},
          Refused("Rate limit exceeded, retry in 29 seconds.", permanent=False)),
+        ({"status": 400, "error": "Bad"}, Refused("Bad", permanent=False)),
         ({"status": 503, "error": "Down", "request": None}, Refused("Down", permanent=False)),
         ({"status": 400, "error": "Bad", "request": {"op": "subscribe", "args": ["trade:ETHUSD"]}}, None),
         ({"status": 400, "error": "Bad", "request": {"op": "unsubscribe", "args": ["trade:XBTUSD"]}}, None),
