@@ -29,7 +29,7 @@ class BarStream(BybitStream[KlineFrame]):
         self._closed: int | None = None
         self._state = (0, 0.0)  # of the newest bar: when it opens and how much was traded
 
-    def take(self, frame: KlineFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: KlineFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
         # All bars first: a frame that can't be read changes nothing.
         bars = [
@@ -47,7 +47,7 @@ class BarStream(BybitStream[KlineFrame]):
                     data.confirm,
                 )
             )
-            for data in frame.data
+            for data in found.data
         ]
         broken: Broken | None = None
         for bar in bars:

@@ -12,7 +12,7 @@ import msgspec
 
 from dccd.exchanges.base import Broken, Signal, StreamOptions
 from dccd.exchanges.book import Book
-from dccd.exchanges.book_output import BookOutput
+from dccd.exchanges.book_stream import BookTopic
 from dccd.exchanges.bybit.capabilities import DEFAULT_DEPTH, DEPTHS
 from dccd.exchanges.bybit.frames import BookFrame, BybitStream
 from dccd.exchanges.capability import snap_depth
@@ -22,7 +22,7 @@ from dccd.records import Level, Record
 __all__ = ["BookStream"]
 
 
-class BookStream(BybitStream[BookFrame]):
+class BookStream(BookTopic, BybitStream[BookFrame]):
     """``orderbook.{depth}.{symbol}``. With 1 level a side Bybit sends nothing but snapshots, the same again after three
     quiet seconds: what they change is given out as deltas.
     """
@@ -33,33 +33,21 @@ class BookStream(BybitStream[BookFrame]):
         keep, depth = snap_depth(DEPTHS, options.depth, DEFAULT_DEPTH)
         super().__init__(url, f"orderbook.{keep}.{market}")
         self._best_only = keep == 1
-        self._book = Book(depth, keep)
-        self._output = BookOutput(self._book, options)
-        self._u = 0  # the last update in the book
+        self._hold(Book(depth, keep), options)
 
-    def resubscribe(self) -> list[str]:
-        """A new subscription: deltas of the one before don't count any more."""
-        self._output.stop()
-        return super().resubscribe()
-
-    @property
-    def confirms(self) -> bool:
-        """Deltas without a snapshot before are those of the subscription that is being replaced."""
-        return self._output.live
-
-    def take(self, frame: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: BookFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or a delta."""
-        data = frame.data
+        data = found.data
         u = data.u
-        ts = (frame.ts if frame.cts is None else frame.cts) * MS
-        if frame.type == "snapshot" or u == 1:
-            return self._restart(frame, ts, recv_ts, out)
-        if not self._output.live or u <= self._u:
+        ts = (found.ts if found.cts is None else found.cts) * MS
+        if found.type == "snapshot" or u == 1:
+            return self._restart(found, ts, recv_ts, out)
+        if not self._output.live or u <= self._seq:
             return None  # of the subscription that is being replaced, or sent twice
-        if u != self._u + 1:
-            return self._broken(f"updates {self._u + 1} to {u - 1} are missing")
+        if u != self._seq + 1:
+            return self._broken(f"updates {self._seq + 1} to {u - 1} are missing")
         changes = self._book.apply(data.bids, data.asks)
-        self._u = u
+        self._seq = u
         if self._book.crossed:
             return self._broken(f"the book is crossed at update {u}")
         self._output.change(ts, u, recv_ts, changes, out)
@@ -67,10 +55,10 @@ class BookStream(BybitStream[BookFrame]):
 
     def _restart(self, frame: BookFrame, ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
         u, bids, asks = frame.data.u, frame.data.bids, frame.data.asks
-        was_live, since, before = self._output.live, self._output.last_ts, self._u
+        was_live, since, before = self._output.live, self._output.last_ts, self._seq
         shown = self._book.view()
         self._book.reset(bids, asks)
-        self._u = u
+        self._seq = u
         if self._book.crossed:
             return self._broken(f"the snapshot at update {u} is crossed")
         if was_live and (u in (before, before + 1) or (self._best_only and u > before)):
@@ -83,15 +71,6 @@ class BookStream(BybitStream[BookFrame]):
         if not was_live or since is None:
             return None
         return Broken(f"a snapshot at update {u} came after update {before}", since, "none", max(since, ts))
-
-    def _broken(self, reason: str) -> Broken:
-        self._output.stop()
-        return Broken(reason, self._output.last_ts, "resubscribe")
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """Give out a snapshot that is due."""
-        self._output.tick(now, out)
-        return None
 
 
 def _difference(before: list[Level], after: list[Level]) -> list[Level]:

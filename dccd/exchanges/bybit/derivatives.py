@@ -39,10 +39,10 @@ class _TickerStream(BybitStream[TickerFrame]):
         """Deltas without a snapshot before are of nothing that is known."""
         return self._ticker is not None
 
-    def take(self, frame: TickerFrame, recv_ts: int, out: list[Record]) -> Signal | None:
+    def take(self, found: TickerFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take a snapshot or a delta. Raises ValueError."""
-        data, known = frame.data, self._ticker
-        if frame.type == "snapshot":
+        data, known = found.data, self._ticker
+        if found.type == "snapshot":
             if getattr(data, self.needed) is None:
                 raise ValueError(f"a contract's ticker without its {self.needed}")
             known = data
@@ -57,7 +57,7 @@ class _TickerStream(BybitStream[TickerFrame]):
                 known.value if data.value is None else data.value,
             )
         self._ticker = known
-        self.announce(known, frame.ts * MS, recv_ts, out)
+        self.announce(known, found.ts * MS, recv_ts, out)
         return None
 
     def announce(self, ticker: TickerData, ts: int, recv_ts: int, out: list[Record]) -> None:

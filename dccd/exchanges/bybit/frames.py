@@ -7,17 +7,16 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, field
 
 from dccd.errors import ParseError
 from dccd.exchanges.base import Refused, Router, Signal
-from dccd.exchanges.stream import TopicStream
-from dccd.exchanges.wire import DECODE_ERRORS, Amount, Decoder, Id, Millis, Price, Traded, WireLevel
+from dccd.exchanges.stream import FrameStream
+from dccd.exchanges.wire import Amount, Decoder, Id, Millis, Price, Traded, WireLevel, passes
 from dccd.exchanges.wire import parse_error as _parse_error
-from dccd.records import Record
 
 __all__ = [
     "EXCHANGE",
@@ -136,13 +135,8 @@ class _Topical(Protocol):
 
 
 _CONTROL: Decoder[_Control] = Decoder(EXCHANGE, _Control)
-_IDS = 1_000_000
-"""Ids of requests that each stream of a connection has."""
+_NUMBER = re.compile("[0-9]{1,18}")
 _TOPICS = re.compile(r"[A-Za-z]+\.[\w.-]+")
-# "already subscribed" comes of asking twice in a row, and is over once the connection is new.
-_PASSING = re.compile(
-    r"already|too many|rate.?limit|frequen|mainten|unavailable|internal|busy|tempor|time.?out|later|service", re.I
-)
 _F = TypeVar("_F", bound=_Topical)
 
 
@@ -151,51 +145,22 @@ def parse_error(cause: Exception | str, sample: bytes) -> ParseError:
     return _parse_error(EXCHANGE, cause, sample)
 
 
-class BybitStream(TopicStream, Generic[_F]):
-    """One subscription of *topic* on *url*. Subclasses name the frame's type and say what one means."""
+class BybitStream(FrameStream[_F], Generic[_F]):
+    """One subscription of *topic* on *url*. Subclasses name the frame's type and say what one means.
 
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    Of several in one request Bybit refuses all when it refuses one.
+    """
+
+    exchange = EXCHANGE
 
     def __init__(self, url: str, topic: str) -> None:
         super().__init__(url, topic, HEARTBEAT)
-        self._request_id = 0
 
-    def subscribe(self) -> list[str]:
-        """One subscription: of several in one request Bybit refuses all when it refuses one."""
-        self._confirmed = False
-        return [self._ask("subscribe")]
+    def _request_of(self, op: str) -> str:
+        return f'{{"op":"{op}","args":["{self.topic}"],"req_id":"{self._next_request()}"}}'
 
-    def unsubscribe(self) -> list[str]:
-        """The end of it."""
-        return [self._ask("unsubscribe")]
-
-    def receive(self, frame: bytes, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame. Raises ParseError."""
-        try:
-            found = self.decoder.decode(frame)
-        except DECODE_ERRORS as exc:
-            return self._other(frame, exc)
-        if found.topic != self.topic:
-            return None
-        try:
-            signal = self.take(found, recv_ts, out)
-            return signal if signal is not None or self._confirmed or not self.confirms else self._confirm()
-        except ValueError as exc:  # ParseError isn't one
-            raise parse_error(exc, frame) from exc
-
-    @property
-    def confirms(self) -> bool:
-        """Whether the frame just taken, or the answer, shows that the subscription stands."""
-        return True
-
-    def take(self, frame: _F, recv_ts: int, out: list[Record]) -> Signal | None:
-        """Take one frame of our topic. Raises ValueError, nothing being changed."""
-        raise NotImplementedError
-
-    def _ask(self, op: str) -> str:
-        # Ids of this stream's requests: its lane's, unlike those of others on the connection.
-        self._request_id = max(self._request_id, self.lane * _IDS) + 1
-        return f'{{"op":"{op}","args":["{self.topic}"],"req_id":"{self._request_id}"}}'
+    def _is_of_us(self, found: _F) -> bool:
+        return found.topic == self.topic
 
     def _other(self, frame: bytes, cause: Exception) -> Signal | None:
         """A frame that isn't one of our topic."""
@@ -207,10 +172,12 @@ class BybitStream(TopicStream, Generic[_F]):
         if control.op in ("ping", "pong", "unsubscribe") or not self._is_ours(control):
             return None
         if control.success is False:
-            return Refused(control.ret_msg, permanent=_PASSING.search(control.ret_msg) is None)
+            # One that names nobody may answer another stream of the connection: it shows when each asks again.
+            known = bool(control.req_id) or _TOPICS.search(control.ret_msg) is not None
+            return Refused(control.ret_msg, permanent=known and not passes(control.ret_msg))
         if control.success and control.op == "subscribe":
             # That of the subscription before this one, perhaps, while it is being renewed.
-            late = bool(control.req_id) and control.req_id != str(self._request_id)
+            late = bool(control.req_id) and control.req_id != str(self._request)
             return self._confirm() if self.confirms and not late else None
         raise parse_error(cause, frame) from cause
 
@@ -221,7 +188,7 @@ class BybitStream(TopicStream, Generic[_F]):
         to whoever waits for one.
         """
         if control.req_id:
-            return control.req_id.isdecimal() and int(control.req_id[:18]) // _IDS == self.lane
+            return _NUMBER.fullmatch(control.req_id) is not None and self._answers_us(int(control.req_id))
         named = _TOPICS.findall(control.ret_msg)
         return self.topic in named if named else not self._confirmed
 

@@ -16,7 +16,7 @@ from dccd.exchanges.bybit import Bybit
 from dccd.records import Record, Trade
 from dccd.symbols import Dataset
 
-OWN_ID = "1000001"
+OWN_ID = "1"
 
 
 def stream(symbol: str = "BTC-USDT_PERP", market: str = "BTCUSDT") -> StreamProtocol:
@@ -48,8 +48,8 @@ def test_subscribes(symbol: str, market: str, url: str) -> None:
     assert protocol.topic == f"publicTrade.{market}"
     asked = [msgspec.json.decode(text) for text in [*protocol.subscribe(), *protocol.unsubscribe()]]
     assert asked == [
-        {"op": "subscribe", "args": [f"publicTrade.{market}"], "req_id": "3000001"},
-        {"op": "unsubscribe", "args": [f"publicTrade.{market}"], "req_id": "3000002"},
+        {"op": "subscribe", "args": [f"publicTrade.{market}"], "req_id": "10003"},
+        {"op": "unsubscribe", "args": [f"publicTrade.{market}"], "req_id": "20003"},
     ]
 
 
@@ -97,10 +97,10 @@ def test_refusals_are_in_bybits_words(words: str, permanent: bool, req_id: str) 
         b'{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}',
         b'{"req_id":"0","op":"pong","args":["1696613756001"],"conn_id":"x"}',
         answer(True, op="unsubscribe"),
-        answer(True, req_id="2000001"),
-        answer(False, "error:handler not found,topic:kline.1.NONE", req_id="2000001"),
+        answer(True, req_id="2"),
+        answer(False, "error:handler not found,topic:kline.1.NONE", req_id="2"),
         answer(False, "error:handler not found,topic:kline.1.NONE", req_id=""),
-        answer(True, req_id="1000000"),
+        answer(True, req_id="10000"),
         answer(True, req_id="x" * 400),
         b'{"topic":"kline.1.BTCUSDT","data":[],"ts":1,"type":"snapshot"}',
     ],
@@ -111,8 +111,10 @@ def test_what_is_not_ours(other: bytes) -> None:
 
 
 def test_an_answer_that_names_nobody() -> None:
-    """It is for a stream that waits for one, and for no other."""
+    """It is for a stream that waits for one, and for no other; an error may be another's: it ends nothing for good."""
     protocol = stream()
+    refusal = Refused("Illegal json data", permanent=False)
+    assert protocol.receive(answer(False, "Illegal json data", req_id=""), 0, []) == refusal
     assert protocol.receive(answer(True, "subscribe", req_id=""), 0, []) == Subscribed()
     assert protocol.receive(answer(False, "Illegal json data", req_id=""), 0, []) is None
 
@@ -123,7 +125,7 @@ def test_resubscribing() -> None:
     assert protocol.receive(answer(True), 0, []) == Subscribed()
     assert [msgspec.json.decode(text)["op"] for text in protocol.resubscribe()] == ["unsubscribe", "subscribe"]
     assert protocol.receive(answer(True), 0, []) is None
-    assert protocol.receive(answer(True, req_id="1000003"), 0, []) == Subscribed()
+    assert protocol.receive(answer(True, req_id="20001"), 0, []) == Subscribed()
 
 
 @pytest.mark.parametrize(
