@@ -195,7 +195,7 @@ class BinanceStream(TopicStream, Generic[_E]):
             if control.id not in (None, self.lane) or (control.id is None and self._confirmed):
                 return None
             error = control.error or _Error(control.msg or "", control.code)
-            return _refused(error.msg, error.code)
+            return _refused(error.msg, error.code, known=control.id is not None)
         if control.stream is not None:
             if control.stream != self.topic:
                 return None
@@ -217,10 +217,13 @@ class BinanceStream(TopicStream, Generic[_E]):
         return (self.take(event, recv_ts, out) or self._confirm()) if event.symbol == self._market else None
 
 
-def _refused(message: str, code: int | None) -> Refused:
-    """In Binance's words. Codes 0 to 3 are requests that it can't read; asking again won't help those."""
+def _refused(message: str, code: int | None, known: bool) -> Refused:
+    """In Binance's words. Codes 0 to 3 are requests that it can't read; asking again won't help those.
+
+    Without the id of a request it isn't *known* whose was refused, which shows when each stream asks again.
+    """
     words = message if code is None else f"{message} (code {code})"
-    return Refused(words, permanent="too many" not in message.lower())
+    return Refused(words, permanent=known and "too many" not in message.lower())
 
 
 class BinanceRouter(Router):

@@ -76,7 +76,9 @@ def test_refused() -> None:
     error = b'{"error":{"code":2,"msg":"Invalid request: invalid stream"},"id":%d}'
     assert protocol.receive(error % 4, 0, []) is None
     assert protocol.receive(error % 3, 0, []) == Refused("Invalid request: invalid stream (code 2)")
-    assert stream().receive(b'{"code":2,"msg":"Invalid request"}', 0, []) == Refused("Invalid request (code 2)")
+    assert stream().receive(b'{"code":2,"msg":"Invalid request"}', 0, []) == Refused(
+        "Invalid request (code 2)", permanent=False
+    )
 
 
 @pytest.mark.parametrize(

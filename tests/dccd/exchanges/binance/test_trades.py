@@ -69,16 +69,16 @@ def test_data_confirms_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "permanent"),
     [
-        (b'{"error":{"code":2,"msg":"Invalid request: too many parameters"},"id":1}', "Invalid request"),
-        (b'{"code":2,"msg":"Invalid request: missing field `method`"}', "missing field"),
+        (b'{"error":{"code":2,"msg":"Invalid request: wrong parameters"},"id":1}', "Invalid request", True),
+        (b'{"code":2,"msg":"Invalid request: missing field `method`"}', "missing field", False),
     ],
 )
-def test_refusals_are_in_binances_words(answer: bytes, words: str) -> None:
-    """Both ways in which Binance writes an error are a refusal."""
+def test_refusals_are_in_binances_words(answer: bytes, words: str, permanent: bool) -> None:
+    """Both ways in which Binance writes an error are a refusal; without an id it may be another's: not for good."""
     signal = stream().receive(answer, 0, [])
-    assert isinstance(signal, Refused)
+    assert isinstance(signal, Refused) and signal.permanent is permanent
     assert words in signal.message
     assert "code 2" in signal.message
 
