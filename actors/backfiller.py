@@ -15,6 +15,7 @@ import msgspec
 from actors.control.runbook import RunBook
 from actors.links import Links
 from actors.mail import GapFound, RunEnded
+from actors.missed import Missed
 from actors.runtime.actor import Actor
 from dccd import subjects
 from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
@@ -48,6 +49,8 @@ class Backfiller(Actor):
         self.dataset = Dataset.parse(run.dataset)
         self._writer = SegmentWriter(links.layout, f"{links.host}-{run.run_id}")
         self._held: list[Record] = []
+        self._missed = Missed(self.dataset.exchange, (self.dataset.span or 0) * NS)
+        self._warnings = [] if run.warning is None else [run.warning]
         self._position = run.position
         self._written = run.position
         self._rows = run.rows
@@ -62,7 +65,7 @@ class Backfiller(Actor):
         clock = self.context.clock
         self._flushed_at = self._told_at = clock.now()
         self._begun = (clock.now(), self._rows, self._position)
-        backoff, failures = Backoff(initial=1.0, maximum=60.0), 0
+        backoff, failures, looks = Backoff(initial=1.0, maximum=60.0), 0, 0
         while True:
             before = self._position
             try:
@@ -71,10 +74,14 @@ class Backfiller(Actor):
                     await self._finish("done")
                     return
                 # The newest trades of a hole that has just ended may not be served yet: once more when they must be.
-                await clock.sleep(max((self._run.end + SETTLED - clock.wall_ns()) / NS, 0.5))
+                # What is published some minutes later is asked for ever more seldom.
+                settled = (self._run.end + SETTLED - clock.wall_ns()) / NS
+                await clock.sleep(max(settled, backoff.delay(looks, 0.5)))
+                looks += 1
             except (ExchangeDown, RateLimited) as exc:
                 # Transient: try again from what is covered. Progress in between starts the count anew.
                 failures = 1 if self._position > before else failures + 1
+                await self._tell_missed()
                 await self._flush()
                 if failures >= _ATTEMPTS:
                     await self._finish("failed", str(exc))
@@ -103,21 +110,21 @@ class Backfiller(Actor):
         self._begin_with(market)
         if self._position >= self._run.end:
             return
+        self._missed.begin(self._position)
         pager = exchange.history(self.dataset, self._position, self._run.end, market)
         settings = self.links.config.exchanges.get(exchange.id)
         concurrency = settings.concurrency if settings else 4
         async with contextlib.aclosing(pages(rest, pager, concurrency, clock=self.context.clock)) as found:
-            first, judged = True, False
+            first = True
             async for page in found:
                 if first:
                     # The rate counts from here: opening the exchange's client took a moment.
                     first, self._begun = False, (self.context.clock.now(), self._rows + len(page.records), page.end)
-                if not judged and (page.end > page.start or page.start > self._position):
-                    # A page that covers nothing, and leaves nothing out, has only found out where to begin.
-                    judged = True
-                    await self._check_reach(page.start)
                 self._held.extend(page.records)
                 self._position = max(self._position, pager.position)
+                if self.dataset.data_type is not DataType.ORDERBOOK:  # the one book there is is that of now
+                    self._missed.add(page, self._position)
+                    await self._tell_missed()
                 if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
                     # Now it is known where the exchange's history begins: progress counts from there.
                     self._begin_at(page.records[0].ts)
@@ -138,22 +145,29 @@ class Backfiller(Actor):
         if since is None or self._position >= since:
             return
         text = f"{self.dataset.symbol} is {market.id} since {format_time(since)}: nothing is asked for from before"
-        self._run = msgspec.structs.replace(self._run, warning=text)
+        self._warnings.append(text)
+        self._warn()
         self._log("warning", text)
         self._position = min(since, self._run.end)
         self._begin_at(self._position)
 
-    async def _check_reach(self, served: int) -> None:
-        """Tell when the exchange serves nothing before *served* any more, as after a long interruption of the run."""
-        missing = served - self._position
-        if self.dataset.data_type is DataType.ORDERBOOK or missing <= (self.dataset.span or 0) * NS:
-            return  # the one book there is is that of now; or no bar begins in between
-        text = f"{self.dataset.exchange} serves nothing before {format_time(served)} any more"
-        self._run = msgspec.structs.replace(self._run, warning=text)
-        self._log("warning", f"{text}: {format_time(self._position)} to there stays missing")
-        if self._run.trigger == "gap":
-            gap = GapFound(self.dataset, self._position, served, text)
-            await self.links.catalogue.ask(gap, timeout=None)
+    async def _tell_missed(self, *, final: bool = False) -> None:
+        """Tell what the exchange doesn't serve, all of it when *final*; of a hole under repair, that it is gone."""
+        for hole in self._missed.take(final=final):
+            if hole.front:
+                self._log("warning", f"{hole.reason}: {format_time(hole.start)} to there stays missing")
+            if self._run.trigger == "gap":
+                gap = GapFound(self.dataset, hole.start, hole.end, hole.reason, gone=True)
+                await self.links.catalogue.ask(gap, timeout=None)
+            self._warn()
+        if final and (between := self._missed.between()) is not None:
+            self._log("warning", between)
+
+    def _warn(self) -> None:
+        """Put all that is to be said of the run on its record."""
+        between = self._missed.between()
+        told = [*self._warnings, *self._missed.fronts, *([] if between is None else [between])]
+        self._run = msgspec.structs.replace(self._run, warning="; ".join(told))
 
     def _begin_at(self, start: int) -> None:
         self._run = msgspec.structs.replace(self._run, start=start)
@@ -162,7 +176,8 @@ class Backfiller(Actor):
     async def _flush(self) -> None:
         """Put what is held on disk, then the position on record: a crash between the two fetches it again."""
         self._flushed_at = self.context.clock.now()
-        held, position = self._held, self._position
+        # A hole that wasn't told yet is looked at again by whoever goes on after a crash or a stop.
+        held, position = self._held, min(self._position, self._missed.since)
         if held:
             # Held until they are on disk: what a full disk or a stop refuses is tried again at the end, and until
             # then the position stays before it.
@@ -184,6 +199,7 @@ class Backfiller(Actor):
         self._writer.write(self.dataset, table, run_id=self._run.run_id)
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
+        await self._tell_missed(final=True)
         self._run = self._current(state=state, error=error)
         await self._tell_progress()
         if error is not None:

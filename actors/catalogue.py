@@ -23,6 +23,7 @@ from dccd.errors import BusError, DccdError, ExchangeError, RequestError
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, DatasetEntry, GapEntry, Inventory, StreamGap
 from dccd.runs import Run
+from dccd.store.coverage import IntervalSet
 from dccd.symbols import Dataset, DataType
 
 __all__ = ["Catalogue", "add_gap", "settle_gap"]
@@ -72,9 +73,10 @@ def _bounded(gaps: list[GapEntry]) -> list[GapEntry]:
 def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
     """Return *gaps* after the *run* that was to repair one of them ended.
 
-    What lies before the run's start can't be had any more, as the run's warning says. Of repaired holes the
-    newest are kept, so that one can see what was mended.
+    What lies before the run's start can't be had any more, as the run's warning says; nor can what the run has told to
+    be gone. Of repaired holes the newest are kept, so that one can see what was mended.
     """
+    gone = IntervalSet((gap.start, gap.end) for gap in gaps if gap.state == "unavailable")
     settled = []
     for gap in gaps:
         if gap.run_id != run.run_id:
@@ -87,8 +89,10 @@ def settle_gap(gaps: list[GapEntry], run: Run) -> list[GapEntry]:
             reason = gap.reason if run.warning is None else f"{gap.reason}; {run.warning}"
             end = min(run.start, gap.end)
             settled.append(msgspec.structs.replace(gap, end=end, state="unavailable", reason=reason))
-        if run.start < gap.end:
-            settled.append(msgspec.structs.replace(gap, start=max(gap.start, run.start), state="repaired"))
+        settled += [
+            msgspec.structs.replace(gap, start=start, end=end, state="repaired")
+            for start, end in gone.gaps(max(gap.start, run.start), gap.end)
+        ]
     repaired = [gap for gap in settled if gap.state == "repaired"][-_KEEP:]
     return [gap for gap in settled if gap.state != "repaired" or gap in repaired]
 
@@ -144,7 +148,7 @@ class Catalogue(Actor):
 
     async def _found(self, gap: GapFound) -> None:
         name = gap.dataset.name
-        repairable = self._repairable(gap.dataset)
+        repairable = not gap.gone and self._repairable(gap.dataset)
         entry = self._entry(name)
         gaps = add_gap(entry.gaps, gap.start, gap.end, gap.reason, repairable)
         await self._keep(msgspec.structs.replace(entry, gaps=gaps))

@@ -21,12 +21,16 @@ __all__ = [
 
 
 class GapFound(msgspec.Struct, frozen=True):
-    """To the catalogue: a stream has a hole ``[start, end)``; answered once it is on record."""
+    """To the catalogue: a stream has a hole ``[start, end)``; answered once it is on record.
+
+    ``gone``: that is what a repair has found out, so there is no use in another one.
+    """
 
     dataset: Dataset
     start: int
     end: int
     reason: str
+    gone: bool = False
 
 
 class RepairGaps(msgspec.Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +27,7 @@ from dccd.runs import Run
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.writer import SegmentWriter
-from dccd.symbols import NS, Dataset, parse_time
+from dccd.symbols import NS, Dataset, format_time, parse_time
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +133,7 @@ async def test_what_an_exchange_serves_no_more_is_told(tmp_path: Path) -> None:
     await perform(desk, run_of(NOW - 2000 * MINUTE, NOW - 5 * MINUTE, trigger="gap"))
     (missing,) = desk.catalogue.got
     assert isinstance(missing, GapFound)
-    assert (missing.start, missing.end) == (NOW - 2000 * MINUTE, first)
+    assert (missing.start, missing.end, missing.gone) == (NOW - 2000 * MINUTE, first, True)
     assert any(isinstance(event, RunLog) and "serves nothing before" in event.message for event in desk.events)
     assert "serves nothing before" in desk.saved[-1].warning
 
@@ -154,6 +156,99 @@ async def test_a_contract_is_asked_for_nothing_from_before_the_symbol_meant_it(
     assert (ended.state, ended.start) == ("done", min(max(start, rolled), end))
     assert (ended.warning is not None) == (start < rolled)
     assert start >= rolled or "BTC/USDT:quarter is BTCUSDT_231229 since 2023-09-29T08:00:00Z" in ended.warning
+
+
+class SecondFirst(FakeRest):
+    """Answers the first request only when others have long been."""
+
+    async def get(self, request: PageRequest, *, urgent: bool = False) -> bytes:
+        first = not self.requests
+        body = await super().get(request, urgent=urgent)
+        for _ in range(40 if first else 0):
+            await asyncio.sleep(0)
+        return body
+
+
+def klines(request: PageRequest) -> bytes:
+    """Bybit's answer: each bar of the window, newest first."""
+    first, last = (int(request.params[name]) for name in ("start", "end"))
+    rows = [[str(ms), "1", "2", "0.5", "1.5", "10", "15"] for ms in range(first + -first % 60_000, last + 1, 60_000)]
+    result = {"symbol": "BTCUSDT", "category": "spot", "list": rows[::-1]}
+    return msgspec.json.encode({"retCode": 0, "retMsg": "OK", "result": result, "time": 1})
+
+
+async def test_a_window_that_comes_first_is_no_reach(tmp_path: Path) -> None:
+    """Several are asked for at once: what is missing is told by what is covered in the end, not by who was fastest."""
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange = rest = SecondFirst(answer=klines)
+    desk.rest = SimpleNamespace(get=lambda _: rest)
+    run = run_of(NOW - 2005 * MINUTE, NOW - 5 * MINUTE, trigger="gap")
+    await perform(desk, msgspec.structs.replace(run, dataset="bybit.ohlc.BTC-USDT.1m"))
+    (ended,) = desk.ended
+    assert len(rest.requests) > 1
+    assert (ended.state, ended.rows, ended.warning, desk.catalogue.got) == ("done", 2000, None, [])
+
+
+def prints(times: list[int]) -> Callable[[PageRequest], bytes]:
+    """Coinbase, with trades at *times* (ns): the newest hundred of what is asked for."""
+
+    def answer(request: PageRequest) -> bytes:
+        start, end = int(request.params["start"]) * NS, int(request.params["end"]) * NS
+        rows = [
+            {"trade_id": str(number), "product_id": "BTCUSD", "price": "2", "size": "3", "time": format_time(time),
+             "side": "BUY"}
+            for number, time in enumerate(times, 5000)
+            if start <= time <= end
+        ]  # fmt: skip
+        return msgspec.json.encode({"trades": rows[::-1][:100]})
+
+    return answer
+
+
+@pytest.mark.parametrize("trigger", ["gap", "request"])
+async def test_what_is_missing_in_between_is_told(trigger: str, tmp_path: Path) -> None:
+    """More than a page in one second: the run says so, and the hole that it was to repair keeps that part."""
+    start = NOW - 100 * MINUTE
+    burst = [start + 50 * NS + n * 1000 for n in range(250)]
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange._answer = prints([start - NS, *(start + n * NS for n in range(50)), *burst, start + 90 * NS])
+    run = run_of(start, start + 100 * NS, trigger=trigger)
+    await perform(desk, msgspec.structs.replace(run, dataset="coinbase.trades.BTC-USD"))
+    (ended,) = desk.ended
+    cut = burst[150] + 1
+    assert (ended.state, ended.position) == ("done", start + 100 * NS)
+    assert ended.warning == (
+        f"coinbase doesn't serve one interval in between, 0.000 s in all: {format_time(start + 50 * NS)} to "
+        f"{format_time(cut)}"
+    )
+    told = [event.message for event in desk.events if isinstance(event, RunLog)]
+    assert told == [ended.warning]
+    hole = GapFound(
+        Dataset.parse("coinbase.trades.BTC-USD"), start + 50 * NS, cut, "coinbase doesn't serve it", gone=True
+    )
+    assert desk.catalogue.got == ([hole] if trigger == "gap" else [])
+
+
+async def test_what_was_said_before_stays_said(tmp_path: Path) -> None:
+    """The runner's word that it clamped the range isn't lost to what the run finds out."""
+    desk: Any = Desk(tmp_path, bars(NOW - 719 * MINUTE, 720))
+    await perform(desk, run_of(NOW - 2000 * MINUTE, NOW - 5 * MINUTE, warning="it starts later"))
+    (ended,) = desk.ended
+    assert ended.warning.startswith("it starts later; kraken serves nothing before")
+
+
+async def test_a_statistic_that_is_published_late_is_asked_for_now_and_then(tmp_path: Path) -> None:
+    """Five minutes of waiting for the end of a hole are a dozen requests, not hundreds."""
+    desk: Any = Desk(tmp_path, b"[]")
+    clock = FakeClock(wall_ns=NOW)
+    run = run_of(NOW - 1000 * NS, NOW, trigger="gap")
+    run = msgspec.structs.replace(run, dataset="binance.funding.BTC-USDT_PERP")
+    with anyio.fail_after(10):
+        async with open_root(ChildSpec("backfill", lambda: Backfiller(desk, run), "temporary"), clock=clock):
+            while not desk.ended:
+                await clock.advance(10.0)
+    assert (desk.ended[0].state, desk.ended[0].position) == ("done", NOW)
+    assert 300.0 <= clock.now() < 400.0 and len(desk.exchange.requests) < 15
 
 
 async def test_a_reach_that_covers_all_is_no_warning(tmp_path: Path) -> None:

@@ -78,6 +78,14 @@ def test_what_the_exchange_no_longer_serves_of_a_hole_is_unavailable() -> None:
     assert [(g.start, g.end, g.state) for g in settled] == [(10, 15, "unavailable"), (15, 20, "repaired")]
 
 
+def test_what_a_repair_has_told_to_be_gone_is_not_repaired() -> None:
+    """All around it is."""
+    settled = settle_gap([gap(10, 20, "repairing", "r1"), gap(12, 14, "unavailable")], run(10, 20))
+    assert [(g.start, g.end, g.state) for g in sorted(settled, key=lambda g: g.start)] == [
+        (10, 12, "repaired"), (12, 14, "unavailable"), (14, 20, "repaired")
+    ]  # fmt: skip
+
+
 def test_an_unavailable_hole_says_why() -> None:
     """In the words of the run that couldn't repair it."""
     ended = msgspec.structs.replace(run(20, 20), warning="it was another contract")
@@ -159,6 +167,16 @@ async def test_only_a_refusal_makes_a_hole_unavailable(answer: Exception | None,
     async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
         await found(ref)
         assert desk.states() == [state]
+
+
+@pytest.mark.anyio
+async def test_what_is_gone_is_repaired_by_nobody() -> None:
+    """A repair has found that out; another one would find out the same, for ever."""
+    desk: Any = Desk()
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await ref.ask(GapFound(DATASET, 10, 20, "not served", gone=True))
+        await ref.ask(RepairGaps(DATASET))
+        assert desk.states() == ["unavailable"]
 
 
 @pytest.mark.anyio
