@@ -19,8 +19,13 @@ __all__ = ["Monitor", "check_archiver", "check_bus", "check_space", "check_store
 _INTERVAL = 5.0
 
 
-def check_streams(streams: list[StreamEntry], alerts: Alerts, now: int) -> HealthCheck:
-    """No stream may have been set aside, be refused, or be silent for longer than ``stream_silence``."""
+def check_streams(
+    streams: list[StreamEntry], alerts: Alerts, now: int, sockets: dict[str, Any] | None = None
+) -> HealthCheck:
+    """No stream may have been set aside, be refused, or be silent for longer than ``stream_silence``.
+
+    *sockets*: each exchange's connections, of which it tells how many there are, and how many aren't read.
+    """
     silence = parse_duration(alerts.stream_silence)
     bad = [f"{s.dataset} gave up: {s.error or 'crashed too often'}" for s in streams if s.state == "gave_up"]
     bad += [f"{s.dataset} is refused: {s.error}" for s in streams if s.state == "refused"]
@@ -31,7 +36,15 @@ def check_streams(streams: list[StreamEntry], alerts: Alerts, now: int) -> Healt
             for s in streams
             if s.last_recv_ts is not None and now - s.last_recv_ts > silence * NS
         ]
-    return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams")
+    return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams{_shared(sockets)}")
+
+
+def _shared(sockets: dict[str, Any] | None) -> str:
+    found = [one for pool in (sockets or {}).values() for one in pool["connections"]]
+    # Of ccxt.pro's one object there may be several, which can't be held up.
+    count = sum(one.get("connections", 1) for one in found)
+    held = sum(one.get("paused", False) for one in found)
+    return f" on {count} connections{f', {held} held up' if held else ''}" if count else ""
 
 
 def check_bus(url: str, connected: bool, waiting: float, overflowing: bool, alerts: Alerts) -> HealthCheck:
@@ -108,7 +121,7 @@ class Monitor(Actor):
         checks = [
             check_bus(links.bus_shown, links.bus.connected, waiting, links.publisher.overflowing, alerts),
             check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
-            check_streams(streams, alerts, now),
+            check_streams(streams, alerts, now, links.sockets.statistics()),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
             check_store(links.unreadable),
             check_space(shutil.disk_usage(links.data_path).free, alerts),

@@ -62,6 +62,17 @@ def test_a_stream_that_does_not_collect_is_told(entry: StreamEntry, ok: bool, sa
     assert (check.ok, says in check.detail) == (ok, True), check
 
 
+def test_how_many_connections_the_streams_share_is_told() -> None:
+    """Those of ccxt.pro's, too, and which aren't read since one of their streams lags."""
+    sockets = {
+        "binance": {"opens": 3, "failed": 0, "connections": [{"paused": True}, {"paused": False}]},
+        "kucoin": {"opened": 1, "connections": [{"streams": 5, "connections": 2, "unread": 0}]},
+        "gate": {"opened": 0, "connections": []},
+    }
+    assert check_streams([], ALERTS, NOW, sockets).detail == "0 streams on 4 connections, 1 held up"
+    assert check_streams([], ALERTS, NOW, {}).detail == "0 streams"
+
+
 def test_too_little_space_is_told() -> None:
     """The floor is what the configuration says."""
     assert not check_space(99, Alerts(free_space=100)).ok
