@@ -1,16 +1,20 @@
-"""Bars of exchanges that send the state of the present one and never say that it is closed. States flow in, bars out.
+"""Live bars: states of the present one flow in, bars flow out, each closed one once.
 
-A bar is closed when a later one begins, or when its end has passed for a moment without that.
+Some exchanges say when one is closed: then a closed one that is missing is a hole. Of others it is closed when a later
+one begins, or when its end has passed for a moment without that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from dccd.exchanges.base import Broken
 from dccd.records import Bar, Record
 from dccd.symbols import NS
 
-__all__ = ["GRACE", "OpenBars", "check_bar"]
+__all__ = ["GRACE", "ClosedBars", "OpenBars", "check_bar"]
 
 GRACE = 3 * NS
 """How long after its end a bar may still get a trade (ns): they come a moment late, and clocks differ."""
@@ -22,6 +26,40 @@ def check_bar(bar: Bar) -> Bar:
     if low <= bar.open <= high and low <= bar.close <= high:
         return bar
     raise ValueError(f"a bar from {low} to {high} that isn't")
+
+
+class ClosedBars:
+    """The bars of one stream of *span* seconds whose exchange says which are closed."""
+
+    __slots__ = ("_closed", "_span", "_state")
+
+    def __init__(self, span: int) -> None:
+        self._span = span * NS
+        self._closed: int | None = None
+        self._state = (0, 0, 0.0)  # of the newest bar: when it opens, and what was traded
+
+    def __repr__(self) -> str:
+        return f"<ClosedBars closed={self._closed}>"
+
+    def take(self, bars: Iterable[Bar], out: list[Record]) -> Broken | None:
+        """Take states of bars in the order of their times; the hole that the closed ones leave, if they do."""
+        span, closed = self._span, self._closed
+        first: int | None = None
+        until = missing = 0
+        for bar in bars:
+            ts = bar.ts
+            state = ts, bar.trades or 0, bar.volume
+            if (closed is not None and ts <= closed) or (state < self._state and not bar.closed):
+                continue  # overtaken by a later state
+            self._state = state
+            out.append(bar)
+            if not bar.closed:
+                continue
+            if closed is not None and ts > closed + span:
+                first, until = closed + span if first is None else first, ts
+                missing += (ts - closed) // span - 1
+            closed = self._closed = ts
+        return None if first is None else Broken(f"{missing} closed bars are missing", first, "none", until)
 
 
 class OpenBars:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.bitmex.frames import Action, BitmexStream, Frame
 from dccd.exchanges.bitmex.symbols import bin_size
+from dccd.exchanges.open_bars import ClosedBars
 from dccd.exchanges.wire import Amount, Count, Price, iso_ns
 from dccd.records import Bar, Record
 from dccd.symbols import NS, Dataset
@@ -43,27 +44,13 @@ class BarStream(BitmexStream[BarRow]):
         assert dataset.span is not None
         super().__init__(f"tradeBin{bin_size(dataset.span)}", market)
         self._span = dataset.span
-        self._closed: int | None = None
+        self._bars = ClosedBars(dataset.span)
 
     def take(self, action: Action, rows: list[BarRow], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take bars that have been closed. Raises ValueError."""
         if action not in ("partial", "insert"):
             raise ValueError(f"{action} of a bar")
-        bars = bars_of(rows, self._span, recv_ts)
-        span, last = self._span * NS, self._closed
-        first, until, missing = None, 0, 0
-        for bar in bars:
-            if last is not None and bar.ts <= last:
-                continue
-            if last is not None and bar.ts > last + span:
-                first, until = first or last + span, bar.ts
-                missing += (bar.ts - last) // span - 1
-            last = bar.ts
-            out.append(bar)
-        self._closed = last
-        if first is None:
-            return None
-        return Broken(f"{missing} closed bars are missing", first, "none", until)
+        return self._bars.take(bars_of(rows, self._span, recv_ts), out)
 
 
 def bars_of(rows: list[BarRow], span: int, recv_ts: int | None = None) -> list[Bar]:

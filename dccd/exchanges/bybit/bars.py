@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal
+from dccd.exchanges.base import Signal
 from dccd.exchanges.bybit.frames import BybitStream, KlineFrame
 from dccd.exchanges.bybit.symbols import INTERVALS
-from dccd.exchanges.open_bars import check_bar
+from dccd.exchanges.open_bars import ClosedBars, check_bar
 from dccd.exchanges.wire import MS
 from dccd.records import Bar, Record
-from dccd.symbols import NS
 
 __all__ = ["BarStream"]
 
@@ -25,9 +24,7 @@ class BarStream(BybitStream[KlineFrame]):
 
     def __init__(self, url: str, market: str, span: int) -> None:
         super().__init__(url, f"kline.{INTERVALS[span]}.{market}")
-        self._span = span * NS
-        self._closed: int | None = None
-        self._state = (0, 0.0)  # of the newest bar: when it opens and how much was traded
+        self._bars = ClosedBars(span)
 
     def take(self, found: KlineFrame, recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
@@ -49,23 +46,4 @@ class BarStream(BybitStream[KlineFrame]):
             )
             for data in found.data
         ]
-        broken: Broken | None = None
-        for bar in bars:
-            broken = self._take(bar, out) or broken
-        return broken
-
-    def _take(self, bar: Bar, out: list[Record]) -> Broken | None:
-        closed = self._closed
-        if closed is not None and bar.ts <= closed:
-            return None
-        if not bar.closed and self._state > (bar.ts, bar.volume):
-            return None  # overtaken by a later state of the same bar
-        self._state = (bar.ts, bar.volume)
-        out.append(bar)
-        if not bar.closed:
-            return None
-        self._closed = bar.ts
-        if closed is not None and bar.ts > closed + self._span:
-            missing = closed + self._span
-            return Broken(f"{(bar.ts - missing) // self._span} closed bars are missing", missing, "none", bar.ts)
-        return None
+        return self._bars.take(bars, out)

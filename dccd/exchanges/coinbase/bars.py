@@ -45,7 +45,10 @@ class BarStream(CoinbaseStream[CandleFrame]):
         return None
 
     def _is_of_us(self, found: CandleFrame) -> bool:
-        return any(candle.product_id == self._product for event in found.events for candle in event.candles)
+        # Of what isn't, nothing is taken in any case; but it doesn't confirm.
+        return self._confirmed or any(
+            candle.product_id == self._product for event in found.events for candle in event.candles
+        )
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """Close the present bar when its end has passed."""

@@ -9,13 +9,12 @@ from typing import Literal
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame
 from dccd.exchanges.okx.symbols import BARS
-from dccd.exchanges.open_bars import check_bar
+from dccd.exchanges.open_bars import ClosedBars, check_bar
 from dccd.exchanges.wire import MS, Amount, Millis, Price
 from dccd.records import Bar, Record
-from dccd.symbols import NS
 
 __all__ = ["BarStream", "Candle", "to_bar"]
 
@@ -51,34 +50,13 @@ class BarStream(OkxStream[PushFrame[Candle]]):
 
     def __init__(self, span: int, market: Market, *, spot: bool) -> None:
         super().__init__(BUSINESS, f"candle{BARS[span]}", market)
-        self._span = span * NS
         self._spot = spot
-        self._closed: int | None = None
-        self._present = (0, 0.0)  # opening time and volume of the newest state
+        self._bars = ClosedBars(span)
 
     def take(self, found: PushFrame[Candle], recv_ts: int, out: list[Record]) -> Signal | None:
         """Take the states of some bars. Raises ValueError."""
         bars = [to_bar(candle, self._spot, recv_ts, candle.state == "1") for candle in found.data]
-        if len(bars) == 1:
-            return self._take(bars[0], out)
-        missing: Broken | None = None
-        for bar in sorted(bars, key=_opened):
-            missing = self._take(bar, out) or missing
-        return missing
-
-    def _take(self, bar: Bar, out: list[Record]) -> Broken | None:
-        closed, state = self._closed, (bar.ts, bar.volume)
-        if (closed is not None and bar.ts <= closed) or (not bar.closed and state < self._present):
-            return None  # overtaken by a later state
-        self._present = state
-        out.append(bar)
-        if not bar.closed:
-            return None
-        self._closed = bar.ts
-        if closed is None or bar.ts <= closed + self._span:
-            return None
-        first = closed + self._span
-        return Broken(f"{(bar.ts - first) // self._span} closed bars are missing", first, "none", bar.ts)
+        return self._bars.take(bars if len(bars) == 1 else sorted(bars, key=_opened), out)
 
 
 def _opened(bar: Bar) -> int:

@@ -1,10 +1,11 @@
-"""Bars that are never said to be closed."""
+"""Bars that are said to be closed, and bars that never are."""
 
 from __future__ import annotations
 
 import pytest
 
-from dccd.exchanges.open_bars import GRACE, OpenBars, check_bar
+from dccd.exchanges.base import Broken
+from dccd.exchanges.open_bars import GRACE, ClosedBars, OpenBars, check_bar
 from dccd.records import Bar, Record
 from dccd.symbols import NS
 
@@ -62,6 +63,28 @@ def test_what_was_over_when_it_came() -> None:
     bars = OpenBars(60)
     assert bars.is_over(bar(0, 1.0), MINUTE + GRACE)
     assert not bars.is_over(bar(0, 1.0), MINUTE + GRACE - 1)
+
+
+def closed(minute: int, volume: float = 1.0) -> Bar:
+    return Bar(minute * MINUTE, 1.0, 3.0, 0.5, 2.0, volume)
+
+
+def test_each_closed_bar_once() -> None:
+    """What comes of a bar after it was closed, and states overtaken by later ones, are dropped."""
+    bars, out = ClosedBars(60), list[Record]()
+    states = [bar(0, 2.0), bar(0, 1.0), closed(0, 3.0), closed(0, 3.0), bar(0, 4.0), bar(MINUTE, 0.0)]
+    assert bars.take(states, out) is None
+    assert out == [states[0], states[2], states[5]]
+
+
+def test_what_closed_bars_leave_out_is_a_hole() -> None:
+    """Several of one frame are one, from the first bar that is missing to the last that isn't."""
+    bars, out = ClosedBars(60), list[Record]()
+    assert bars.take([closed(1), closed(2)], out) is None
+    assert bars.take([closed(5)], out) == Broken("2 closed bars are missing", 3 * MINUTE, "none", 5 * MINUTE)
+    hole = Broken("3 closed bars are missing", 6 * MINUTE, "none", 10 * MINUTE)
+    assert bars.take([closed(7), closed(10), closed(11)], out) == hole
+    assert [record.ts // MINUTE for record in out] == [1, 2, 5, 7, 10, 11]
 
 
 @pytest.mark.parametrize("values", [(5.0, 4.0, 1.0, 2.0), (2.0, 3.0, 2.5, 2.6), (2.0, 1.0, 3.0, 2.0)])
