@@ -11,10 +11,12 @@ from bisect import bisect_right
 
 import msgspec
 
-from dccd.exchanges.base import Broken
+from dccd.exchanges.base import Broken, Signal
+from dccd.exchanges.stream import TopicStream
+from dccd.records import Record
 from dccd.symbols import NS
 
-__all__ = ["PATIENCE", "TradeIds"]
+__all__ = ["PATIENCE", "NumberedTrades", "TradeIds"]
 
 PATIENCE = 2 * NS
 """How long a jump is held open (ns)."""
@@ -125,6 +127,20 @@ class TradeIds:
             gap.last, gap.until = tid - 1, ts
             if gap.deadline is not None:
                 self.waiting += 1
+
+
+class NumberedTrades(TopicStream):
+    """Trades whose ids show holes. It comes before the exchange's own stream class among a subclass's bases."""
+
+    _ids: TradeIds
+
+    def tick(self, now: int, out: list[Record]) -> Signal | None:
+        """A jump of the ids that wasn't filled in time is a hole."""
+        return self._ids.expired(now)
+
+    def unresolved(self) -> list[Broken]:
+        """Jumps that were still held open."""
+        return self._ids.unresolved()
 
 
 def _first_of(gap: _Gap) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.binance.frames import BinanceStream, TradeEvent, Wrapped
-from dccd.exchanges.trade_ids import TradeIds
+from dccd.exchanges.trade_ids import NumberedTrades, TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS
 from dccd.records import Record, Trade
 from dccd.symbols import Dataset
@@ -17,7 +17,7 @@ _DAY = 86_400.0
 _DECODER = msgspec.json.Decoder(Wrapped[TradeEvent], strict=False)
 
 
-class TradeStream(BinanceStream[TradeEvent]):
+class TradeStream(NumberedTrades, BinanceStream[TradeEvent]):
     """``<symbol>@aggTrade``."""
 
     event = TradeEvent
@@ -56,11 +56,3 @@ class TradeStream(BinanceStream[TradeEvent]):
         if self._ids.accept(event.tid, ts, recv_ts):
             out.append(Trade(ts, event.price, event.amount, "sell" if event.maker else "buy", str(event.tid), recv_ts))
         return self._ids.expired(recv_ts)
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """A jump of the ids that wasn't filled in time is a hole."""
-        return self._ids.expired(now)
-
-    def unresolved(self) -> list[Broken]:
-        """Jumps that were still held open."""
-        return self._ids.unresolved()

@@ -11,9 +11,9 @@ from operator import attrgetter
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal
+from dccd.exchanges.base import Signal
 from dccd.exchanges.coinbase.frames import TAKER, CoinbaseStream, TradeFrame, parse_error
-from dccd.exchanges.trade_ids import TradeIds
+from dccd.exchanges.trade_ids import NumberedTrades, TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, iso_ns
 from dccd.records import Record, Trade
 from dccd.symbols import Dataset
@@ -24,7 +24,7 @@ _DECODER = msgspec.json.Decoder(TradeFrame, strict=False)
 _BY_ID = attrgetter("trade_id")
 
 
-class TradeStream(CoinbaseStream[TradeFrame]):
+class TradeStream(NumberedTrades, CoinbaseStream[TradeFrame]):
     """Channel ``market_trades``."""
 
     frame = TradeFrame
@@ -63,11 +63,3 @@ class TradeStream(CoinbaseStream[TradeFrame]):
         if ids.waiting or not self._confirmed:
             return ids.expired(recv_ts) or (self._confirm() if trades else None)
         return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """A jump of the ids that wasn't filled in time is a hole."""
-        return self._ids.expired(now)
-
-    def unresolved(self) -> list[Broken]:
-        """Jumps that were still held open."""
-        return self._ids.unresolved()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Signal
+from dccd.exchanges.base import Signal
 from dccd.exchanges.kraken.frames import KrakenStream, TradeFrame, parse_error
-from dccd.exchanges.trade_ids import TradeIds
+from dccd.exchanges.trade_ids import NumberedTrades, TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, iso_ns
 from dccd.records import Record, Trade
 from dccd.symbols import Dataset
@@ -19,7 +19,7 @@ __all__ = ["TradeStream"]
 _DECODER = msgspec.json.Decoder(TradeFrame, strict=False)
 
 
-class TradeStream(KrakenStream[TradeFrame]):
+class TradeStream(NumberedTrades, KrakenStream[TradeFrame]):
     """Channel ``trade``. Ids are consecutive in a book ("Trade identifier is a sequence number, unique per book")."""
 
     frame = TradeFrame
@@ -55,11 +55,3 @@ class TradeStream(KrakenStream[TradeFrame]):
         if ids.waiting or not self._confirmed:
             return ids.expired(recv_ts) or self._confirm()
         return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """A jump of the ids that wasn't filled in time is a hole."""
-        return self._ids.expired(now)
-
-    def unresolved(self) -> list[Broken]:
-        """Jumps that were still held open."""
-        return self._ids.unresolved()

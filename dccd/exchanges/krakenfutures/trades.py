@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.krakenfutures.frames import FuturesStream, TradeFrame, TradesFrame, parse_error
-from dccd.exchanges.trade_ids import TradeIds
+from dccd.exchanges.trade_ids import NumberedTrades, TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS
 from dccd.records import Record, Trade
 
@@ -20,7 +20,7 @@ __all__ = ["TradeStream"]
 _DECODER = msgspec.json.Decoder(TradeFrame | TradesFrame, strict=False)
 
 
-class TradeStream(FuturesStream[TradeFrame | TradesFrame]):
+class TradeStream(NumberedTrades, FuturesStream[TradeFrame | TradesFrame]):
     """Feed ``trade``; liquidations and blocks are trades, too."""
 
     decoder = _DECODER
@@ -63,14 +63,6 @@ class TradeStream(FuturesStream[TradeFrame | TradesFrame]):
             newest = max(found.trades, key=_number)
             self._ids.accept(newest.seq, newest.ms * MS, recv_ts)
         return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """A jump of the numbers that wasn't filled in time is a hole."""
-        return self._ids.expired(now)
-
-    def unresolved(self) -> list[Broken]:
-        """Jumps that were still held open."""
-        return self._ids.unresolved()
 
 
 def _number(trade: TradeFrame) -> int:
