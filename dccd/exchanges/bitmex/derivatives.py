@@ -6,8 +6,6 @@ same table, to which a connection can be subscribed once: such two streams are f
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from dccd.errors import NoCapability
@@ -15,14 +13,11 @@ from dccd.exchanges.announced import AnnouncedFunding, AnnouncedInterest
 from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.bitmex.frames import EXCHANGE, Action, BitmexStream, Frame
 from dccd.exchanges.bitmex.symbols import counted, is_quanto
-from dccd.exchanges.wire import Count, Price, iso_ns
+from dccd.exchanges.wire import Count, Price, Rate, iso_ns
 from dccd.records import Record
 from dccd.symbols import Dataset
 
-__all__ = ["FundingStream", "InstrumentRow", "OpenInterestStream", "Rate", "counted_of"]
-
-Rate = Annotated[float, msgspec.Meta(gt=-10, lt=10)]
-"""A funding rate as a fraction."""
+__all__ = ["FundingStream", "InstrumentRow", "OpenInterestStream", "counted_of"]
 
 _SMALLEST = {"USDt": 1_000_000, "XBt": 100_000_000}
 """Of assets that contracts are paid in, how many of the units that values are counted in are one."""

@@ -10,12 +10,11 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from dccd.exchanges.base import Market, PageRequest
-from dccd.exchanges.bitmex.derivatives import Rate
 from dccd.exchanges.bitmex.frames import EXCHANGE
 from dccd.exchanges.bitmex.history import time_text
 from dccd.exchanges.bitmex.trades import TradeMaker, TradeRow
 from dccd.exchanges.time_pager import TimePages
-from dccd.exchanges.wire import Decoder, iso_ns
+from dccd.exchanges.wire import Decoder, Rate, iso_ns
 from dccd.records import FundingRate, Record
 from dccd.symbols import Dataset
 
