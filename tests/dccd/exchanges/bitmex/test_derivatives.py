@@ -76,7 +76,7 @@ def test_what_is_missing_is_not_made_up() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        frame(fundingRate="nan"), frame(fundingRate=11), frame(markPrice=0), frame(timestamp="now", fundingRate=0.1),
+        frame(fundingRate="nan"), frame(fundingRate=1100), frame(markPrice=0), frame(timestamp="now", fundingRate=0.1),
         frame(fundingTimestamp="soon"), frame(openInterest=-1), frame(fundingRate=0.1)[:-1],
     ],
 )  # fmt: skip
