@@ -12,9 +12,12 @@ from dccd.cli.app import DONE, App, options
 from dccd.cli.output import count, duration, interval, json_document, size, table, when
 from dccd.messages import CapabilityEntry
 from dccd.runs import ACTIVE, Run, RunState
-from dccd.symbols import NS
+from dccd.symbols import NS, parse_span, span_label
 
 __all__ = ["exchanges", "inventory", "jobs", "runs"]
+
+_MANY = 100_000
+"""Bars that nobody counts."""
 
 
 @click.command(
@@ -267,5 +270,9 @@ def _note(entry: CapabilityEntry) -> str:
 def _history(entry: CapabilityEntry) -> str:
     """How far back it goes."""
     if entry.recent_bars is not None:
-        return f"last {entry.recent_bars} bars"
+        if entry.recent_bars <= _MANY or not entry.spans:
+            return f"last {entry.recent_bars} bars"
+        # As good as all but of the shortest span, as of OKX's seconds.
+        shortest = min(map(parse_span, entry.spans))
+        return f"{span_label(shortest)}: last {duration(entry.recent_bars * shortest)}"
     return f"last {duration(entry.recent)}" if entry.recent else ""

@@ -14,6 +14,7 @@ import pytest
 from actors.daemon import daemon
 from dccd.client import Client
 from dccd.config import Config, Job
+from dccd.exchanges.registry import EXCHANGES
 from dccd.operations import OPERATIONS
 from dccd.simulator import Simulator
 from dccd.symbols import NS
@@ -56,7 +57,7 @@ async def test_every_operation_with_nats_req(sim: Simulator, config: Config) -> 
         assert {op["name"] for op in (await ask(url, "operations"))["operations"]} == set(OPERATIONS)
         assert (await ask(url, "health"))["ok"]
         assert (await ask(url, "tree"))["root"]["id"] == "dccd"
-        assert set((await ask(url, "exchanges"))["exchanges"]) == {"binance", "kraken"}
+        assert set((await ask(url, "exchanges"))["exchanges"]) == set(EXCHANGES)
         assert (await ask(url, "jobs.list"))["jobs"][0]["trigger_kind"] == "manual"
 
         run_id = (await ask(url, "backfill.start", {**bars, "start": start, "end": start + 600 * NS}))["run_id"]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from dccd import messages as m
+from dccd.cli.lists import _history
 from dccd.client.fake import FakeDaemon
 from dccd.errors import BusError, RequestError
 from dccd.symbols import DataType
@@ -257,3 +258,12 @@ async def test_a_fault_in_the_daemon_is_1(dccd: Command, daemon: FakeDaemon) -> 
     done = await dccd("tree")
     assert done.code == 1
     assert len(done.err.splitlines()) == 1
+
+
+def test_bars_that_nobody_counts_are_told_as_a_time() -> None:
+    """Of an exchange that keeps seconds for some months, and all longer spans."""
+    entry = m.CapabilityEntry(
+        market="spot", data_type=DataType.OHLC, mode="historical", spans=["1m", "1s"], recent_bars=85 * 86_400
+    )
+    assert _history(entry).startswith("1s: last 85d")
+    assert _history(msgspec.structs.replace(entry, recent_bars=720)) == "last 720 bars"
