@@ -173,6 +173,8 @@ class Injected:
         self.injected_at = injected_at
         self.occasions = 0
         self.hits = 0
+        self.struck_at: int | None = None
+        """When it struck a frame, a handshake or a request last (ns)."""
         self._struck = asyncio.Event()
         self._done = asyncio.Event()
 
@@ -269,6 +271,7 @@ class FaultPlan:
                 continue
             one.occasions += 1
             if one.occasions > fault.skip:
+                one.struck_at = self._now()
                 one.strike()
                 return fault
         return None

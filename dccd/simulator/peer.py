@@ -189,7 +189,7 @@ class Peer(asyncio.Protocol):
             return
         # Wrapped first: a frame that gets lost leaves a hole in the numbers of its connection, too.
         frames = self.session.wrap(stream, frames)
-        if self.hub.faults.has(FRAME_FAULTS):
+        if self._held or self.hub.faults.has(FRAME_FAULTS):
             frames = self._spoiled(stream, frames)
         self.write(frames)
 

@@ -35,10 +35,13 @@ def plan() -> tuple[FaultPlan, Clock]:
 
 def test_a_fault_skips_then_strikes_then_is_done() -> None:
     """Two occasions pass, the next three are struck, the rest pass."""
-    it, _ = plan()
+    it, clock = plan()
     injected = it.inject(Drop(skip=2, count=3))
-    struck = [it.take(Drop, "binance") is not None for _ in range(8)]
+    struck = []
+    for clock.now in range(8):
+        struck.append(it.take(Drop, "binance") is not None)
     assert struck == [False, False, True, True, True, False, False, False]
+    assert injected.struck_at == 4
     assert injected.done and injected.hits == 3 and not it.active
 
 

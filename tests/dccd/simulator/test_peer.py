@@ -144,6 +144,16 @@ async def test_frames_lost_doubled_swapped_and_broken(sim: Simulator, clock: Man
         assert seen[6:] == a[6:]
 
 
+async def test_what_is_held_back_comes_although_nothing_else_goes_wrong(sim: Simulator, clock: ManualClock) -> None:
+    """After the next frame of its stream, whenever that is."""
+    async with client(sim, "/ws/btcusdt@depth@100ms") as it:
+        sim.faults.inject(Reorder())
+        for _ in range(4):
+            clock.advance(0.1)
+        first = [frame["U"] for frame in await receive(it, 4)]
+        assert first == [sorted(first)[n] for n in (1, 0, 2, 3)]
+
+
 async def test_refused_connections(sim: Simulator) -> None:
     """The handshake gets a status and Retry-After, as often as asked."""
     sim.faults.inject(RefuseConnection(status=429, retry_after=2, count=2))
