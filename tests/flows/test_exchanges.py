@@ -1,10 +1,10 @@
 """An hour of each simulated exchange with everything going wrong: what is stored and reported add up to the truth.
 
-All streams of an exchange run at once, on the connections that they share, a hundred times as fast as real time and by
+All streams of an exchange run at once, on the connections that they share, sixty times as fast as real time and by
 the simulator's clock. Once it is over, the reported holes are asked of the exchange's history, as the daemon does, with
 REST failing in between.
 
-When the machine is busy for half a second, 50 s of market time go by at once. Such stalls are measured, and each bound
+When the machine is busy for half a second, 30 s of market time go by at once. Such stalls are measured, and each bound
 of time here is longer by those near it.
 """
 
