@@ -41,6 +41,11 @@ class Holes:
     def __repr__(self) -> str:
         return f"<Holes last_ts={self.last_ts} open={self._open} told={self.count}>"
 
+    @property
+    def numbered(self) -> bool:
+        """Whether consecutive ids tell by themselves what is missing."""
+        return self._ids
+
     def known_until(self, wall: int) -> int:
         """All before this time has come, unless a hole was told."""
         if self._complete_to is not None:
@@ -80,6 +85,9 @@ class Holes:
     def told(self, since: int, until: int, reason: str) -> Hole:
         """A hole both of whose ends are known; never empty, since others may share the time at its ends."""
         self.count += 1
+        if self._complete_to is not None:
+            # What is on record as missing needn't be told again.
+            self._complete_to = max(self._complete_to, until)
         return Hole(since, max(since + 1, until), reason)
 
     def records(self, records: Sequence[Record], recv_ts: int, wall: int, *, by_time: bool = False) -> Hole | None:
@@ -115,8 +123,11 @@ class Holes:
             return first.ts if first.ts > since else None
         number = _id(first)
         if self._ids and self._provable and number is not None and self._last_id is not None:
-            if number <= self._last_id + 1:
+            if number == self._last_id + 1 or (number <= self._last_id and first.ts <= since):
                 return None
+            if number <= self._last_id:
+                # Not one that is sent again, for it is newer: ids have begun anew, or one was none. They prove nothing.
+                self._last_id = None
         elif first.ts <= since:
             # Older trades, which some exchanges send at first, don't tell where the new ones begin.
             return (self._confirmed_at or wall) + self._ahead
@@ -129,7 +140,8 @@ class Holes:
         self.last_ts = last.ts if self.last_ts is None else max(self.last_ts, last.ts)
         if self._span:
             for record in records:
-                if isinstance(record, Bar):
+                # An open bar doesn't prove that the one before came: its closing may have been lost.
+                if isinstance(record, Bar) and (record.closed or self._complete_to is None):
                     end = record.ts + self._span if record.closed else record.ts
                     self._complete_to = end if self._complete_to is None else max(self._complete_to, end)
         elif self._ids and (number := _id(last)) is not None:

@@ -202,10 +202,19 @@ class Machine:
     def probed(self, found: list[Record]) -> list[Action]:
         """REST was asked for what the subscription doesn't send; empty, too, when it couldn't be had."""
         asked, self._probe = self._probe, None
-        if asked is None or not self.live or asked[1] != max(self._heard, self._last_data):
+        if asked is None or not self.live:
             return []
+        if asked[1] != max(self._heard, self._last_data):
+            return self._proven(asked[0], found)
         dead = self._suspicion.answer(asked[0], found, self._last)
         return [Drop("the subscription is silent, but the exchange has new records")] if dead else []
+
+    def _proven(self, probe: Probe, found: list[Record]) -> list[Action]:
+        """The stream has spoken again; trades of its silence that nothing numbers were missed all the same."""
+        trades = self._dataset.data_type is DataType.TRADES
+        if not (found and probe.decisive and trades) or self._holes.numbered:
+            return []
+        return [self._holes.told(probe.since, probe.until, "silence, in which the exchange had trades")]
 
     def timer(
         self,

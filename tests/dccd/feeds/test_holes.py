@@ -46,13 +46,13 @@ def test_a_hole_lies_between_the_records_around_it() -> None:
 
 
 def test_consecutive_ids_prove_that_nothing_is_missing() -> None:
-    """The next id after the loss is the last one's successor, or was there before: no hole."""
-    for number in (8, 7, 3):
+    """The next id after the loss is the last one's successor, or one that is sent again: no hole."""
+    for number, seconds in ((8, 5), (7, 2), (3, 1)):
         holes = listening(TRADES, consecutive_ids=True)
         take(holes, trade(2, 7))
         holes.begin("gone", at(3))
         holes.confirmed(at(4))
-        assert take(holes, trade(5, number)) is None
+        assert take(holes, trade(seconds, number)) is None
         assert holes.count == 0
 
 
@@ -201,3 +201,27 @@ def test_a_book_that_time_gave_out_again_proves_nothing() -> None:
     assert holes.records([BookSnapshot(at(60), 2, [], [])], at(60), at(60), by_time=True) is None
     holes.begin("gone", at(70))
     assert take(holes, BookSnapshot(at(80), 9, [], [])) == Hole(at(2), at(80), "gone")
+
+
+def test_ids_that_begin_anew_prove_nothing() -> None:
+    """A lower id at a later time is no trade sent again, nor is all after an absurd one: there is a hole, each time."""
+    holes = listening(TRADES, consecutive_ids=True)
+    take(holes, trade(1, 5), trade(2, 10**15), trade(3, 6))
+    for lost, number in ((4, 306), (70, 606)):
+        holes.begin("gone", at(lost))
+        holes.confirmed(at(lost + 60))
+        before = holes.known_until(at(lost))
+        assert take(holes, trade(lost + 61, number)) == Hole(before, at(lost + 61) + 1, "gone")
+    holes.begin("gone", at(140))
+    assert take(holes, trade(150, 607)) is None, "from then on they prove again"
+
+
+def test_an_open_bar_proves_nothing_of_the_one_before() -> None:
+    """A closing that was lost just before the connection was is in the hole, and told once."""
+    holes = listening(BARS)
+    take(holes, bar(0, closed=True), bar(1, closed=False), bar(2, closed=False))
+    holes.begin("gone", at(130))
+    assert take(holes, bar(2, closed=False)) == Hole(START + MINUTE, START + 2 * MINUTE, "gone")
+    holes.begin("gone", at(140))
+    assert take(holes, bar(2, closed=False)) is None
+    assert take(holes, bar(2, closed=True)) is None

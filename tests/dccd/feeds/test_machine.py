@@ -390,7 +390,7 @@ def test_what_comes_while_rest_is_asked_clears_the_subscription() -> None:
     driver.frames(FakeFrame(trades=[START]))
     assert [type(said) for said in silences(driver, 61)][-1] is Probe
     driver.frames(FakeFrame(trades=[START + 5]))
-    assert driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)]) == []
+    assert driver.machine.probed([]) == []
     assert [type(said) for said in silences(driver, 61)][-1] is Probe
     driver.lost()
     driver.live()
@@ -520,3 +520,15 @@ def test_time_goes_no_further_than_the_connection_has_spoken() -> None:
     driver.time = 50.0
     driver.performed(driver.machine.timer(50.0, driver.wall, 50.0, 50.0, None, 2.0))
     assert driver.exchange.ticks == [START + NS, START + NS, START + 2 * NS]
+
+
+def test_what_rest_has_of_a_silence_is_a_hole_although_the_stream_spoke_again() -> None:
+    """Where no ids tell that trades are missing: the time that REST was asked about."""
+    driver = Driver(silence=(60.0, 60.0))
+    driver.live()
+    driver.frames(FakeFrame(trades=[START]))
+    probe = silences(driver, 61)[-1]
+    assert isinstance(probe, Probe)
+    driver.frames(FakeFrame(trades=[driver.wall]))
+    (hole,) = driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)])
+    assert hole == Hole(probe.since, probe.until, "silence, in which the exchange had trades")
