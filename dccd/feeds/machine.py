@@ -78,6 +78,8 @@ _LONG = 3600.0
 """By how many seconds at most a silence grows until it is told of again."""
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
+# A record's time is none when it is so far ahead (ns): clocks are wrong by hours, at the most.
+_AHEAD = 86_400 * NS
 
 
 class Machine:
@@ -162,7 +164,8 @@ class Machine:
                 except ParseError as exc:
                     self._unparsed(str(exc), frame)
                     # What came before it in this read is before the hole.
-                    self._batch(out, first, now, wall, done)
+                    if not self._batch(out, first, now, wall, done):
+                        return done
                     out, first = [], recv_ts
                     self._holes.spoilt(wall)
                     continue
@@ -172,14 +175,15 @@ class Machine:
                     # Before the records: once a consumer has them it must know of the hole before them.
                     self._broken(signal, now, wall, done)
                     continue
-                self._batch(out, first, now, wall, done)
+                if not self._batch(out, first, now, wall, done):
+                    return done
                 out = []
                 first = recv_ts
                 self._signal(signal, now, wall, done)
                 if done and isinstance(done[-1], Drop):
                     return done
-        self._batch(out, first, now, wall, done)
-        self._tell_unparsed(now, done)
+        if self._batch(out, first, now, wall, done):
+            self._tell_unparsed(now, done)
         return done
 
     def snapshot(self, body: bytes, now: float, wall: int) -> list[Action]:
@@ -194,8 +198,7 @@ class Machine:
             self._tell_unparsed(now, done)
             done.append(Drop(f"the REST snapshot can't be used: {exc}"))
             return done
-        self._batch(out, wall, now, wall, done)
-        if signal is not None:
+        if self._batch(out, wall, now, wall, done) and signal is not None:
             self._signal(signal, now, wall, done)
         return done
 
@@ -327,10 +330,19 @@ class Machine:
 
     # ------------------------------------------------------------ what to make of it
 
-    def _batch(self, out: list[Record], recv_ts: int, now: float, wall: int, done: list[Action]) -> None:
-        """Records came from the exchange."""
+    def _batch(self, out: list[Record], recv_ts: int, now: float, wall: int, done: list[Action]) -> bool:
+        """Records came from the exchange; False when one of them is none, and the subscription is given up."""
         if not out:
-            return
+            return True
+        limit = wall + _AHEAD
+        if any([record.ts > limit for record in out]):
+            # Whatever keeps it, the newest time, an open bar, a value announced, would wait for that day. So it goes to
+            # nobody, nor does what came after it, and a new subscription begins without it.
+            at = next(index for index, record in enumerate(out) if record.ts > limit)
+            self._batch(out[:at], recv_ts, now, wall, done)
+            ahead = (out[at].ts - wall) // NS
+            done.append(Drop(f"a record's time is {ahead} s ahead of ours"))
+            return False
         pause = now - self._last_data
         # Over some ten batches: a burst must not make the next second look like silence.
         self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
@@ -340,6 +352,7 @@ class Machine:
         if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
             self.attempt = 0
         self._hand_on(out, recv_ts, wall, done)
+        return True
 
     def _hand_on(
         self, out: list[Record], recv_ts: int, wall: int, done: list[Action], *, by_time: bool = False

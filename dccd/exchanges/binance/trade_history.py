@@ -260,6 +260,9 @@ class TradePager(HistoryPager):
         full = len(trades) >= _LIMIT
         if full:
             # The trade that the next page begins with; where ids are missing, it isn't the last one.
+            last = trades[-1]
+            if last.tid < edge:
+                raise parse_error(f"a full page of ids up to {last.tid}, where {cursor.from_id} on was asked for", b"")
             last = next(trade for trade in trades if trade.tid >= edge)
             until = last.ts + (MS if self._whole_after(number, last.ts) else 0)
             trades = [trade for trade in trades if trade.tid <= edge]

@@ -30,7 +30,7 @@ class TradeData(msgspec.Struct, gc=False):
     size: Traded = field(name="sz")
     side: Side
     ms: Millis = field(name="ts")
-    count: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    count: Annotated[int, Meta(ge=1, le=1000)] = 1  # each id is looked at
 
 
 TradeFrame = PushFrame[TradeData]

@@ -532,3 +532,18 @@ def test_what_rest_has_of_a_silence_is_a_hole_although_the_stream_spoke_again() 
     driver.frames(FakeFrame(trades=[driver.wall]))
     (hole,) = driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)])
     assert hole == Hole(probe.since, probe.until, "silence, in which the exchange had trades")
+
+
+def test_a_time_that_is_days_ahead_goes_to_nobody() -> None:
+    """What came before it is handed on, the subscription is given up, and later holes begin where they should."""
+    driver = Driver()
+    driver.live()
+    far = START + 400 * 86_400 * NS
+    batch, drop = driver.frames(FakeFrame(trades=[START, far, START + 2]))
+    assert isinstance(batch, Batch) and [record.ts for record in batch.records] == [START]
+    assert isinstance(drop, Drop) and "ahead" in drop.reason
+    driver.lost(drop.reason)
+    driver.live()
+    hole, after = driver.frames(FakeFrame(trades=[START + 9]))
+    assert isinstance(after, Batch)
+    assert hole == Hole(START, START + 10, drop.reason)

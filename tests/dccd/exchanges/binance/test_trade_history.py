@@ -218,3 +218,16 @@ def test_broken_bodies(body: bytes) -> None:
     assert not made.done
     assert made.receive(request, AggTrades([(1, T0)])(request), LATER).records
     assert made.done
+
+
+def test_a_page_that_comes_again_is_refused() -> None:
+    """Its ids are below those that were asked for: an error that is tried again, not an end."""
+    market = AggTrades([(number, T0 + number) for number in range(3000)])
+    made = pager(T0, T0 + HOUR // 2)
+    (window,) = made.requests(1)
+    made.receive(window, market(window), LATER)
+    first, second = made.requests(2)
+    made.receive(first, market(first), LATER)
+    with pytest.raises(ParseError, match="asked for"):
+        made.receive(second, market(first), LATER)
+    made.receive(second, market(second), LATER)
