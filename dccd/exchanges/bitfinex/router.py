@@ -17,11 +17,13 @@ __all__ = ["BitfinexRouter"]
 class BitfinexRouter(Router):
     """By the channel's id, which arrays begin with.
 
-    With SEQ_ALL every array has its number, the first one 1: a jump is a loss, though nothing tells whose.
+    With SEQ_ALL every array has its number, the first one 1: a jump is a loss, though nothing tells whose. So is the
+    answer to ``conf``, which comes before any array: without it nobody would know that arrays are numbered.
     """
 
     def __init__(self) -> None:
         self._topics: dict[bytes, str] = {}
+        self._asked = False  # for numbers, without an answer yet
         self._numbered = self._timed = False
         self._seq = 0
 
@@ -30,15 +32,17 @@ class BitfinexRouter(Router):
 
     def opening(self) -> list[str]:
         """Have arrays numbered and timed, and books' checksums sent."""
+        self._asked = True
         return [f'{{"event":"conf","flags":{FLAGS}}}']
 
     def route(self, frame: bytes) -> str | None:
         """The topic that *frame* is of. Raises MessagesLost."""
         if frame[:1] != b"[":
             return self._event(frame)
-        if (
-            self._numbered and frame[-1:] == b"]"
-        ):  # what is damaged isn't counted: the next one shows that it is missing
+        if self._asked:
+            raise MessagesLost(EXCHANGE, "the answer to conf is missing")
+        # What is damaged isn't counted: the next one shows that it is missing.
+        if self._numbered and frame[-1:] == b"]":
             last = frame.rfind(b",")
             try:
                 seq = int(frame[frame.rfind(b",", 0, last) + 1 : last] if self._timed else frame[last + 1 : -1])
@@ -70,7 +74,10 @@ class BitfinexRouter(Router):
             self._topics[b"%d" % event.chan] = event.topic
         elif event.event == "unsubscribed" and event.chan is not None:
             self._topics.pop(b"%d" % event.chan, None)
-        elif event.event == "conf" and event.status == "OK":
+        elif event.event == "conf":
+            self._asked = False
+            if event.status != "OK":
+                return None
             flags = FLAGS if event.flags is None else event.flags
             self._numbered, self._timed = bool(flags & SEQ_ALL), bool(flags & TIMESTAMP)
             return ""

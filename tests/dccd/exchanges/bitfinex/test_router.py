@@ -36,6 +36,21 @@ def test_asks_for_numbers_times_and_checksums() -> None:
     assert msgspec.json.decode(frame) == {"event": "conf", "flags": 32768 + 65536 + 131072}
 
 
+def test_the_answer_that_numbers_begin_with() -> None:
+    """Without it losses wouldn't show: an array that comes before it tells that it is missing."""
+    router = Bitfinex().router()
+    router.opening()
+    for frame, _ in SUBSCRIBED:
+        assert router.route(frame) is None
+    with pytest.raises(MessagesLost, match="conf"):
+        router.route(b'[17,"tu",[1,2,3,4],1,1696436701190]')
+    for status in ("OK", "FAILED"):
+        router = Bitfinex().router()
+        router.opening()
+        assert router.route(b'{"event":"conf","status":"%s"}' % status.encode()) == ("" if status == "OK" else None)
+        assert router.route(b"[3,[1,2,3,4,5,6],1,1696436701190]") is None
+
+
 def test_arrays_go_by_their_channel() -> None:
     """To the stream whose subscription the channel answers, its heartbeats too."""
     router = opened()
