@@ -15,7 +15,7 @@ import ccxt.async_support  # noqa: F401  # feeds import it on first use: a secon
 
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import Rest, RestOptions, pages
-from dccd.feeds.items import Batch, Hole, Item, Live
+from dccd.feeds.items import Batch, Broke, Hole, Item, Live, Lost
 from dccd.feeds.session import Session
 from dccd.records import Record
 from dccd.simulator import SimConfig, SimulatedExchange, Simulator
@@ -80,6 +80,15 @@ class Told:
     @property
     def records(self) -> list[Record]:
         return [record for item in self.items if isinstance(item, Batch) for record in item.records]
+
+    def reaches(self, ts: int) -> bool:
+        """Whether its newest record is of *ts* (ns) or later, and no loss after it waits for the end of its hole."""
+        for item in reversed(self.items):
+            if isinstance(item, Lost | Broke):
+                return False
+            if isinstance(item, Batch):
+                return item.records[-1].ts >= ts
+        return False
 
     @property
     def holes(self) -> list[Hole]:
