@@ -23,7 +23,7 @@ from dccd.errors import BusError, DccdError, ExchangeError, RequestError
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, DatasetEntry, GapEntry, Inventory, StreamGap
 from dccd.runs import Run
-from dccd.store.coverage import IntervalSet
+from dccd.store.intervals import IntervalSet
 from dccd.symbols import Dataset, DataType
 
 __all__ = ["Catalogue", "add_gap", "settle_gap"]

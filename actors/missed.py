@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from dccd.exchanges.base import Page
-from dccd.store.coverage import IntervalSet
+from dccd.store.intervals import IntervalSet
 from dccd.symbols import NS, format_time
 
 __all__ = ["Hole", "Missed"]

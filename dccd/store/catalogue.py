@@ -1,7 +1,8 @@
 """How much is stored, without reading it.
 
-A listing of the root flows in, statistics by dataset flow out. Footers are read of files that weren't seen before
-with this path, size, inode and time, so that asking again costs a listing.
+A listing of the root flows in, statistics and claims by dataset flow out. Footers are read of files that weren't
+seen before with this path, size, inode and time, so that asking again costs a listing; what was seen can be kept on
+disk (:meth:`Catalogue.save`) for the next process.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from dccd.errors import StoreError
+from dccd.store.coverage import Claims, Interval, IntervalSet
+from dccd.store.files import write_durably
 from dccd.store.layout import Layout, is_period
 from dccd.store.parquet import OpenFile
 from dccd.symbols import Dataset
@@ -44,6 +49,8 @@ class _File(msgspec.Struct, frozen=True):
     first_ts: int | None
     last_ts: int | None
     folds: tuple[str, ...]
+    verified: tuple[Interval, ...]
+    unverified: tuple[Interval, ...]
 
 
 class Catalogue:
@@ -69,6 +76,10 @@ class Catalogue:
 
     def dataset(self, dataset: Dataset) -> DatasetStats:
         """The statistics of *dataset*, all zero when nothing is stored. Raises CorruptFile."""
+        return self.look(dataset)[0]
+
+    def look(self, dataset: Dataset) -> tuple[DatasetStats, Claims]:
+        """The statistics of *dataset*, and what its files claim, of one moment. Raises CorruptFile."""
         with self._lock:
             known = self._known.get(dataset, {})
             for _ in range(_TRIES):
@@ -82,7 +93,36 @@ class Catalogue:
             self._known[dataset] = known
         held = {name for file in known.values() for name in file.folds}
         base = self.layout.folder(dataset)
-        return _sum(file for path, file in known.items() if path.parent == base or path.stem not in held)
+        counting = [file for path, file in known.items() if path.parent == base or path.stem not in held]
+        claims = Claims(
+            IntervalSet(chain.from_iterable(file.verified for file in counting)),
+            IntervalSet(chain.from_iterable(file.unverified for file in counting)),
+        )
+        return _sum(counting), claims
+
+    def save(self, path: Path) -> None:
+        """Keep what was seen in *path*. Raises StoreFull, StoreError."""
+        with self._lock:
+            seen = {str(file): seen for files in self._known.values() for file, seen in files.items()}
+        root = str(self.layout.root)
+        relative = {os.path.relpath(name, root): seen for name, seen in seen.items()}
+
+        def write(file: BinaryIO) -> None:
+            file.write(msgspec.msgpack.encode(relative))
+
+        write_durably(path, "catalogue", write)
+
+    def load(self, path: Path) -> None:
+        """Take over what :meth:`save` kept; what it doesn't fit any more, it is looked at anew."""
+        try:
+            seen = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _File])
+        except (OSError, msgspec.MsgspecError):
+            return  # not there, or of another version: it only saves time
+        with self._lock:
+            for name, file in seen.items():
+                where = self.layout.root / name
+                if (dataset := self.layout.dataset_of(where)) is not None:
+                    self._known.setdefault(dataset, {})[where] = file
 
     def _look(self, dataset: Dataset, known: dict[Path, _File]) -> dict[Path, _File]:
         """The files there are now. Raises FileNotFoundError when one is folded meanwhile.
@@ -116,7 +156,9 @@ class Catalogue:
         file = OpenFile(path, level)
         try:
             folds = () if file.footer is None else file.footer.folds
-            return _File(stamp, file.rows, file.bytes, file.first_ts, file.last_ts, folds)
+            said = file.claims
+            times = file.first_ts, file.last_ts
+            return _File(stamp, file.rows, file.bytes, *times, folds, tuple(said.verified), tuple(said.unverified))
         finally:
             file.close()
 

@@ -1,126 +1,234 @@
-"""Interval arithmetic: what of a time range there is, and what is missing.
+"""What is known of a dataset's time: which of it is there, and of the rest why it isn't.
 
-Intervals of time flow in, intervals flow out. Pure; half-open ``[start, end)`` in ns throughout.
+Claims of files (``Footer.covered``) and notes beside them (``claims``) flow in; a :class:`Coverage` flows out, in which
+each point of time between the first and the last that anybody asked for, or has, is in one state:
 
->>> have = IntervalSet([(0, 10), (20, 30)])
->>> have.gaps(5, 25)
-[(10, 20)]
+* ``verified``: all records of it are stored; the exchange sent them in order, or its history gave them;
+* ``empty``: the exchange was asked, and has none;
+* ``unverified``: rows are there and nobody vouches for them (files of dccd 3.x, ticks of other publishers);
+* ``purged``: it was there, and retention removed it;
+* ``unavailable``: the exchange serves it no more, or never did;
+* ``missing``: all else, with the reason where somebody told one.
+
+Each of these is a union of what files say, and the first of them in this order holds: so it doesn't matter in which
+order files are written, folded or read, or by how many processes, and a claim goes with the file whose rows it is
+about. Only claims make a thing verified; a reason that was lost makes a hole no smaller. Pure. Half-open intervals
+in ns.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
-__all__ = ["Gap", "Interval", "IntervalSet"]
+from dccd.store.intervals import Gap, Interval, IntervalSet
 
-Interval = tuple[int, int]
-"""``[start, end)`` in ns."""
+__all__ = [
+    "NEVER_ASKED",
+    "Claims",
+    "Coverage",
+    "CoverageState",
+    "Gap",
+    "Interval",
+    "IntervalSet",
+    "Notes",
+    "Stretch",
+    "bounded",
+    "coverage_of",
+]
+
+CoverageState = Literal["verified", "empty", "unverified", "purged", "unavailable", "missing"]
+
+NEVER_ASKED = "never asked"
+"""The reason of a hole of which nobody told: it lies between what was asked for, or a crash came before its reason."""
+
+_SLIVER = 10_000_000_000
+"""A nameless hole up to so long (ns) that touches a told one is a part of it: what a stream hadn't claimed yet."""
+_MOST = 1000
+"""So many intervals of a kind are noted at most."""
 
 
-class Gap(msgspec.Struct, frozen=True, order=True):
-    """Records of ``[start, end)`` ns are missing, and why."""
+class Claims(msgspec.Struct, frozen=True):
+    """What the files of a dataset say of the rows in them."""
+
+    verified: IntervalSet = IntervalSet()
+    unverified: IntervalSet = IntervalSet()
+
+
+class Notes(msgspec.Struct, frozen=True):
+    """What is noted beside the files. ``asked``: somebody wanted it; ``missing`` and ``unavailable`` say why."""
+
+    asked: tuple[Interval, ...] = ()
+    empty: tuple[Interval, ...] = ()
+    purged: tuple[Interval, ...] = ()
+    unavailable: tuple[Gap, ...] = ()
+    missing: tuple[Gap, ...] = ()
+
+    def plus(self, other: Notes) -> Notes:
+        """Return what either says, as few intervals as that takes, and never more than a file should hold."""
+        return Notes(
+            asked=tuple(IntervalSet([*self.asked, *other.asked])),
+            empty=tuple(IntervalSet([*self.empty, *other.empty])),
+            purged=tuple(IntervalSet([*self.purged, *other.purged])),
+            unavailable=tuple(bounded(merged_gaps([*self.unavailable, *other.unavailable]))),
+            missing=tuple(bounded(merged_gaps([*self.missing, *other.missing]))),
+        )
+
+    def without_missing(self, done: IntervalSet) -> Notes:
+        """Return the notes without reasons for what is in *done*: it is there by now, or known to be gone."""
+        left = [Gap(start, end, gap.reason) for gap in self.missing for start, end in done.gaps(gap.start, gap.end)]
+        return msgspec.structs.replace(self, missing=tuple(left))
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """``[start, end)`` ns in one state; ``reason`` of what is missing or unavailable."""
 
     start: int
     end: int
+    state: CoverageState
     reason: str = ""
 
 
-class IntervalSet:
-    """A set of points of time as disjoint intervals in order; those that touch are one. Immutable.
+class Coverage(msgspec.Struct, frozen=True):
+    """The states of ``[start, end)`` ns; both are 0 where nothing was ever asked for."""
 
-    Adding or subtracting one costs what it touches and a copy of the ends; ``in`` and ``gaps`` find their place by
-    bisection.
-    """
-
-    __slots__ = ("_ends", "_starts")
-
-    def __init__(self, intervals: Iterable[Interval] = ()) -> None:
-        """Unite *intervals*, in any order; empty ones (``start >= end``) add nothing."""
-        starts: list[int] = []
-        ends: list[int] = []
-        for start, end in sorted(intervals):
-            if start >= end:
-                continue
-            if ends and start <= ends[-1]:
-                ends[-1] = max(ends[-1], end)
-            else:
-                starts.append(start)
-                ends.append(end)
-        self._starts, self._ends = starts, ends
-
-    def __iter__(self) -> Iterator[Interval]:
-        return zip(self._starts, self._ends, strict=True)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, IntervalSet) and list(self) == list(other)
-
-    def __hash__(self) -> int:
-        return hash(tuple(self))
-
-    def __repr__(self) -> str:
-        return f"IntervalSet({list(self)})"
-
-    def __contains__(self, ts: int) -> bool:
-        """Whether the point *ts* is in one of the intervals."""
-        index = bisect_right(self._starts, ts) - 1
-        return index >= 0 and ts < self._ends[index]
+    start: int = 0
+    end: int = 0
+    verified: IntervalSet = IntervalSet()
+    empty: IntervalSet = IntervalSet()
+    unverified: IntervalSet = IntervalSet()
+    purged: IntervalSet = IntervalSet()
+    unavailable: tuple[Gap, ...] = ()
+    missing: tuple[Gap, ...] = ()
 
     @property
-    def length(self) -> int:
-        """The nanoseconds covered."""
-        return sum(self._ends) - sum(self._starts)
+    def fraction(self) -> float:
+        """How much of the asked time is there or known to be empty, 0 to 1."""
+        length = self.end - self.start
+        there = self.verified.length + self.empty.length + self.unverified.length
+        return there / length if length else 0.0
 
-    def add(self, start: int, end: int) -> IntervalSet:
-        """Return the set with ``[start, end)``."""
-        if start >= end:
-            return self
-        # Those that touch: from the first that doesn't end before `start` to the last that begins by `end`.
-        first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
-        if first < last:
-            start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
-        return self._replace(first, last, [(start, end)])
+    @property
+    def resume(self) -> int | None:
+        """Where to go on: at the first hole, else at the end of what is there; None where there is nothing."""
+        if self.start == self.end:
+            return None
+        return self.missing[0].start if self.missing else self.end
 
-    def subtract(self, start: int, end: int) -> IntervalSet:
-        """Return the set without ``[start, end)``."""
-        if start >= end:
-            return self
-        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
-        if first >= last:
-            return self
-        edges = [(self._starts[first], start), (end, self._ends[last - 1])]
-        return self._replace(first, last, [(a, b) for a, b in edges if a < b])
+    def stretches(self, start: int | None = None, end: int | None = None) -> list[Stretch]:
+        """Everything in order, as far as it lies in ``[start, end)`` ns; without gaps or overlaps."""
+        low = self.start if start is None else start
+        high = self.end if end is None else end
+        found = [Stretch(max(s.start, low), min(s.end, high), s.state, s.reason) for s in self._all()]
+        return sorted((s for s in found if s.start < s.end), key=lambda s: s.start)
 
-    def union(self, other: IntervalSet) -> IntervalSet:
-        """Return what is in either."""
-        return IntervalSet([*self, *other])
+    def _all(self) -> Iterator[Stretch]:
+        for a, b in self.verified:
+            yield Stretch(a, b, "verified")
+        for a, b in self.empty:
+            yield Stretch(a, b, "empty")
+        for a, b in self.unverified:
+            yield Stretch(a, b, "unverified")
+        for a, b in self.purged:
+            yield Stretch(a, b, "purged")
+        for gap in self.unavailable:
+            yield Stretch(gap.start, gap.end, "unavailable", gap.reason)
+        for gap in self.missing:
+            yield Stretch(gap.start, gap.end, "missing", gap.reason)
 
-    def within(self, start: int, end: int) -> IntervalSet:
-        """Return what of the set lies in ``[start, end)``."""
-        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
-        return IntervalSet(
-            (max(a, start), min(b, end)) for a, b in zip(self._starts[first:last], self._ends[first:last], strict=True)
-        )
 
-    def gaps(self, start: int, end: int) -> list[Interval]:
-        """Return what of ``[start, end)`` isn't in the set, in order."""
-        found = []
-        at = start
-        for low, high in self.within(start, end):
-            if low > at:
-                found.append((at, low))
-            at = high
-        if at < end:
-            found.append((at, end))
-        return found
+def coverage_of(claims: Claims, notes: Notes) -> Coverage:
+    """Return the states of all time that *claims* and *notes* are about."""
+    verified = claims.verified
+    empty = IntervalSet(notes.empty).minus(verified)
+    there = verified.union(empty)
+    unverified = claims.unverified.minus(there)
+    there = there.union(unverified)
+    purged = IntervalSet(notes.purged).minus(there)
+    there = there.union(purged)
+    gone = IntervalSet((gap.start, gap.end) for gap in notes.unavailable)
+    told = IntervalSet((gap.start, gap.end) for gap in notes.missing)
+    hull = there.union(gone, told, IntervalSet(notes.asked)).bounds
+    if hull is None:
+        return Coverage()
+    unavailable = _labelled(gone.minus(there), notes.unavailable, "")
+    there = there.union(gone)
+    missing = _labelled(IntervalSet(there.gaps(*hull)), notes.missing, NEVER_ASKED)
+    return Coverage(*hull, verified, empty, unverified, purged, tuple(unavailable), tuple(_joined(missing)))
 
-    def _replace(self, first: int, last: int, by: list[Interval]) -> IntervalSet:
-        fresh = IntervalSet()
-        fresh._starts = [*self._starts[:first], *(a for a, _ in by), *self._starts[last:]]
-        fresh._ends = [*self._ends[:first], *(b for _, b in by), *self._ends[last:]]
-        return fresh
+
+def merged_gaps(gaps: Iterable[Gap]) -> list[Gap]:
+    """Return *gaps* in order, without overlaps: those of one reason that touch are one, of others the earlier told
+    one holds."""
+    found: list[Gap] = []
+    taken = IntervalSet()
+    for gap in gaps:
+        found += [Gap(start, end, gap.reason) for start, end in taken.gaps(gap.start, gap.end)]
+        taken = taken.add(gap.start, gap.end)
+    return _touching(sorted(found))
+
+
+def bounded(gaps: Sequence[Gap], most: int = _MOST) -> list[Gap]:
+    """Return *gaps*, in order, as at most so many: the nearest become one, what lies between included.
+
+    A book that is resynchronised some times a day has holes that nobody can repair, for years. A claim holds against
+    what is included so; what no claim holds would be missing in any case.
+    """
+    kept = list(gaps)
+    if len(kept) <= most:
+        return kept
+    between = sorted(range(1, len(kept)), key=lambda i: kept[i].start - kept[i - 1].end)
+    joined = set(between[: len(kept) - most])
+    found: list[Gap] = []
+    for index, gap in enumerate(kept):
+        if index in joined:
+            last = found[-1]
+            reason = last.reason if last.reason == gap.reason else "several"
+            found[-1] = Gap(last.start, max(last.end, gap.end), reason)
+        else:
+            found.append(gap)
+    return found
+
+
+def _labelled(holes: IntervalSet, told: Iterable[Gap], nameless: str) -> list[Gap]:
+    """Cut *holes* by what was *told* of them; what nobody told of is *nameless*."""
+    found: list[Gap] = []
+    left = holes
+    for gap in told:
+        for start, end in left.within(gap.start, gap.end):
+            found.append(Gap(start, end, gap.reason))
+            left = left.subtract(start, end)
+    found += [Gap(start, end, nameless) for start, end in left]
+    return _touching(sorted(found))
+
+
+def _touching(gaps: Iterable[Gap]) -> list[Gap]:
+    found: list[Gap] = []
+    for gap in gaps:
+        if found and found[-1].end >= gap.start and found[-1].reason == gap.reason:
+            found[-1] = Gap(found[-1].start, max(found[-1].end, gap.end), gap.reason)
+        else:
+            found.append(gap)
+    return found
+
+
+def _joined(gaps: Iterable[Gap]) -> list[Gap]:
+    """Make nameless slivers parts of the told holes that they touch: one hole is asked for once."""
+    found: list[Gap] = []
+    for gap in gaps:
+        last = found[-1] if found else None
+        if last is not None and last.end == gap.start:
+            if _is_sliver(gap) and last.reason != NEVER_ASKED:
+                found[-1] = Gap(last.start, gap.end, last.reason)
+                continue
+            if _is_sliver(last) and gap.reason != NEVER_ASKED:
+                found[-1] = Gap(last.start, gap.end, gap.reason)
+                continue
+        found.append(gap)
+    return found
+
+
+def _is_sliver(gap: Gap) -> bool:
+    return gap.reason == NEVER_ASKED and gap.end - gap.start <= _SLIVER

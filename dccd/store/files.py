@@ -144,14 +144,15 @@ def clean_temps(folder: Path, owner: str | None, older_than: float = 86400.0) ->
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of *path*; it goes with the process that holds it. Raises StoreLocked when another does."""
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of *path*; it goes with the process that holds it. Raises StoreLocked when another does, or
+    waits for it: for what is held for moments only."""
     with os_errors(path):
         make_folder(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise StoreLocked(path, "another process folds this dataset") from exc
         yield

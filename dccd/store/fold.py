@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
 from dccd.store.layout import MAX_LEVEL, Layout, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
@@ -182,6 +184,7 @@ def _write(
     """Write the rows of *sources* as one file; return its rows and bytes."""
     schema = unified_schema(dataset.data_type, sources)
     footers = [file.footer for file in sources if file.footer is not None]
+    claims = [file.claims for file in sources]
 
     def footer(first: int, last: int) -> Footer:
         return Footer(
@@ -192,6 +195,8 @@ def _write(
             last_ts=last,
             bus=_positions(footers),
             folds=tuple(file.name for file in sources if file.level is not None),
+            covered=tuple(IntervalSet(chain.from_iterable(claim.verified for claim in claims))),
+            unverified=tuple(IntervalSet(chain.from_iterable(claim.unverified for claim in claims))),
         )
 
     rows = 0

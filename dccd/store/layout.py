@@ -8,6 +8,7 @@ Datasets and times flow in, paths and periods flow out. Touches no disk but to l
     {root}/.dccd/segments/{dataset}/{period}/{writer}-{seq}-{since}-{rows}.parquet           level 0: as written
     {root}/.dccd/segments/{dataset}/{period}/m{level}/{writer}-{seq}-{since}-{rows}.parquet  merged from lower ones
     {root}/.dccd/segments/{dataset}/fold.lock
+    {root}/.dccd/coverage/{dataset}/{writer}.json                             see ``claims``
 
 ``since`` (ns, when the oldest rows in it were written) and the number of rows are in a segment's name so that
 planning a fold costs a listing.
@@ -138,10 +139,21 @@ class Layout:
         """Every dataset with segments or a base file, in order. Folders that are none of ours are passed over."""
         return sorted(dataset for dataset in self._candidates() if self.periods(dataset))
 
+    def dataset_of(self, path: Path) -> Dataset | None:
+        """The dataset whose base or segment *path* is by its place; None when it is neither's."""
+        try:
+            parts = path.relative_to(self.root).parts
+        except ValueError:
+            return None
+        name = parts[2] if parts[:2] == (".dccd", "segments") and len(parts) > 3 else ".".join(parts[:-1])
+        return next(_parse(name), None)
+
+    def named_in(self, folder: Path) -> list[Dataset]:
+        """The datasets whose names are the names in *folder*, in order."""
+        return sorted(dataset for name in _names(folder) for dataset in _parse(name))
+
     def _candidates(self) -> set[Dataset]:
-        found: set[Dataset] = set()
-        for name in _names(self.segments_root):
-            found.update(_parse(name))
+        found = set(self.named_in(self.segments_root))
         for exchange in _names(self.root):
             if exchange.startswith("."):
                 continue

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dccd.errors import CorruptFile, StoreError
+from dccd.store.coverage import Claims, IntervalSet
 from dccd.store.seal import UNSEALED, read_footer, seal, sealed
 
 __all__ = ["MAX_TS", "MIN_TS", "ROW_GROUP", "BusPosition", "Footer", "OpenFile", "between", "corrupt", "write_parquet"]
@@ -51,8 +52,10 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
 
     ``first_ts`` and ``last_ts`` are its rows' (ns), ``written_at`` (ns) orders files: of two values for the same row
     the later written wins. ``bus`` is what of the bus is in it, at most one entry an epoch in a merged file;
-    ``folds`` names the segments whose rows it holds: while they still lie about, they don't count. ``seal`` is filled
-    in last, see there.
+    ``folds`` names the segments whose rows it holds: while they still lie about, they don't count. ``covered``: of
+    these intervals (ns) this file, with what it folds, has all records that there are; None where nobody claims
+    anything, and ``unverified`` are the stretches of rows that came from such files. ``seal`` is filled in last, see
+    there.
     """
 
     kind: Literal["segment", "base"]
@@ -63,6 +66,8 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     bus: tuple[BusPosition, ...] = ()
     folds: tuple[str, ...] = ()
     run_id: str | None = None
+    covered: tuple[tuple[int, int], ...] | None = None
+    unverified: tuple[tuple[int, int], ...] = ()
     version: int = 1
     seal: str = UNSEALED
 
@@ -155,6 +160,16 @@ class OpenFile:
 
     def close(self) -> None:
         self._file.close(force=True)
+
+    @property
+    def claims(self) -> Claims:
+        """What the file says of the completeness of its rows; those of a file that says nothing are unverified."""
+        footer = self.footer
+        if footer is not None and footer.covered is not None:
+            return Claims(IntervalSet(footer.covered), IntervalSet(footer.unverified))
+        if self.first_ts is None or self.last_ts is None:
+            return Claims()
+        return Claims(unverified=IntervalSet([(self.first_ts, self.last_ts + 1)]))
 
     def groups(self, lo: int, hi: int) -> list[tuple[int, int, int]]:
         """First ``TS``, last ``TS`` and rows of each row group that may have rows in ``[lo, hi)``."""

@@ -24,6 +24,8 @@ import pyarrow as pa
 
 from dccd.errors import CorruptFile, StoreError
 from dccd.store.catalogue import Catalogue, DatasetStats
+from dccd.store.claims import read_notes
+from dccd.store.coverage import Coverage, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
@@ -132,6 +134,10 @@ class Store:
     def stats(self, dataset: Dataset) -> DatasetStats:
         """Rows, files, bytes, first and last time of *dataset*, from footers; only those of new files are read."""
         return self.catalogue.dataset(dataset)
+
+    def coverage(self, dataset: Dataset) -> Coverage:
+        """What is there of *dataset*'s time, and what isn't and why. Raises CorruptFile."""
+        return coverage_of(self.catalogue.look(dataset)[1], read_notes(self.layout, dataset))
 
     def all_stats(self) -> dict[Dataset, DatasetStats]:
         """The same of every dataset, from one listing."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ import polars as pl
 import pyarrow as pa
 
 from dccd.errors import BadRecord
+from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, no_step, token, write_durably
 from dccd.store.layout import Layout, period_bounds, period_of, segment_name
 from dccd.store.parquet import BusPosition, Footer, between, write_parquet
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
 
-__all__ = ["BusPosition", "Segment", "SegmentWriter"]
+__all__ = ["BusPosition", "Segment", "SegmentWriter", "beside"]
 
 
 _WRITER = re.compile(r"[A-Za-z0-9_.-]{1,80}")
@@ -82,16 +83,19 @@ class SegmentWriter:
         table: pa.Table,
         bus: BusPosition | None = None,
         run_id: str | None = None,
+        covered: IntervalSet | None = None,
     ) -> list[Segment]:
         """Write *table* (as ``table_from_payloads`` makes it, in any order), a segment a period; durable on return.
 
-        *bus* tells which messages all of these rows come from, *run_id* which backfill. Rows that cross the end of a
+        *bus* tells which messages all of these rows come from, *run_id* which backfill; *covered*: these rows, with
+        those that are stored already, are all that there are of these times (ns), None where nobody claims that. What
+        is claimed of a period without rows isn't kept (see :func:`beside`). Rows that cross the end of a
         period make a segment each; a crash or an error in between leaves the first: ask ``stored_position`` before
         writing those messages again.
         Raises StoreFull, StoreError, or BadRecord for a table that lacks what the data type asks for.
         """
         parts = list(split(dataset.data_type, table))
-        return [self._write(dataset, period, part, bus, run_id) for period, part in parts]
+        return [self._write(dataset, period, part, bus, run_id, covered) for period, part in parts]
 
     def clean(self) -> int:
         """Remove what crashed writers of this id left, and others after a day; returns how many files."""
@@ -103,7 +107,13 @@ class SegmentWriter:
         )
 
     def _write(
-        self, dataset: Dataset, period: str, table: pa.Table, bus: BusPosition | None, run_id: str | None
+        self,
+        dataset: Dataset,
+        period: str,
+        table: pa.Table,
+        bus: BusPosition | None,
+        run_id: str | None,
+        covered: IntervalSet | None,
     ) -> Segment:
         with self._lock:
             # Later written wins, also when the clock was set back.
@@ -119,6 +129,7 @@ class SegmentWriter:
                 last_ts=last,
                 bus=() if bus is None else (bus,),
                 run_id=run_id,
+                covered=None if covered is None else tuple(covered.within(*period_bounds(period))),
             )
 
         def write(file: Any) -> None:
@@ -135,6 +146,12 @@ class SegmentWriter:
             )
         times = table["TS"]
         return Segment(path, dataset, period, table.num_rows, size, times[0].as_py(), times[-1].as_py())
+
+
+def beside(covered: IntervalSet, segments: Iterable[Segment]) -> IntervalSet:
+    """Return what of *covered* lies in none of the *segments*' periods: nothing is stored of it, and it is to be noted
+    as empty."""
+    return covered.minus(IntervalSet(period_bounds(segment.period) for segment in segments))
 
 
 def split(data_type: DataType, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from dccd.records import Record, Trade
+from dccd.store.coverage import IntervalSet
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.schema import table_from_records
@@ -49,12 +50,15 @@ class Bench:
         seq: int | None = None,
         epoch: str = "e",
         writer: SegmentWriter | None = None,
+        covered: list[tuple[int, int]] | None = None,
     ) -> list[Segment]:
-        """Store *records* (trades by default) as one write, from the bus's message *seq* if given."""
+        """Store *records* (trades by default) as one write, from the bus's message *seq* if given, with claims if
+        given."""
         dataset = dataset or self.trades
         table = table_from_records(dataset.data_type, list(records))
         bus = None if seq is None else BusPosition("S", epoch, seq, seq)
-        return (writer or self.writer).write(dataset, table, bus)
+        claims = None if covered is None else IntervalSet(covered)
+        return (writer or self.writer).write(dataset, table, bus, covered=claims)
 
     def tids(self, dataset: Dataset | None = None) -> list[str]:
         """The ids of all stored trades, as read."""

@@ -60,3 +60,29 @@ def test_folded_segments_that_still_lie_about_do_not_count(bench: Any) -> None:
     assert len(bench.files()) == 4
     stats = Catalogue(bench.layout).dataset(bench.trades)
     assert (stats.rows, stats.files) == (3, 1)
+
+
+def test_what_was_seen_is_kept_for_the_next_process(bench: Any) -> None:
+    """A catalogue that takes over what another has seen opens only what has changed since."""
+    for n in range(3):
+        bench.put([bench.trade(n)], covered=[(bench.noon + n, bench.noon + n + 1)])
+    catalogue, kept = Catalogue(bench.layout), bench.layout.root / ".dccd" / "catalogue.msgpack"
+    before = catalogue.look(bench.trades)
+    catalogue.save(kept)
+    later = Catalogue(bench.layout)
+    later.load(kept)
+    assert later.look(bench.trades) == before
+    assert later.opened == 0
+    bench.put([bench.trade(3)])
+    assert later.dataset(bench.trades).rows == 4
+    assert later.opened == 1
+
+
+def test_what_was_kept_of_another_version_is_nothing(bench: Any) -> None:
+    """A file that isn't what a catalogue keeps only costs time."""
+    bench.put([bench.trade(1)])
+    catalogue = Catalogue(bench.layout)
+    catalogue.load(bench.layout.root / "nothing there")
+    (bench.layout.root / "kept").write_bytes(b"what?")
+    catalogue.load(bench.layout.root / "kept")
+    assert catalogue.dataset(bench.trades).rows == 1

@@ -85,3 +85,23 @@ def test_day_bounds_are_a_day_apart() -> None:
     assert end - start == 86_400 * NS
     start, end = period_bounds("2024")
     assert end - start == 366 * 86_400 * NS
+
+
+def test_which_dataset_a_file_is_of(tmp_path: Path) -> None:
+    """The place of a base or a segment says which dataset it is of; other places say nothing."""
+    layout = Layout(tmp_path)
+    dataset = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+    assert layout.dataset_of(layout.base_path(dataset, "2024")) == dataset
+    assert layout.dataset_of(layout.segment_dir(dataset, "2024", 2) / "x.parquet") == dataset
+    assert layout.dataset_of(tmp_path / "notes.txt") is None
+    assert layout.dataset_of(tmp_path.parent / "elsewhere") is None
+
+
+def test_the_datasets_named_in_a_folder(tmp_path: Path) -> None:
+    """Names that are no dataset's are passed over."""
+    for name in ("binance.trades.BTC-USDT", "kraken.ohlc.ETH-USD.1h", "other", "binance.trades.btc-usdt"):
+        (tmp_path / name).mkdir()
+    assert [d.name for d in Layout(tmp_path).named_in(tmp_path)] == [
+        "binance.trades.BTC-USDT",
+        "kraken.ohlc.ETH-USD.1h",
+    ]

@@ -1,0 +1,316 @@
+"""Order books made again of their rows: frames of book rows flow in, books flow out. Pure.
+
+A snapshot's rows (``is_snapshot``, all of one ``TS`` and ``seq``) are the whole book, the rows after it each a level's
+new amount, 0 where it is gone. So a book is known from a snapshot on, until changes may be missing: from the start of
+a missing interval to the first snapshot at or after its end it is unknown, and never given. A book whose best bid is at
+or above its best ask is wrong, whatever the reason: it is unknown as well, until the next snapshot.
+
+Times in ns, prices in quote asset, amounts in base asset.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Literal
+
+import msgspec
+import polars as pl
+
+from dccd.errors import BookUnknown
+from dccd.records import Level
+from dccd.store.intervals import Gap
+from dccd.store.parquet import MIN_TS
+from dccd.symbols import Dataset
+
+__all__ = ["COLUMNS", "NO_SNAPSHOT", "Book", "Breaks", "Rebuilder", "Shape", "frame_of", "series"]
+
+Shape = Literal["long", "wide"]
+"""``long``: a row a level; ``wide``: a row a book, a column for each level's price and amount."""
+
+COLUMNS = ("TS", "side", "price", "amount", "is_snapshot", "seq")
+"""What of a book row is needed."""
+
+NO_SNAPSHOT = "no snapshot before it is stored"
+CROSSED = "the best bid is at or above the best ask"
+
+_FRAME_ROWS = 65_536
+
+
+class Book(msgspec.Struct, frozen=True):
+    """The book at ``at``, best level first on both sides: ``ts`` and ``seq`` of the last row in it, ``snapshot_ts`` of
+    the snapshot that it was made of."""
+
+    at: int
+    ts: int
+    seq: int | None
+    snapshot_ts: int
+    bids: list[Level]
+    asks: list[Level]
+
+    @property
+    def stale(self) -> int:
+        """How long before ``at`` the last row came (ns): in a market at rest nothing comes, and the book stays so."""
+        return self.at - self.ts
+
+
+class Breaks:
+    """The intervals in which changes may be missing, asked by time."""
+
+    def __init__(self, gaps: Iterable[Gap] = ()) -> None:
+        self._gaps = sorted(gap for gap in gaps if gap.start < gap.end)
+        self._starts = [gap.start for gap in self._gaps]
+        # Of those that begin by a time, the one that ends last: a long one may hold later short ones.
+        self._last = list(accumulate(self._gaps, lambda a, b: b if b.end > a.end else a))
+
+    def __repr__(self) -> str:
+        return f"<Breaks {len(self._gaps)}>"
+
+    def before(self, at: int) -> Gap | None:
+        """Of the intervals that begin at or before *at* the one that ends last: a book at *at* needs a snapshot from
+        its end on."""
+        index = bisect_right(self._starts, at)
+        return self._last[index - 1] if index else None
+
+
+class _Side:
+    """One side. Levels are keyed by the price, negated for bids, so that ascending keys are best first."""
+
+    __slots__ = ("amounts", "keys")
+
+    def __init__(self) -> None:
+        self.keys: list[float] = []
+        self.amounts: dict[float, float] = {}
+
+    def put(self, key: float, amount: float) -> None:
+        amounts = self.amounts
+        if amount:
+            if key not in amounts:
+                insort(self.keys, key)
+            amounts[key] = amount
+        elif amounts.pop(key, None) is not None:
+            del self.keys[bisect_left(self.keys, key)]
+
+    def clear(self) -> None:
+        self.keys, self.amounts = [], {}
+
+
+class Rebuilder:
+    """Takes rows in order of ``TS``, then ``seq``, and has the book as of the last one."""
+
+    def __init__(self, dataset: Dataset, breaks: Breaks | None = None) -> None:
+        self._dataset = dataset
+        self._breaks = breaks or Breaks()
+        self._bids, self._asks = _Side(), _Side()
+        self._snapshot: tuple[int, int | None] | None = None
+        self._ts, self._seq = MIN_TS, None
+        self._crossed = False
+
+    def __repr__(self) -> str:
+        return f"<Rebuilder {self._dataset} bids={len(self._bids.keys)} asks={len(self._asks.keys)} ts={self._ts}>"
+
+    def apply(self, rows: pl.DataFrame) -> None:
+        """Take *rows* (:data:`COLUMNS`)."""
+        for _ in self.apply_until(rows, ()):
+            pass
+
+    def apply_until(self, rows: pl.DataFrame, times: Iterable[int]) -> Iterator[int]:
+        """Take *rows*; yield each of *times* (in order) when those up to it, inclusive, have been taken and others
+        follow. When exhausted all are taken."""
+        if not rows.height:
+            return
+        stamps = rows["TS"]
+        stops = [(int(stamps.search_sorted(time, "right")), time) for time in times]
+        columns = rows.select(
+            bid=pl.col("side") == "bid",
+            key=pl.when(pl.col("side") == "bid").then(-pl.col("price")).otherwise(pl.col("price")),
+            amount="amount",
+        )
+        bids, keys, amounts = (columns[name].to_list() for name in columns.columns)
+        at = 0
+        starts = _runs(rows)
+        ends = [*starts[1:], rows.height]
+        waiting = iter(stops)
+        stop = next(waiting, None)
+        for start, end in zip(starts, ends, strict=True):
+            first = rows.row(start, named=True)
+            whole = bool(first["is_snapshot"])
+            begun = False
+            while at < end:
+                if stop is not None and stop[0] <= at:
+                    yield stop[1]
+                    stop = next(waiting, None)
+                    continue
+                if whole and not begun:
+                    self._begin((first["TS"], first["seq"]))
+                    begun = True
+                until = end if stop is None else min(end, stop[0])
+                if self._snapshot is not None:
+                    ours, theirs = self._bids.put, self._asks.put
+                    for bid, key, amount in zip(bids[at:until], keys[at:until], amounts[at:until], strict=True):
+                        (ours if bid else theirs)(key, amount)
+                    self._ts, self._seq = stamps[until - 1], rows["seq"][until - 1]
+                at = until
+
+    def _begin(self, snapshot: tuple[int, int | None]) -> None:
+        """A snapshot comes, or goes on: its rows may lie in two frames, or come twice."""
+        if snapshot != self._snapshot:
+            self._snapshot = snapshot
+            self._bids.clear()
+            self._asks.clear()
+            self._crossed = False
+
+    def unknown(self, at: int) -> str | None:
+        """Why the book at *at*, up to which all rows have been taken, isn't known; None when it is."""
+        gap = self._breaks.before(at)
+        if gap is not None and gap.end > (at if self._snapshot is None else self._snapshot[0]):
+            return gap.reason or "changes may be missing"
+        if self._snapshot is None:
+            return NO_SNAPSHOT
+        if self._bids.keys and self._asks.keys and -self._bids.keys[0] >= self._asks.keys[0]:
+            self._crossed = True
+        return CROSSED if self._crossed else None
+
+    def book(self, at: int, depth: int | None = None) -> Book:
+        """The book at *at*, the best *depth* levels of it. Raises BookUnknown."""
+        reason = self.unknown(at)
+        if reason is not None or self._snapshot is None:
+            raise BookUnknown(str(self._dataset), at, reason or NO_SNAPSHOT)
+        bids, asks = self._bids, self._asks
+        return Book(
+            at,
+            self._ts,
+            self._seq,
+            self._snapshot[0],
+            [(-key, bids.amounts[key]) for key in bids.keys[:depth]],
+            [(key, asks.amounts[key]) for key in asks.keys[:depth]],
+        )
+
+
+def _runs(rows: pl.DataFrame) -> list[int]:
+    """Where in *rows* (not empty) snapshots and stretches of changes begin."""
+    snapshot = pl.col("is_snapshot").fill_null(value=False)
+    same = (pl.col("TS") == pl.col("TS").shift()) & pl.col("seq").eq_missing(pl.col("seq").shift())
+    begins = (snapshot != snapshot.shift()) | (snapshot & ~same)
+    return rows.select(begins.fill_null(value=True).arg_true()).to_series().to_list()
+
+
+def series(
+    dataset: Dataset,
+    frames: Iterable[pl.DataFrame],
+    times: range,
+    depth: int | None,
+    breaks: Breaks,
+    last: int,
+    shape: Shape = "long",
+) -> Iterator[tuple[pl.DataFrame, list[Gap]]]:
+    """Yield the books at *times*, some 65,536 rows at a time, each time with the stretches found unknown meanwhile.
+
+    *frames*: rows from a snapshot before the first time on, where there is one. *last*: of the stored rows, the newest
+    ``TS``; after it nothing is known. Unknown books are left out; a stretch reaches from the first such time to the
+    next known one.
+    """
+    if not times:
+        return
+    made = Rebuilder(dataset, breaks)
+    sink = _Sink(times, depth, shape)
+
+    def take(time: int) -> None:
+        reason = "nothing is stored after it" if time > last else made.unknown(time)
+        sink.add(time, reason, None if reason else made.book(time, depth))
+
+    nth = 0
+    for rows in frames:
+        if not rows.height:
+            continue
+        # A time is over when a later row comes: rows of one time may lie in two frames.
+        until = bisect_left(times, rows["TS"][-1])
+        for time in made.apply_until(rows, times[nth:until]):
+            take(time)
+            nth += 1
+            if sink.full:
+                yield sink.flush()
+    for time in times[nth:]:
+        take(time)
+        if sink.full:
+            yield sink.flush()
+    yield sink.flush(over=True)
+
+
+class _Sink:
+    """Collects books as columns and unknown times as stretches."""
+
+    def __init__(self, times: range, depth: int | None, shape: Shape) -> None:
+        self._every, self._end = times.step, times.stop
+        self._depth, self._shape = depth, shape
+        self._books: list[Book] = []
+        self._rows = 0
+        self._told: list[Gap] = []
+        self._open: Gap | None = None
+
+    @property
+    def full(self) -> bool:
+        return self._rows >= _FRAME_ROWS or len(self._told) >= 1000
+
+    def add(self, time: int, reason: str | None, book: Book | None) -> None:
+        if book is not None:
+            self._books.append(book)
+            self._rows += 1 if self._shape == "wide" else len(book.bids) + len(book.asks) + 1
+        if self._open is not None and (reason != self._open.reason or self._open.end != time):
+            self._told.append(self._open)
+            self._open = None
+        if reason is not None:
+            start = time if self._open is None else self._open.start
+            self._open = Gap(start, min(time + self._every, self._end), reason)
+
+    def flush(self, over: bool = False) -> tuple[pl.DataFrame, list[Gap]]:
+        books, told = self._books, self._told
+        self._books, self._rows, self._told = [], 0, []
+        if over and self._open is not None:
+            told.append(self._open)
+        return frame_of(books, self._shape, self._depth), told
+
+
+def frame_of(books: Sequence[Book], shape: Shape = "long", depth: int | None = None) -> pl.DataFrame:
+    """Return *books* as rows: ``TS`` (the time asked for), ``as_of`` (of the last row in the book), and
+
+    * long: ``side`` (``bid``, ``ask``), ``level`` (1 is the best), ``price``, ``amount``;
+    * wide: ``bid_price_1``, ``bid_amount_1``, ``ask_price_1``, ``ask_amount_1``, ``bid_price_2`` … up to *depth*, null
+      where there is no such level.
+    """
+    if shape == "long":
+        return _long(books)
+    columns: dict[str, pl.Series] = {
+        "TS": pl.Series([book.at for book in books], dtype=pl.Int64),
+        "as_of": pl.Series([book.ts for book in books], dtype=pl.Int64),
+    }
+    for level in range(depth or 0):
+        for side in ("bid", "ask"):
+            found = [(levels := getattr(book, f"{side}s")) and levels[level : level + 1] for book in books]
+            for field, name in enumerate(("price", "amount")):
+                values = [levels[0][field] if levels else None for levels in found]
+                columns[f"{side}_{name}_{level + 1}"] = pl.Series(values, dtype=pl.Float64)
+    return pl.DataFrame(columns)
+
+
+def _long(books: Sequence[Book]) -> pl.DataFrame:
+    times: list[int] = []
+    stamps: list[int] = []
+    sides: list[str] = []
+    places: list[int] = []
+    prices: list[float] = []
+    amounts: list[float] = []
+    for book in books:
+        for side, levels in (("bid", book.bids), ("ask", book.asks)):
+            size = len(levels)
+            times += [book.at] * size
+            stamps += [book.ts] * size
+            sides += [side] * size
+            places += range(1, size + 1)
+            prices += [price for price, _ in levels]
+            amounts += [amount for _, amount in levels]
+    kinds = (pl.Int64, pl.Int64, pl.String, pl.Int32, pl.Float64, pl.Float64)
+    names = ("TS", "as_of", "side", "level", "price", "amount")
+    data = (times, stamps, sides, places, prices, amounts)
+    return pl.DataFrame({n: pl.Series(d, dtype=k) for n, d, k in zip(names, data, kinds, strict=True)})
