@@ -17,6 +17,7 @@
     │   └── JetStreamError     JetStream refuses: its codes
     ├── ExchangeError          an exchange's answer (exchange, message in its own words)
     │   ├── ParseError         bytes that are not what the exchange documents
+    │   ├── NoProgress         pages of history that lead nowhere
     │   ├── NoCapability       this exchange can't do that; says what it can
     │   ├── SubscriptionRefused
     │   ├── MessagesLost       a connection's numbered messages have a gap
@@ -24,6 +25,7 @@
     │   ├── ExchangeDown       5xx, time-outs, connection errors: try again later
     │   └── BadSymbol          the exchange does not list it
     ├── SocketClosed           a WebSocket ended, or never opened: code, reason
+    ├── BookUnknown            an order book can't be told at a time (which, when, why)
     ├── BadRecord              a tick message or record that the store can't take (which one, why)
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
@@ -41,6 +43,7 @@ from pathlib import Path
 __all__ = [
     "BadRecord",
     "BadSymbol",
+    "BookUnknown",
     "BusError",
     "BusPortTaken",
     "BusRefused",
@@ -55,6 +58,7 @@ __all__ = [
     "JetStreamError",
     "MessagesLost",
     "NoCapability",
+    "NoProgress",
     "ParseError",
     "PayloadTooLarge",
     "RateLimited",
@@ -221,6 +225,20 @@ class ParseError(ExchangeError):
         super().__init__(exchange, message)
 
 
+class NoProgress(ExchangeError):
+    """Raised when an exchange's pages of history don't get on: it repeats itself, or leads round in a circle.
+
+    ``endpoint`` is what was asked, ``position`` the time (ns) before which all is covered.
+    """
+
+    endpoint: str
+    position: int
+
+    def __init__(self, exchange: str, message: str, endpoint: str, position: int) -> None:
+        self.endpoint, self.position = endpoint, position
+        super().__init__(exchange, message)
+
+
 class NoCapability(ExchangeError):
     """Raised when an exchange can't do what is asked; the message says what it can."""
 
@@ -271,6 +289,22 @@ class SocketClosed(DccdError):
     def __init__(self, code: int, reason: str, retry_after: float | None = None) -> None:
         self.code, self.reason, self.retry_after = code, reason, retry_after
         super().__init__(f"{reason} ({code})" if reason else f"closed ({code})")
+
+
+class BookUnknown(DccdError):
+    """Raised when an order book can't be told at a time, since changes may be missing or no snapshot is stored.
+
+    ``at`` is the time (ns), ``until`` when the missing interval ends, where there is one.
+    """
+
+    dataset: str
+    at: int
+    reason: str
+    until: int | None
+
+    def __init__(self, dataset: str, at: int, reason: str, message: str, until: int | None = None) -> None:
+        self.dataset, self.at, self.reason, self.until = dataset, at, reason, until
+        super().__init__(message)
 
 
 class BadRecord(DccdError, ValueError):

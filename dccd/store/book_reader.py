@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from dccd.errors import BookUnknown
-from dccd.store.books import COLUMNS, NO_SNAPSHOT, Book, Breaks, Rebuilder, Shape, series
+from dccd.store.books import COLUMNS, NO_SNAPSHOT, Book, Breaks, Rebuilder, Shape, series, unknown
 from dccd.store.intervals import Gap
 from dccd.store.layout import period_bounds
 from dccd.store.merge import merged
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["book_at", "book_series", "last_snapshot"]
 
 
-def book_at(
-    store: Store, dataset: Dataset, at: int, depth: int | None = None, missing: Sequence[Gap] = ()
-) -> Book:
+def book_at(store: Store, dataset: Dataset, at: int, depth: int | None = None, missing: Sequence[Gap] = ()) -> Book:
     """Return the book at *at* (ns), the best *depth* levels of it: all rows up to *at*, inclusive, are in it.
 
     *missing*: intervals in which changes may be missing. Raises BookUnknown, CorruptFile.
@@ -36,11 +33,11 @@ def book_at(
     made = Rebuilder(dataset, breaks)
     gap = breaks.before(at)
     if gap is not None and gap.end > at:
-        raise BookUnknown(str(dataset), at, gap.reason or "changes may be missing", gap.end)
+        raise unknown(dataset, at, gap.reason or "changes may be missing", gap.end)
     start = last_snapshot(store, dataset, at, MIN_TS if gap is None else gap.end)
     if start is None:
         reason = NO_SNAPSHOT if gap is None else f"{gap.reason or 'changes may be missing'}, and no snapshot since"
-        raise BookUnknown(str(dataset), at, reason)
+        raise unknown(dataset, at, reason)
     for rows in _frames(store, dataset, start, at + 1):
         made.apply(rows)
     return made.book(at, depth)

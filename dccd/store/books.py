@@ -22,9 +22,9 @@ from dccd.errors import BookUnknown
 from dccd.records import Level
 from dccd.store.intervals import Gap
 from dccd.store.parquet import MIN_TS
-from dccd.symbols import Dataset
+from dccd.symbols import Dataset, format_time
 
-__all__ = ["COLUMNS", "NO_SNAPSHOT", "Book", "Breaks", "Rebuilder", "Shape", "frame_of", "series"]
+__all__ = ["COLUMNS", "NO_SNAPSHOT", "Book", "Breaks", "Rebuilder", "Shape", "frame_of", "series", "unknown"]
 
 Shape = Literal["long", "wide"]
 """``long``: a row a level; ``wide``: a row a book, a column for each level's price and amount."""
@@ -62,7 +62,7 @@ class Breaks:
         self._gaps = sorted(gap for gap in gaps if gap.start < gap.end)
         self._starts = [gap.start for gap in self._gaps]
         # Of those that begin by a time, the one that ends last: a long one may hold later short ones.
-        self._last = list(accumulate(self._gaps, lambda a, b: b if b.end > a.end else a))
+        self._last: list[Gap] = list(accumulate(self._gaps, _later_end))
 
     def __repr__(self) -> str:
         return f"<Breaks {len(self._gaps)}>"
@@ -72,6 +72,10 @@ class Breaks:
         its end on."""
         index = bisect_right(self._starts, at)
         return self._last[index - 1] if index else None
+
+
+def _later_end(one: Gap, other: Gap) -> Gap:
+    return other if other.end > one.end else one
 
 
 class _Side:
@@ -176,7 +180,7 @@ class Rebuilder:
         """The book at *at*, the best *depth* levels of it. Raises BookUnknown."""
         reason = self.unknown(at)
         if reason is not None or self._snapshot is None:
-            raise BookUnknown(str(self._dataset), at, reason or NO_SNAPSHOT)
+            raise unknown(self._dataset, at, reason or NO_SNAPSHOT)
         bids, asks = self._bids, self._asks
         return Book(
             at,
@@ -186,6 +190,14 @@ class Rebuilder:
             [(-key, bids.amounts[key]) for key in bids.keys[:depth]],
             [(key, asks.amounts[key]) for key in asks.keys[:depth]],
         )
+
+
+def unknown(dataset: Dataset, at: int, reason: str, until: int | None = None) -> BookUnknown:
+    """The error that says why the book at *at* isn't known, and *until* when if that was told."""
+    upto = "" if until is None else f", up to {format_time(until)}"
+    return BookUnknown(
+        str(dataset), at, reason, f"the book of {dataset} at {format_time(at)} isn't known: {reason}{upto}", until
+    )
 
 
 def _runs(rows: pl.DataFrame) -> list[int]:
@@ -310,7 +322,13 @@ def _long(books: Sequence[Book]) -> pl.DataFrame:
             places += range(1, size + 1)
             prices += [price for price, _ in levels]
             amounts += [amount for _, amount in levels]
-    kinds = (pl.Int64, pl.Int64, pl.String, pl.Int32, pl.Float64, pl.Float64)
-    names = ("TS", "as_of", "side", "level", "price", "amount")
-    data = (times, stamps, sides, places, prices, amounts)
-    return pl.DataFrame({n: pl.Series(d, dtype=k) for n, d, k in zip(names, data, kinds, strict=True)})
+    return pl.DataFrame(
+        {
+            "TS": pl.Series(times, dtype=pl.Int64),
+            "as_of": pl.Series(stamps, dtype=pl.Int64),
+            "side": pl.Series(sides, dtype=pl.String),
+            "level": pl.Series(places, dtype=pl.Int32),
+            "price": pl.Series(prices, dtype=pl.Float64),
+            "amount": pl.Series(amounts, dtype=pl.Float64),
+        }
+    )
