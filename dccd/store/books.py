@@ -20,11 +20,23 @@ import polars as pl
 
 from dccd.errors import BookUnknown
 from dccd.records import Level
+from dccd.store.coverage import NEVER_ASKED, Coverage
 from dccd.store.intervals import Gap
 from dccd.store.parquet import MIN_TS
 from dccd.symbols import Dataset, format_time
 
-__all__ = ["COLUMNS", "NO_SNAPSHOT", "Book", "Breaks", "Rebuilder", "Shape", "frame_of", "series", "unknown"]
+__all__ = [
+    "COLUMNS",
+    "NO_SNAPSHOT",
+    "Book",
+    "Breaks",
+    "Rebuilder",
+    "Shape",
+    "breaks_in",
+    "frame_of",
+    "series",
+    "unknown",
+]
 
 Shape = Literal["long", "wide"]
 """``long``: a row a level; ``wide``: a row a book, a column for each level's price and amount."""
@@ -76,6 +88,20 @@ class Breaks:
 
 def _later_end(one: Gap, other: Gap) -> Gap:
     return other if other.end > one.end else one
+
+
+def breaks_in(coverage: Coverage) -> list[Gap]:
+    """Return the intervals of *coverage* in which changes of a book may be missing.
+
+    What was told to be missing, unavailable or purged always is. A hole of which nobody told is one between times that
+    are vouched for, as after a crash; beside rows that nobody vouches for it isn't: all that is known of a file of
+    dccd 3.x is its first and last row.
+    """
+    doubtful = {edge for interval in coverage.unverified for edge in interval}
+    edges = {coverage.start, coverage.end} | doubtful
+    told = [gap for gap in coverage.missing if gap.reason != NEVER_ASKED or not {gap.start, gap.end} & edges]
+    purged = [Gap(start, end, "retention has removed it") for start, end in coverage.purged]
+    return [*told, *coverage.unavailable, *purged]
 
 
 class _Side:

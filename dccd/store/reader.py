@@ -23,9 +23,11 @@ import polars as pl
 import pyarrow as pa
 
 from dccd.errors import CorruptFile, StoreError
+from dccd.store.book_reader import book_at, book_series
+from dccd.store.books import Book, Shape, breaks_in
 from dccd.store.catalogue import Catalogue, DatasetStats
 from dccd.store.claims import read_notes
-from dccd.store.coverage import Coverage, coverage_of
+from dccd.store.coverage import Coverage, Gap, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
@@ -121,6 +123,35 @@ class Store:
                         yield from table.select(schema.names).cast(schema).combine_chunks().to_batches()
                     if left <= 0:
                         return
+
+    def book(self, dataset: Dataset, at: int, depth: int | None = None, missing: Sequence[Gap] | None = None) -> Book:
+        """Return the order book at *at* ns, the best *depth* levels a side: every row up to then, inclusive, is in it.
+
+        *missing* are the intervals in which changes may be missing (default: those that the coverage knows). Raises
+        BookUnknown, where one lies between *at* and the snapshot before; CorruptFile.
+        """
+        return book_at(self, dataset, at, depth, self._breaks(dataset) if missing is None else missing)
+
+    def books(
+        self,
+        dataset: Dataset,
+        every: int,
+        start: int | None = None,
+        end: int | None = None,
+        depth: int | None = None,
+        missing: Sequence[Gap] | None = None,
+        shape: Shape = "long",
+    ) -> Iterator[tuple[pl.DataFrame, list[Gap]]]:
+        """Yield the order books at *start*, and each *every* ns after it, before *end*, some 65,536 rows at a time.
+
+        With each frame (columns: see :func:`~dccd.store.books.frame_of`) come the stretches that were found unknown:
+        they are left out. Default: from the first row to the last one, at multiples of *every*. Raises CorruptFile.
+        """
+        gaps = self._breaks(dataset) if missing is None else missing
+        return book_series(self, dataset, every, start, end, depth, gaps, shape)
+
+    def _breaks(self, dataset: Dataset) -> list[Gap]:
+        return breaks_in(self.coverage(dataset))
 
     def last_ts(self, dataset: Dataset) -> int | None:
         """The newest ``TS`` (ns) stored, by the footers."""

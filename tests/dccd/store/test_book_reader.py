@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dccd.errors import BookUnknown
 from dccd.records import BookDelta, BookSnapshot, Level
 from dccd.store.book_reader import book_at, book_series, last_snapshot
+from dccd.store.claims import NoteBook
 from dccd.store.fold import fold
 from dccd.store.intervals import Gap
 from dccd.store.layout import Layout
@@ -218,3 +219,23 @@ def test_books_of_dccd_3_are_read(bench: Any) -> None:
     assert book_at(bench.store, bench.book, MIDNIGHT + 59 * NS).bids == [(1.0, 1.0)]
     found = book_at(bench.store, bench.book, MIDNIGHT + 61 * NS)
     assert (found.bids, found.asks, found.stale, found.seq) == ([(2.0, 1.0)], [(8.0, 1.0)], NS, None)
+
+
+def test_the_store_knows_what_is_missing(bench: Any) -> None:
+    """Changes that a note tells to be missing make the book unknown, up to the next snapshot."""
+    day = MIDNIGHT + 3600 * NS
+    bench.put(
+        [BookSnapshot(day, 1, [(1.0, 1.0)], [(9.0, 1.0)]), BookDelta(day + 10 * NS - 1, 1, [(1.0, 3.0)], [])],
+        bench.book,
+    )
+    bench.put([BookSnapshot(day + 60 * NS, 2, [(2.0, 1.0)], [(9.0, 1.0)])], bench.book)
+    NoteBook(bench.layout, "test").add(bench.book, missing=[Gap(day + 10 * NS, day + 20 * NS, "disconnect")])
+    assert bench.store.book(bench.book, day + 10 * NS - 1).bids == [(1.0, 3.0)]
+    with pytest.raises(BookUnknown, match="disconnect") as caught:
+        bench.store.book(bench.book, day + 15 * NS)
+    assert caught.value.until == day + 20 * NS
+    with pytest.raises(BookUnknown, match="no snapshot since"):
+        bench.store.book(bench.book, day + 30 * NS)
+    ((frame, told),) = bench.store.books(bench.book, 10 * NS, depth=1)
+    assert frame.filter(side="bid")["TS"].to_list() == [day, day + 60 * NS]
+    assert [(gap.start, gap.end) for gap in told] == [(day + 10 * NS, day + 60 * NS)]

@@ -7,8 +7,9 @@ import pytest
 
 from dccd.errors import BookUnknown
 from dccd.records import BookDelta, BookSnapshot, Level
-from dccd.store.books import CROSSED, NO_SNAPSHOT, Book, Breaks, Rebuilder, frame_of, series
-from dccd.store.intervals import Gap
+from dccd.store.books import CROSSED, NO_SNAPSHOT, Book, Breaks, Rebuilder, breaks_in, frame_of, series
+from dccd.store.coverage import Claims, Notes, coverage_of
+from dccd.store.intervals import Gap, IntervalSet
 from dccd.store.schema import table_from_records
 from dccd.symbols import Dataset, DataType
 
@@ -137,3 +138,24 @@ def test_a_long_series_comes_in_parts() -> None:
     parts = [part.height for part, _ in series(BOOK, frames, range(0, 30_000), None, Breaks(), 200_000)]
     assert sum(parts) == 120_000
     assert max(parts) < 70_000
+
+
+@pytest.mark.parametrize(
+    ("verified", "unverified", "notes", "breaks"),
+    [
+        ([(0, 100), (10**11, 2 * 10**11)], [], Notes(), [(100, 10**11)]),  # a crash: nobody told
+        ([(0, 100)], [(10**11, 2 * 10**11)], Notes(), []),  # the files of before are files, no more
+        ([], [(0, 100), (200, 300)], Notes(), []),
+        ([], [(0, 300)], Notes(missing=(Gap(300, 400, "disconnect"),)), [(300, 400)]),
+        ([(0, 300)], [], Notes(unavailable=(Gap(300, 400, "past"),)), [(300, 400)]),
+        ([(0, 300)], [], Notes(purged=((300, 400),)), [(300, 400)]),
+        ([(0, 300)], [], Notes(missing=(Gap(100, 200, "disconnect"),)), []),
+        ([], [], Notes(asked=((0, 300),)), []),
+    ],
+)
+def test_what_breaks_a_book(
+    verified: list[tuple[int, int]], unverified: list[tuple[int, int]], notes: Notes, breaks: list[tuple[int, int]]
+) -> None:
+    """Holes that were told, and those between what is vouched for."""
+    coverage = coverage_of(Claims(IntervalSet(verified), IntervalSet(unverified)), notes)
+    assert [(gap.start, gap.end) for gap in breaks_in(coverage)] == breaks
