@@ -81,7 +81,7 @@ def _nodes(root: TreeNode | None) -> Iterator[TreeNode]:
 
 def farewell(view: View, seconds: float) -> str:
     """What to say after the last actor has ended: what was kept, and what goes on at the next start."""
-    waiting = [run.dataset for run, _ in view.runs if run.state in ACTIVE]
+    waiting = [run.subject for run, _ in view.runs if run.state in ACTIVE]
     lines = [
         f"stopped in {seconds:.1f} s; kept {view.stored_rows:,} rows ({size(view.stored_bytes)}) in {view.data_path}",
     ]

@@ -139,7 +139,7 @@ def fit(view: View, height: int | None) -> Room:
 def _problems(view: View) -> list[str]:
     """What went wrong, a line each: beside the tables, whose columns a long sentence would push out."""
     found = [f"{entry.dataset}: {entry.error}" for entry in view.streams if entry.error]
-    return found + [f"backfill of {run.dataset}: {run.error}" for run, _ in view.runs[:_RUNS] if run.error]
+    return found + [f"{run.job}: {run.error}" for run, _ in view.runs[:_RUNS] if run.error]
 
 
 def _more(count: int) -> list[RenderableType]:
@@ -187,7 +187,7 @@ def _runs(runs: Sequence[tuple[Run, RunProgress | None]], width: int) -> Table:
         rate = "" if progress is None or over else f"{progress.rate:,.0f}"
         left = run.state if over or progress is None else "" if progress.left is None else duration(progress.left)
         bar = ProgressBar(total=1.0, completed=min(max(fraction, 0.0), 1.0))
-        table.add_row(run.dataset + (" (gap)" if run.trigger == "gap" else ""), bar, f"{rows:,}", rate, left)
+        table.add_row(run.subject + (" (gap)" if run.trigger == "gap" else ""), bar, f"{rows:,}", rate, left)
     return table
 
 
@@ -230,4 +230,4 @@ class Screen(Actor):
             )
         for run, progress in view.runs:
             fraction = run.fraction if progress is None else progress.fraction
-            log.info("backfill", dataset=run.dataset, state=run.state, covered=f"{fraction:.0%}", rows=run.rows)
+            log.info("run", job=run.job, state=run.state, covered=f"{fraction:.0%}", rows=run.rows)

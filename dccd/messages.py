@@ -413,7 +413,10 @@ class RunStatus(_Event, frozen=True, kw_only=True, tag="run.status"):
 
 
 class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
-    """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown)."""
+    """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown).
+
+    Of a run of the whole store ``dataset`` is empty, and ``position``, ``start`` and ``end`` count bytes.
+    """
 
     run_id: str
     dataset: str

@@ -1,4 +1,4 @@
-"""Runs: what is remembered of each backfill.
+"""Runs: what is remembered of each backfill, and of what else takes its time.
 
 Requests and jobs flow in, a :class:`Run` record flows out: it lives in the KV bucket ``dccd_runs`` under
 :func:`dccd.subjects.run_key`, and is all that another host needs to resume the run. Pure.
@@ -6,7 +6,7 @@ Requests and jobs flow in, a :class:`Run` record flows out: it lives in the KV b
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,15 +22,20 @@ ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a backfill. Times are ns UTC; the range is ``[start, end)``, all before ``position`` is stored.
+    """One run. Times are ns UTC; a backfill's range is ``[start, end)``, all before ``position`` is stored.
 
     ``asked`` is the start and end as they were asked for (``("last", None)``): the same question while a run is
     active is answered with that run.
+
+    A run of the whole store has no ``dataset`` (it is empty): its ``operation`` is the request's name, as
+    ``storage.migrate``, its ``options`` are what was asked for, ``start``, ``end`` and ``position`` count bytes, and
+    ``summary`` says what it has done.
     """
 
     run_id: str
     operation: str = "backfill"
-    dataset: str
+    dataset: str = ""
+    options: dict[str, Any] = {}
     state: RunState
     trigger: Trigger = "request"
     reason: str | None = None
@@ -45,17 +50,24 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     rows: int = 0
     resumed: int = 0
+    summary: str | None = None
     warning: str | None = None
     error: str | None = None
 
     @property
     def job(self) -> str:
-        """``backfill.binance.ohlc.BTC-USDT.1m``."""
-        return job_name(self.operation, Dataset.parse(self.dataset))
+        """``backfill.binance.ohlc.BTC-USDT.1m``, ``storage.migrate``."""
+        return job_name(self.operation, Dataset.parse(self.dataset)) if self.dataset else self.operation
+
+    @property
+    def subject(self) -> str:
+        """What the run is about, for people: its dataset, else its operation."""
+        return self.dataset or self.operation
 
     @property
     def fraction(self) -> float:
-        """How much of the asked time is covered, 0 to 1. What a done run leaves is too new to be final yet."""
+        """How much of the asked time, or of the bytes, is covered, 0 to 1. What a done run leaves is too new to be
+        final yet."""
         if self.state == "done" or self.end <= self.start:
             return 1.0
         return (self.position - self.start) / (self.end - self.start)

@@ -82,8 +82,8 @@ class RunBook:
         A filter that few runs fit ends after some thousands looked at; ``next`` then goes on from there. It is a
         revision of the bucket, so that pages stay what they were while runs change.
         """
-        # A run's key has at least five tokens (id, operation, three of the dataset); a mark has two.
-        pattern = "*.*.*.*.>" if query.dataset is None else f"*.*.{Dataset.parse(query.dataset).name}"
+        # A run's key has five tokens (id, operation, three of the dataset), or three (storage.migrate); a mark has two.
+        pattern = "*.*.>" if query.dataset is None else f"*.*.{Dataset.parse(query.dataset).name}"
         filtered = query.state is not None or query.host is not None
         size = max(query.limit, _PAGE) if filtered else query.limit
         runs: list[Run] = []

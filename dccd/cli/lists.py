@@ -99,7 +99,7 @@ def runs(
     limit: int,
     before: str | None,
 ) -> int:
-    """List backfills, newest first; or show the one with RUN_ID."""
+    """List runs, newest first; or show the one with RUN_ID."""
 
     async def main() -> int:
         async with app.connect_to_store() as session:
@@ -115,18 +115,18 @@ def runs(
             json_document(found)
             return DONE
         table(
-            ["run", "state", "dataset", "created", "range", ">done", ">rows", ">took", "note"],
+            ["run", "state", "of", "created", "range", ">done", ">rows", ">took", "note"],
             (
                 [
                     r.run_id,
                     r.state,
-                    r.dataset,
+                    r.subject,
                     when(r.created),
-                    interval(r.start, r.end),
+                    interval(r.start, r.end) if r.dataset and r.end > r.start else "",
                     f"{r.fraction:.0%}",
                     count(r.rows),
                     _took(r),
-                    r.error or r.warning or "",
+                    r.error or r.warning or r.summary or "",
                 ]
                 for r in found
             ),
@@ -151,14 +151,16 @@ def _show(run: Run) -> None:
         "state": run.state,
         "host": run.host,
         "asked by": run.trigger + (f" ({run.reason})" if run.reason else ""),
-        "range": interval(run.start, run.end),
-        "covered to": f"{when(run.position)} ({run.fraction:.1%})",
+        "range": interval(run.start, run.end) if run.dataset and run.end > run.start else "",
+        "covered to": f"{when(run.position)} ({run.fraction:.1%})" if run.dataset and run.end > run.start else "",
+        "done": "" if run.dataset else f"{run.fraction:.1%}",
         "rows": count(run.rows),
         "created": when(run.created),
         "started": when(run.started),
         "finished": when(run.finished),
         "took": _took(run),
         "resumed": f"{run.resumed} times" if run.resumed else "",
+        "summary": run.summary or "",
         "warning": run.warning or "",
         "error": run.error or "",
     }

@@ -139,7 +139,7 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "tail": (_tail, "Print ticks as they arrive."),
     "read": (_read, "Print or export stored rows."),
     "inventory": (_inventory, "List what is stored, and what is missing."),
-    "runs": (_runs, "List backfills, newest first, or show one."),
+    "runs": (_runs, "List runs (backfills and the like), newest first, or show one."),
     "streams": (_streams, "List live streams; start and stop them."),
     "jobs": (_jobs, "List the jobs of the configuration."),
     "exchanges": (_exchanges, "List what can be collected."),

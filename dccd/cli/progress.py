@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from dccd import messages as m
-from dccd.cli.output import count, duration, interval, json_line, when
+from dccd.cli.output import count, duration, interval, json_line, size, when
 
 if TYPE_CHECKING:
     from dccd.client import RunEvent
+    from dccd.runs import Run
 
 __all__ = ["BarDisplay", "Display", "JsonDisplay", "LineDisplay", "display"]
 
@@ -29,11 +30,16 @@ class Display(Protocol):
         ...
 
 
-def display(dataset: str, *, json: bool) -> Display:
-    """The display that fits: JSON when asked for, a bar in a terminal, lines elsewhere."""
+def display(subject: str, *, json: bool) -> Display:
+    """The display that fits: JSON when asked for, a bar in a terminal, lines elsewhere. *subject*: what is run."""
     if json:
         return JsonDisplay()
-    return BarDisplay(dataset) if sys.stderr.isatty() else LineDisplay(dataset)
+    return BarDisplay(subject) if sys.stderr.isatty() else LineDisplay(subject)
+
+
+def _at(event: m.RunProgress | Run) -> str:
+    """How far: a backfill by time, a run of the whole store by bytes."""
+    return when(event.position) if event.dataset else f"{size(event.position)} of {size(event.end)}"
 
 
 class JsonDisplay:
@@ -52,8 +58,8 @@ class JsonDisplay:
 class LineDisplay:
     """Lines on stderr: progress every few seconds, warnings and changes of state at once."""
 
-    def __init__(self, dataset: str, every: float = _LINE_SECONDS) -> None:
-        self._dataset, self._every = dataset, every
+    def __init__(self, subject: str, every: float = _LINE_SECONDS) -> None:
+        self._subject, self._every = subject, every
         self._due = 0.0
         self._state = ""
 
@@ -76,16 +82,16 @@ class LineDisplay:
             self._due = time.monotonic() + self._every
             left = "" if event.left is None else f", {duration(event.left)} left"
             rows = f"{count(event.rows)} rows, {event.rate:,.0f} rows/s"
-            self._say(f"{event.fraction:.1%}, {when(event.position)}, {rows}{left}")
+            self._say(f"{event.fraction:.1%}, {_at(event)}, {rows}{left}")
 
     def _say(self, text: str) -> None:
-        click.echo(f"{self._dataset}: {text}", err=True)
+        click.echo(f"{self._subject}: {text}", err=True)
 
 
 class BarDisplay:
-    """A bar on stderr by time covered, with rows, rate and time left."""
+    """A bar on stderr by time (or bytes) covered, with rows, rate and time left."""
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, subject: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -99,7 +105,7 @@ class BarDisplay:
             console=Console(stderr=True),
             expand=True,
         )
-        self._task = self._progress.add_task(dataset, total=1.0, at="", rows="", left="")
+        self._task = self._progress.add_task(subject, total=1.0, at="", rows="", left="")
 
     def __enter__(self) -> BarDisplay:
         self._progress.start()
@@ -119,7 +125,7 @@ class BarDisplay:
             progress.update(
                 self._task,
                 completed=min(run.fraction, 1.0),
-                at=interval(run.start, run.end) if waits else when(run.position),
+                at=interval(run.start, run.end) if waits and run.dataset else _at(run),
                 rows=f"{count(run.rows)} rows",
                 left=run.state,
             )
@@ -128,7 +134,7 @@ class BarDisplay:
             progress.update(
                 self._task,
                 completed=min(event.fraction, 1.0),
-                at=when(event.position),
+                at=_at(event),
                 rows=f"{count(event.rows)} rows, {event.rate:,.0f}/s",
                 left=left,
             )

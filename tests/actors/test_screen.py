@@ -108,7 +108,7 @@ def test_a_long_error_pushes_no_figure_out() -> None:
     text = drawn(many(1, 1, error="a long sentence " * 20), 80)
     assert re.search(r"C000-USDT +live +1\.5 +12", text)
     assert "binance.trades.C000-USDT: a long sentence" in text
-    assert "backfill of binance.ohlc.BTC-USDT.1m: a long" in text
+    assert "backfill.binance.ohlc.BTC-USDT.1m: a long" in text
 
 
 def test_a_bus_that_is_away_is_said() -> None:

@@ -96,3 +96,10 @@ def test_fraction(fields: dict[str, Any], fraction: float) -> None:
 def test_a_run_names_its_job() -> None:
     """As the configuration and the supervision tree do."""
     assert run().job == "backfill.binance.ohlc.BTC-USDT.1m"
+
+
+def test_a_run_of_the_whole_store_has_no_dataset() -> None:
+    """Its job and what people call it are its operation, and it covers bytes."""
+    whole = run(dataset="", operation="storage.migrate", start=0, end=400, position=100)
+    assert (whole.job, whole.subject, whole.fraction) == ("storage.migrate", "storage.migrate", 0.25)
+    assert (run().job, run().subject) == ("backfill.binance.ohlc.BTC-USDT.1m", "binance.ohlc.BTC-USDT.1m")

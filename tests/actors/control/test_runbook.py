@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.control.runbook import RunBook
@@ -84,3 +85,11 @@ async def test_what_is_neither_is_refused(book: RunBook) -> None:
     with pytest.raises(RequestError, match="neither the next of a page nor a run") as refused:
         await book.list(RunsList(before="018f3c5e-7a40-7cc3-98c4-dc0c0c07398f"))
     assert (refused.value.code, refused.value.field) == (400, "before")
+
+
+async def test_runs_of_the_whole_store_are_listed_too(book: RunBook) -> None:
+    """A run without a dataset is in the list, and marks of runs that aren't over are not."""
+    whole = msgspec.structs.replace(run(8, "running"), dataset="", operation="storage.migrate")
+    await book.create(whole)
+    assert [found.job for found in (await book.list(RunsList(limit=2))).runs] == ["storage.migrate", run(7).job]
+    assert [found.run_id for found in await book.unfinished()] == [whole.run_id]
