@@ -27,6 +27,12 @@
     ├── SocketClosed           a WebSocket ended, or never opened: code, reason
     ├── BookUnknown            an order book can't be told at a time (which, when, why)
     ├── BadRecord              a tick message or record that the store can't take (which one, why)
+    ├── RemoteError            a remote refuses, or has nonsense (which remote)
+    │   ├── RemoteAway         it can't be reached: try again later
+    │   ├── RemoteMissing      it has no such object
+    │   ├── RemoteDamaged      an object isn't what its manifest says
+    │   └── RemoteTaken        another store's files are there
+    ├── Stopped                long work was told to stop
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
         ├── StoreFull          no space left
@@ -62,9 +68,15 @@ __all__ = [
     "ParseError",
     "PayloadTooLarge",
     "RateLimited",
+    "RemoteAway",
+    "RemoteDamaged",
+    "RemoteError",
+    "RemoteMissing",
+    "RemoteTaken",
     "RequestError",
     "RunFailed",
     "SocketClosed",
+    "Stopped",
     "StoreError",
     "StoreFull",
     "StoreLocked",
@@ -318,6 +330,48 @@ class BadRecord(DccdError, ValueError):
     def __init__(self, index: int, message: str) -> None:
         self.index = index
         super().__init__(f"item {index}: {message}")
+
+
+class RemoteError(DccdError):
+    """Raised when a remote refuses, or has what can't be understood; ``remote`` is its name."""
+
+    remote: str
+
+    def __init__(self, remote: str, message: str) -> None:
+        self.remote = remote
+        super().__init__(f"remote {remote}: {message}")
+
+
+class RemoteAway(RemoteError):
+    """Raised when a remote can't be reached, or says that it can't just now: the same may work later."""
+
+
+class RemoteMissing(RemoteError):
+    """Raised when a remote has no object of this ``key``."""
+
+    key: str
+
+    def __init__(self, remote: str, key: str) -> None:
+        self.key = key
+        super().__init__(remote, f"it has no {key}")
+
+
+class RemoteDamaged(RemoteError):
+    """Raised when an object on a remote isn't what its manifest says; ``key`` is which."""
+
+    key: str
+
+    def __init__(self, remote: str, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(remote, f"{key}: {message}")
+
+
+class RemoteTaken(RemoteError):
+    """Raised when the files of another store are where this host's are to go."""
+
+
+class Stopped(DccdError):
+    """Raised when work that takes long ends since it was told to; what it has done is kept."""
 
 
 class StoreError(DccdError):
