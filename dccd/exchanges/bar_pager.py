@@ -19,7 +19,7 @@ from dccd.exchanges.wire import parse_error
 from dccd.records import Record
 from dccd.symbols import NS
 
-__all__ = ["BarWindows"]
+__all__ = ["BarWindows", "belongs"]
 
 _WORTH_SEEKING = 4
 
@@ -30,6 +30,16 @@ class _Window(msgspec.Struct, frozen=True):
     start: int
     end: int
     coarse: bool = False
+
+
+def belongs(times: Sequence[int], start: int, end: int, span: int) -> bool:
+    """Whether records of *times*, each of *span*, can be the answer where ``[start, end)`` was asked for (all in ns).
+
+    None at all can, and one at either edge. Where all are of another time, nothing is known of this one.
+    """
+    if not times or any(start <= ts < end for ts in times):
+        return True
+    return len(times) <= 2 and all(start - span <= ts <= end + span for ts in times)
 
 
 class BarWindows(HistoryPager, ABC):
@@ -116,6 +126,9 @@ class BarWindows(HistoryPager, ABC):
             raise parse_error(self.exchange, exc, body) from exc
         if any(later <= earlier for earlier, later in pairwise(times)):
             raise parse_error(self.exchange, "bars out of order", body)
+        span = self._coarse or self._span if window.coarse else self._span
+        if not belongs(times, window.start, window.end, span):
+            raise parse_error(self.exchange, "records of another time than was asked for", body)
         page = self._seek(window, times, recv_ts) if window.coarse else self._take(window, found, recv_ts)
         if window.start == self._first:
             # That there is nothing before is known: no page begins later than what was asked for.

@@ -76,8 +76,11 @@ class TimePages(HistoryPager, ABC):
             raise parse_error(self.exchange, f"a record of {times[0]} where {self._since} was asked for", body)
         fresh = [record for key, record in rows if key not in self._known]
         records = [record for record in fresh if self._start <= record.ts < self._end]
-        self._open = False
         start, full = self._until, len(rows) >= self._limit
+        if full and self._skip and not fresh:
+            # It would be the same page again, for ever, and what comes after it can't be had.
+            raise parse_error(self.exchange, f"a full page that was had before, where {self._skip} were to skip", body)
+        self._open = False
         if not full:
             # Everything there is.
             newest = times[-1] if times else 0

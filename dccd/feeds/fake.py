@@ -92,6 +92,8 @@ class FakeRest:
     With *answer*, a function of the request, instead.
     """
 
+    exchange = "fake"
+
     def __init__(
         self,
         *script: bytes | Exception | asyncio.Future[bytes],

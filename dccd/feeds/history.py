@@ -18,6 +18,7 @@ from dccd.errors import ExchangeDown, NoCapability, ParseError, RateLimited
 from dccd.exchanges import registry
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.feeds.limiter import Limiter
+from dccd.feeds.progress import Progress
 from dccd.feeds.rest_client import RestClient
 from dccd.feeds.timing import Backoff, Clock, SystemClock
 from dccd.symbols import Symbol, format_time
@@ -197,6 +198,8 @@ class RestPool:
 class Getter(Protocol):
     """What :func:`pages` asks of REST."""
 
+    exchange: str
+
     async def get(self, request: PageRequest, *, urgent: bool = False) -> bytes:
         """Perform one request and return the body. Raises ExchangeError."""
         ...
@@ -213,11 +216,13 @@ async def pages(
     """Yield the pages of *pager* as they come, not always in order, with up to *concurrency* requests under way.
 
     ``pager.position`` is the time before which all is covered. A body that can't be parsed is asked for again, up to
-    *attempts* times. Raises what the last failure was, after the pages that had come, with a note of what is covered.
+    *attempts* times. Raises what the last failure was, after the pages that had come, with a note of what is covered;
+    NoProgress when the exchange repeats itself.
     Close it (``contextlib.aclosing``) to stop early: requests under way are cancelled.
     """
     clock = clock or SystemClock()
     running: dict[asyncio.Task[bytes], tuple[PageRequest, int]] = {}
+    progress = Progress(rest.exchange, pager.position)
     failure: Exception | None = None
 
     def start(request: PageRequest, attempt: int) -> None:
@@ -230,6 +235,7 @@ async def pages(
                     start(request, 1)
             if not running:
                 break
+            alone = len(running) == 1
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in running if task in done]:
                 request, attempt = running.pop(task)
@@ -245,6 +251,7 @@ async def pages(
                     failure = failure or exc
                 else:
                     yield page
+                    failure = failure or progress.took(request, page, pager.position, alone=alone)
             if failure is not None:
                 failure.add_note(f"covered until {format_time(pager.position)}")
                 raise failure

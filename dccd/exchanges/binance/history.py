@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dccd.exchanges.bar_pager import belongs
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.binance.books import DEPTH_BODY, depth_request
 from dccd.exchanges.binance.frames import EXCHANGE, parse_error
@@ -83,6 +84,8 @@ class BarPager(HistoryPager):
         span, settled = self._span, recv_ts - SETTLED
         bars: list[Record] = []
         newest = -span
+        if not belongs([kline.opened * MS for kline in klines], start, end, span):
+            raise parse_error("klines of another time than was asked for", body)
         for kline in klines:
             ts = kline.opened * MS
             if ts <= newest:

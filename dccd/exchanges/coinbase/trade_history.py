@@ -110,6 +110,10 @@ class TradePager(HistoryPager):
             trades = [(iso_ns(one.time), one) for one in sorted(found, key=_BY_ID)]
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(exc, body) from exc
+        # With the second that is asked for beside, and that of the end, which may count.
+        first, last = window.start - 2 * NS, _ceil(window.end) + NS
+        if window.kind == "window" and any(not first <= ts < last for ts, _ in trades):
+            raise parse_error("trades of another time than was asked for", body)
         self._newest = min(self._newest, recv_ts)
         self._seen = max([self._seen, *(ts for ts, _ in trades)])
         if len(trades) > _LEAST:

@@ -82,6 +82,9 @@ class TradePager(HistoryPager):
             if self._start <= ts < self._end
         ]
         records.sort(key=lambda record: record.ts)
+        if not fresh and len(rows) >= _LIMIT and last < self._since:
+            # It would be the same page again, for ever, and what comes after it can't be had.
+            raise parse_error(f"a full page of known trades until {last}, where {self._since} on was asked for", body)
         self._open = False
         start = self._until
         if not fresh and len(rows) < _LIMIT:

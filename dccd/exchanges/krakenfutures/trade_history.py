@@ -22,6 +22,8 @@ from dccd.records import Record, Side, Trade
 __all__ = ["TradePager"]
 
 _LIMIT = 1000
+_STANDSTILL = 100
+"""So many pages of one time, or without a trade, may follow each other: tokens tell nothing of how far they lead."""
 _SIDES: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
 
 
@@ -69,6 +71,7 @@ class TradePager(HistoryPager):
         self._start, self._end = start, end
         self._until = start
         self._newest = 0
+        self._standing = 0
         self._token = ""
         self._open = False
         self._done = start >= end
@@ -109,12 +112,15 @@ class TradePager(HistoryPager):
         if found.token and found.token == self._token:
             # It would be the same page again, for ever, and what comes after it can't be had.
             raise parse_error("the token of the page before", body)
+        standing = 0 if newest > self._newest else self._standing + 1
+        if standing >= _STANDSTILL:
+            raise parse_error(f"{standing} pages without a trade later than {newest}", body)
         last = not found.token
         if last:
             self._until = max(start, min(self._end, max(recv_ts - SETTLED, newest)))
         else:
             self._until = max(start, min(self._end, newest))  # more of that time may come
-        self._token, self._newest = found.token or "", newest
+        self._token, self._newest, self._standing = found.token or "", newest, standing
         self._done = last or newest >= self._end
         self._open = False
         return Page([trade for trade in trades if self._start <= trade.ts < self._end], start, self._until)

@@ -22,7 +22,7 @@ from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.paging import SETTLED
 from dccd.exchanges.wire import MS, parse_error
 from dccd.records import Record
-from dccd.symbols import NS
+from dccd.symbols import NS, format_time
 
 __all__ = ["EARLIEST", "Rows", "UnifiedPages"]
 
@@ -96,6 +96,10 @@ class UnifiedPages(HistoryPager, ABC):
             rows = sorted(self.rows(body, recv_ts), key=_time)
         except ValueError as exc:  # ParseError isn't one
             raise parse_error(self._exchange, exc, body) from exc
+        if self._newest is not None and rows and _time(rows[-1]) + self._lasts < self._since - max(self._step, NS):
+            # It is a page that was had before, or that nobody asked for.
+            until, since = format_time(_time(rows[-1])), format_time(self._since)
+            raise parse_error(self._exchange, f"records until {until}, where {since} was asked for", body)
         page = self._first(rows, recv_ts) if self._newest is None else self._next(self._newest, rows, recv_ts)
         self._open = False
         return page

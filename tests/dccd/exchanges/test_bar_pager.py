@@ -112,6 +112,21 @@ class Moments(Pager):
         return [ts - 1 for ts in msgspec.json.decode(body, type=list[int])]
 
 
+def test_bars_of_another_time_are_no_empty_window() -> None:
+    """A page that comes again is refused, and asked for again; a bar or two at the edges do no harm."""
+    step, start = MINUTE * NS, (NOW // (MINUTE * NS) - 100) * MINUTE * NS
+    pager = Pager(MINUTE, start, start + 2 * LIMIT * step, LIMIT)
+    first, second = pager.requests(2)
+    body = market(0)(first)
+    pager.receive(first, body, NOW)
+    with pytest.raises(ParseError, match="another time"):
+        pager.receive(second, body, NOW)
+    assert pager.position == second.cursor.start and not pager.done
+    edges = msgspec.json.encode([second.cursor.start - step, second.cursor.end])
+    assert pager.receive(second, edges, NOW).records == []
+    assert pager.done
+
+
 def test_records_of_a_moment_are_never_open() -> None:
     """What a bar would have to wait a minute for is there at once; only the newest seconds are left for later."""
     start = NOW - NOW % (MINUTE * NS)

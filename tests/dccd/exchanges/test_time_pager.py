@@ -68,6 +68,21 @@ def test_every_record_once(backfill, merged, kind, times, start, length) -> None
     assert not any(low <= there[tid][0] * MS < high for tid in missing for low, high in covered)
 
 
+def test_an_exchange_that_skips_nothing() -> None:
+    """More than a page of one time: where the same page comes again, whatever was to be skipped, that is an error."""
+    pager = Skipping(5 * MS, 50 * MS, LIMIT)
+    body = msgspec.json.encode([(7, tid) for tid in range(LIMIT)])
+    pager.receive(pager.requests(1)[0], body, NOW)
+    pager.receive(pager.requests(1)[0], body, NOW)
+    (request,) = pager.requests(1)
+    assert request.params["skip"] == LIMIT
+    with pytest.raises(ParseError, match="had before"):
+        pager.receive(request, body, NOW)
+    assert pager.position == 7 * MS and not pager.done
+    pager.receive(request, msgspec.json.encode([(7, LIMIT), (60, LIMIT + 1)]), NOW)
+    assert pager.done
+
+
 def test_what_is_published_late() -> None:
     """So long its absence doesn't count; once it is there, all before it is, too."""
     for there, covered in ((b"[]", NOW - 300 * NS), (f"[[{NOW // MS - 40},7]]".encode(), NOW - 40 * MS)):

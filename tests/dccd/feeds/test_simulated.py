@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import NamedTuple
 
 import pytest
 
-from dccd.errors import BadSymbol, SubscriptionRefused
-from dccd.exchanges.base import Market
+from dccd.errors import BadSymbol, NoProgress, ParseError, SubscriptionRefused
+from dccd.exchanges.base import HistoryPager, Market, PageRequest
 from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds.fake import FakeRest
 from dccd.feeds.history import Rest, RestOptions, pages
 from dccd.feeds.pool import SocketPool
 from dccd.feeds.session import Batch, Broke, Hole, Item, Live, Lost, Session, SessionSettings, Unparsed
@@ -309,6 +311,74 @@ async def test_bars_are_those_of_the_market(exchange: str) -> None:
         assert [record.ts for record in got] == [bar.ts for bar in wanted]
         assert all(isinstance(record, Bar) and record.closed for record in got)
         assert dataset.data_type is DataType.OHLC
+
+
+class Recorder:
+    """Asks an exchange, and keeps what it answered."""
+
+    def __init__(self, rest: Rest) -> None:
+        self.exchange, self._rest = rest.exchange, rest
+        self.bodies: list[bytes] = []
+
+    async def get(self, request: PageRequest, *, urgent: bool = False) -> bytes:
+        self.bodies.append(await self._rest.get(request, urgent=urgent))
+        return self.bodies[-1]
+
+
+async def bodies_of(rest: Rest, pager: HistoryPager, count: int) -> tuple[list[bytes], list[bytes]]:
+    """All bodies until *count* of them held records, and these."""
+    recorder, full = Recorder(rest), []
+    async with aclosing(pages(recorder, pager, 1)) as found:
+        async for page in found:
+            if page.records:
+                full.append(recorder.bodies[-1])
+            if len(full) == count:
+                break
+    return recorder.bodies, full
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda before, full: full[:1],
+        lambda before, full: full[:2],
+        lambda before, full: [*before, *[full[0]] * 1000],
+        lambda before, full: [*before, *[full[-1]] * 1000],
+    ],
+    ids=["one page", "two by turns", "back to the first", "the last one again"],
+)
+@pytest.mark.parametrize("kind", ["trades", "ohlc", "funding", "open_interest"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_history_that_repeats_itself_ends(
+    exchange: str, kind: str, wrong: Callable[[list[bytes], list[bytes]], list[bytes]]
+) -> None:
+    """Whatever comes again, a backfill of many pages fails soon with what is wrong, and covers nothing by it."""
+    offer = get_exchange(exchange).capabilities
+    pairs = [
+        pair for pair in (KNOWN[exchange].pair, *CONTRACTS[:3:2]) if kind in offer.of(Symbol.parse(pair)).historical
+    ]
+    if not pairs:
+        assert not any(DataType(kind) in one.historical for one in (offer.spot, offer.perp) if one is not None)
+        return
+    dataset = Dataset.make(exchange, kind, pairs[0], "5m" if kind == "ohlc" else None)
+    async with simulated(exchange, rate=20.0, history=30.0) as (sim, _, rest), asyncio.timeout(BOUND):
+        end = sim.started - SETTLED
+        start = end - (3000 if kind == "trades" else 25 * 86_400) * NS
+        market = await rest.market(dataset.symbol)
+        pager = get_exchange(exchange).history(dataset, start, end, market)
+        before, full = await bodies_of(rest, pager, 3)
+        if pager.done:
+            # There isn't more than these few pages.
+            assert len(before) <= 4
+            return
+        answers = itertools.cycle(wrong(before, full))
+        again = FakeRest(answer=lambda request: next(answers))
+        pager = get_exchange(exchange).history(dataset, start, end, market)
+        with pytest.raises((NoProgress, ParseError)):
+            async for _ in pages(again, pager, 1):
+                pass
+        assert len(again.requests) < 1000
+        assert pager.position < end
 
 
 async def test_markets_of_ccxt_name_the_symbols() -> None:

@@ -136,6 +136,18 @@ def test_the_future_is_not_asked_for(backfill: Callable[..., Any]) -> None:
     assert len(run.records) == 2499
 
 
+def test_klines_of_another_time_are_no_empty_window() -> None:
+    """A page that comes again is refused, and nothing counts as covered by it."""
+    made = pager(T0, T0 + 2000 * MINUTE)
+    (first,) = made.requests(1)
+    body = Klines([T0 + n * MINUTE for n in range(1000)])(first)
+    made.receive(first, body, NOW)
+    (second,) = made.requests(1)
+    with pytest.raises(ParseError, match="another time"):
+        made.receive(second, body, NOW)
+    assert made.position == T0 + 1000 * MINUTE and not made.done
+
+
 def test_an_empty_range_needs_no_request() -> None:
     """It is done before it begins."""
     made = pager(T0, T0)

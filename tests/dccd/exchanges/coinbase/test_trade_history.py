@@ -178,6 +178,18 @@ def test_the_first_second_is_too_full(backfill: Callable[..., Any], merged: Call
     assert merged(run.covered) == [(T0 + 100 * NS + 200 * US + 1, T0 + 200 * NS)]
 
 
+def test_a_page_that_comes_again(backfill: Callable[..., Any]) -> None:
+    """Trades of another time than a window's are an error, not the reason to ask for each of its seconds."""
+    trades = tape([T0 + n * NS // 10 for n in range(5000)])
+    ticker = "v3PublicGetBrokerageMarketProductsProductIdTicker"
+    window = {"product_id": "BTC-USD", "limit": 1000, "start": T0 // NS, "end": T0 // NS + 400}
+    body = answer(trades)(PageRequest(ticker, window))
+    made = backfill(pager(T0, T0 + 500 * NS))
+    with pytest.raises(ParseError, match="another time"):
+        made.run(lambda request: body, NOW)
+    assert made.requests < 20
+
+
 def test_nothing_at_all(backfill: Callable[..., Any], merged: Callable[..., Any]) -> None:
     """A market without any trade is not told from one whose trades aren't answered: nothing is covered."""
     run = backfill(pager(T0, T0 + 200 * NS)).run(answer([]), NOW)

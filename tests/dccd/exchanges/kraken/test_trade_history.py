@@ -126,6 +126,20 @@ def test_a_short_page_is_not_the_end(backfill: Callable[..., Any]) -> None:
     assert ids(run) == list(range(1500))
 
 
+def test_a_page_that_comes_again() -> None:
+    """Going on a nanosecond at a time would take for ever: it is an error, and nothing counts as covered by it."""
+    made = pager(T0, T0 + NS)
+    (request,) = made.requests(1)
+    body = Trades([(n, T0 + n) for n in range(1500)])(request)
+    position = made.receive(request, body, LATER).end
+    for _ in range(2):
+        made.receive(made.requests(1)[0], body, LATER)
+    (request,) = made.requests(1)
+    with pytest.raises(ParseError, match="known trades"):
+        made.receive(request, body, LATER)
+    assert made.position <= position + 1 and not made.done
+
+
 def test_an_empty_range_needs_no_request() -> None:
     """It is done before it begins."""
     made = pager(T0, T0)

@@ -124,6 +124,17 @@ def test_the_same_token_again() -> None:
     assert (page.end, pager.done, pager.position) == (NOW - 20 * NS, True, NOW - 20 * NS)
 
 
+@pytest.mark.parametrize("rows", [0, 2])
+def test_new_tokens_that_lead_nowhere(rows: int) -> None:
+    """Pages without a later trade, or without any, end in an error, though each has a token that is new."""
+    ms = NOW // MS - 50_000
+    pager = history(NOW - 60 * NS, NOW - 20 * NS)
+    with pytest.raises(ParseError, match="100 pages without a trade later"):
+        for n in range(200):
+            pager.receive(pager.requests(1)[0], body([element(ms, f"u{n}-{k}") for k in range(rows)], f"t{n}"), NOW)
+    assert (pager.position, pager.done) == (ms * MS if rows else NOW - 60 * NS, False)
+
+
 def test_a_page_that_failed() -> None:
     """It is asked for again, and nothing has changed."""
     ms = NOW // MS - 50_000
