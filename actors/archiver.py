@@ -24,12 +24,14 @@ from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
 from dccd.records import RECORD_TYPES, Record
+from dccd.store.intervals import Interval, IntervalSet
+from dccd.store.parquet import MIN_TS
 from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
-from dccd.store.writer import BusPosition, SegmentWriter
+from dccd.store.writer import BusPosition, SegmentWriter, beside
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Archiver"]
+__all__ = ["Archiver", "covered_by"]
 
 Taken = dict[str, list[TickMessage]]
 """Messages by subject, each list in sequence order."""
@@ -66,6 +68,9 @@ class Archiver(Actor):
         self._writing: Taken = {}
         self._writing_last = 0
         self._lost: list[LostRange] = []
+        self._floors: dict[
+            str, tuple[int, int]
+        ] = {}  # dataset: messages after the first's number claim from the second on
         self._epoch = ""
         self._messages = self._flushes = 0
         self._idle = anyio.Semaphore(1)
@@ -237,7 +242,11 @@ class Archiver(Actor):
             position = BusPosition(
                 stream=reader.stream, epoch=self._epoch, first=messages[0].seq, last=messages[-1].seq
             )
-            self._writer.write(dataset, table, bus=position)
+            covered = covered_by(messages, self._floors.get(dataset.name))
+            segments = self._writer.write(dataset, table, bus=position, covered=covered)
+            if covered is not None and segments and (empty := beside(covered, segments)):
+                # A stream that was quiet over midnight: the day before has no row to carry the claim.
+                self.links.notes.add(dataset, empty=empty)
             return int(table.num_rows)
         return 0
 
@@ -280,6 +289,7 @@ class Archiver(Actor):
             reason = f"bus: messages {lost.first} to {lost.last} fell off the stream before they were stored"
             for dataset, newest in await anyio.to_thread.run_sync(self._streamed):
                 start, end = self._bounds(dataset, lost, newest)
+                self._floors[dataset.name] = lost.last, end
                 await self.links.catalogue.ask(GapFound(dataset, start, max(end, start + 1), reason), timeout=None)
             self._lost.pop(0)
 
@@ -322,6 +332,23 @@ class Archiver(Actor):
 
     def _now(self) -> float:
         return self.context.clock.now()
+
+
+def covered_by(messages: list[TickMessage], floor: tuple[int, int] | None = None) -> IntervalSet | None:
+    """Return what *messages* claim together, None when none of them says anything of that. Pure.
+
+    *floor*: messages behind its first number claim nothing before its second (ns). A message that fell off the stream
+    took its claims with it, but some of its last records would have been claimed by the next.
+    """
+    found: list[Interval] = []
+    said = False
+    for message in messages:
+        if message.covered is None or (claims := subjects.parse_covered(message.covered)) is None:
+            continue
+        said = True
+        low = floor[1] if floor is not None and message.seq > floor[0] else MIN_TS
+        found += [(max(start, low), end) for start, end in claims]
+    return IntervalSet(found) if said else None
 
 
 def _times(dataset: Dataset, messages: list[TickMessage]) -> list[int]:

@@ -34,6 +34,7 @@ from dccd.errors import DccdError, StoreError
 from dccd.feeds import elsewhere
 from dccd.feeds.history import RestOptions, RestPool
 from dccd.feeds.pool import SocketPools
+from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 
@@ -76,6 +77,7 @@ def make_links(config: Config) -> Links:
         clock=clock,
         layout=Layout(config.data_path),
         store=Store(config.data_path),
+        notes=NoteBook(Layout(config.data_path), config.settings.host_id),
         rest=rests,
         sockets=SocketPools(urls, rests=rests, clock=clock),
         started=clock.wall_ns(),

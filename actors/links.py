@@ -34,6 +34,7 @@ from dccd.feeds.pool import SocketPools
 from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.runs import Run
+from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.symbols import NS, Dataset
@@ -138,6 +139,7 @@ class Links:
     clock: Clock
     layout: Layout
     store: Store
+    notes: NoteBook
     rest: RestPool
     sockets: SocketPools
     started: int

@@ -10,12 +10,14 @@ from dccd.symbols import Dataset
 __all__ = [
     "CancelBackfill",
     "GapFound",
-    "GapSettled",
+    "GetCoverage",
     "GetHealth",
     "GetInventory",
     "GetJobs",
+    "RepairAsked",
     "RepairGaps",
     "RunEnded",
+    "RunSettled",
     "StartBackfill",
 ]
 
@@ -39,10 +41,26 @@ class RepairGaps(msgspec.Struct, frozen=True):
     dataset: Dataset
 
 
-class GapSettled(msgspec.Struct, frozen=True):
-    """To the catalogue: the run that was to repair a hole ended."""
+class RunSettled(msgspec.Struct, frozen=True):
+    """To the catalogue: a run of a dataset ended."""
 
     run: Run
+
+
+class RepairAsked(msgspec.Struct, frozen=True):
+    """To the catalogue: somebody wants what is missing of the datasets under *prefix*; answered with Repaired."""
+
+    prefix: str = ""
+    start: int | None = None
+    end: int | None = None
+    unavailable: bool = False
+    dry_run: bool = False
+
+
+class GetCoverage(msgspec.Struct, frozen=True):
+    """To the catalogue: what is there of *dataset*'s time; answered with a Coverage and the dataset's active runs."""
+
+    dataset: Dataset
 
 
 class GetInventory(msgspec.Struct, frozen=True):

@@ -21,7 +21,14 @@ __all__ = [
     "BackfillStart",
     "BackfillStarted",
     "BackfillStatus",
+    "Book",
+    "BookReply",
+    "Books",
+    "BooksReply",
     "CapabilityEntry",
+    "Coverage",
+    "CoverageEntry",
+    "CoverageGet",
     "DatasetEntry",
     "Empty",
     "Event",
@@ -38,6 +45,9 @@ __all__ = [
     "Operations",
     "Read",
     "ReadReply",
+    "Repair",
+    "RepairEntry",
+    "Repaired",
     "RunLog",
     "RunProgress",
     "RunStatus",
@@ -55,6 +65,7 @@ __all__ = [
     "Streams",
     "Tree",
     "TreeNode",
+    "Unknown",
 ]
 
 _Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -264,6 +275,72 @@ class ReadReply(_Reply, frozen=True, kw_only=True):
     more: bool = False
 
 
+class Book(_OfDataset, frozen=True, kw_only=True):
+    """Ask for an order book at one time, as it was after all that had come up to then; ``at``: default is the newest
+    row's. ``depth``: levels a side."""
+
+    at: _Time | None = None
+    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+
+class BookReply(_Reply, frozen=True, kw_only=True):
+    """The book at ``at``, best level first: price in quote asset, amount in base asset.
+
+    ``ts`` and ``seq`` are those of the last row in it, ``stale`` how long before ``at`` that came (ns),
+    ``snapshot_ts`` is of the snapshot that it was made of.
+    """
+
+    dataset: str
+    at: int
+    ts: int
+    stale: int
+    seq: int | None
+    snapshot_ts: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+
+
+class Books(_OfDataset, frozen=True, kw_only=True):
+    """Ask for order books at ``start`` and each ``every`` (seconds, or as 100ms, 1s, 5m) after it, before ``end``.
+    Default: the whole dataset, at multiples of ``every``.
+
+    ``limit``: so many times at most; in JSON 100, unless asked otherwise. ``shape``: ``long`` is a row a level,
+    ``wide`` a row a book. JSON gives up to 10,000 rows, ``arrow`` a stream of Arrow IPC chunks of any size, in which
+    the unknown stretches are rows with a text in the column ``unknown``: from ``TS`` to ``as_of``.
+    """
+
+    every: Annotated[str, Meta(max_length=24)] | Annotated[float, Meta(gt=0)] = "1s"
+    start: _Time | None = None
+    end: _Time | None = None
+    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = 10
+    limit: Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)] | None = None
+    shape: Literal["long", "wide"] = "long"
+    format: Literal["json", "arrow"] = "json"
+
+
+class Unknown(_Reply, frozen=True, kw_only=True):
+    """In ``[start, end)`` ns the book isn't known, and why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+class BooksReply(_Reply, frozen=True, kw_only=True):
+    """Books in time order, an array of values a row, in the order of ``columns``; those that aren't known are left
+    out, and ``unknown`` tells when. ``start``, ``end``, ``every`` (ns): what was asked for; ``next``: the time to
+    go on at, null at the end."""
+
+    dataset: str
+    start: int
+    end: int
+    every: int
+    columns: list[str]
+    rows: list[list[Any]]
+    unknown: list[Unknown] = []
+    next: int | None = None
+
+
 class InventoryList(_Request, frozen=True, kw_only=True):
     """List datasets; ``dataset`` may be a prefix, as ``binance.trades``."""
 
@@ -276,12 +353,17 @@ class GapEntry(_Reply, frozen=True, kw_only=True):
     start: int
     end: int
     reason: str
-    state: Literal["missing", "repairing", "repaired", "unavailable"] = "missing"
+    state: Literal["missing", "repairing", "repaired", "unavailable", "purged"] = "missing"
     run_id: str | None = None
 
 
 class DatasetEntry(_Reply, frozen=True, kw_only=True):
-    """One stored dataset: times in ns, sizes in bytes. ``gaps``: the holes that are not repaired."""
+    """One stored dataset: times in ns, sizes in bytes.
+
+    ``start`` and ``end`` bound what was asked for or is there, ``coverage`` is how much of that is there or known to
+    be empty (0 to 1), ``missing`` the seconds that are missing. ``gaps``: the holes that are not repaired. ``age``:
+    seconds since the newest record.
+    """
 
     dataset: str
     host: str
@@ -291,6 +373,11 @@ class DatasetEntry(_Reply, frozen=True, kw_only=True):
     first_ts: int | None
     last_ts: int | None
     live: bool = False
+    start: int | None = None
+    end: int | None = None
+    coverage: float | None = None
+    missing: float = 0.0
+    age: float | None = None
     gaps: list[GapEntry] = []
 
 
@@ -300,6 +387,69 @@ class Inventory(_Reply, frozen=True, kw_only=True):
     host: str
     data_path: str
     datasets: list[DatasetEntry]
+
+
+class CoverageGet(_OfDataset, frozen=True, kw_only=True):
+    """Ask what is there of a dataset's time, and what isn't and why; of ``[start, end)`` where given."""
+
+    start: _Time | None = None
+    end: _Time | None = None
+
+
+class CoverageEntry(_Reply, frozen=True, kw_only=True):
+    """``[start, end)`` ns in one state; ``reason`` of what is missing or unavailable, ``run_id``: it fetches this."""
+
+    start: int
+    end: int
+    state: Literal["verified", "empty", "unverified", "purged", "unavailable", "missing"]
+    reason: str = ""
+    run_id: str | None = None
+
+
+class Coverage(_Reply, frozen=True, kw_only=True):
+    """The states of all time between ``start`` and ``end`` (ns), in order; ``seconds`` by state, ``fraction`` of it
+    that is there or known to be empty. ``next``: ask again with this ``start`` for the rest, null at the end."""
+
+    dataset: str
+    host: str
+    start: int
+    end: int
+    fraction: float
+    seconds: dict[str, float]
+    intervals: list[CoverageEntry]
+    next: int | None = None
+
+
+class Repair(_Request, frozen=True, kw_only=True):
+    """Ask the exchanges for what is missing now; ``dataset`` may be a prefix, as ``binance.trades``, or all.
+
+    That is also what nobody ever asked for between what is there, and what a cancelled backfill left; of ``[start,
+    end)`` only where given. ``unavailable``: and what an exchange didn't serve before. ``dry_run``: only tell.
+    """
+
+    dataset: _Name | None = None
+    start: _Time | None = None
+    end: _Time | None = None
+    unavailable: bool = False
+    dry_run: bool = False
+
+
+class RepairEntry(_Reply, frozen=True, kw_only=True):
+    """One missing interval (ns) and the run that fetches it; without one, ``why`` not."""
+
+    dataset: str
+    start: int
+    end: int
+    reason: str
+    run_id: str | None = None
+    why: str | None = None
+
+
+class Repaired(_Reply, frozen=True, kw_only=True):
+    """The intervals that are asked for, newest first a dataset; ``waiting``: so many more follow by themselves."""
+
+    repairs: list[RepairEntry]
+    waiting: int = 0
 
 
 class CapabilityEntry(_Reply, frozen=True, kw_only=True):

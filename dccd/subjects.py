@@ -5,6 +5,8 @@ Pure: datasets and ids flow in, names flow out. See docs in each for who publish
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dccd.errors import IdentityError
 from dccd.symbols import Dataset
 
@@ -13,6 +15,7 @@ __all__ = [
     "BUCKET_DATASETS",
     "BUCKET_JOBS",
     "BUCKET_RUNS",
+    "COVERED",
     "CONSUMER_ARCHIVER",
     "EVENTS",
     "MSG_ID",
@@ -21,8 +24,10 @@ __all__ = [
     "STREAM_TICKS",
     "TICKS",
     "actor_event",
+    "covered_header",
     "dataset_of_ticks",
     "host_request",
+    "parse_covered",
     "request",
     "run_event",
     "run_key",
@@ -51,6 +56,12 @@ BUCKET_ARCHIVERS = "dccd_archivers"
 
 MSG_ID = "Nats-Msg-Id"
 """Header by which JetStream drops a message published twice (within the stream's duplicate window)."""
+COVERED = "Dccd-Covered"
+"""Header of a tick message: of these intervals it says that all records are in this message and those before it.
+
+``1700000000000000000-1700000001000000000``, in ns, end exclusive; several with commas, none as ``0-0``. A message
+without the header says nothing of that.
+"""
 
 
 def ticks(dataset: Dataset) -> str:
@@ -64,6 +75,19 @@ def dataset_of_ticks(subject: str) -> Dataset:
     if name == subject:
         raise IdentityError("subject", f"{subject[:80]!r} is no subject of ticks; those start with {TICKS}.")
     return Dataset.parse(name)
+
+
+def covered_header(intervals: Iterable[tuple[int, int]]) -> str:
+    """The text of a COVERED header that says *intervals*, ``[start, end)`` in ns."""
+    return ",".join(f"{start}-{end}" for start, end in intervals) or "0-0"
+
+
+def parse_covered(text: str) -> list[tuple[int, int]] | None:
+    """The intervals of a COVERED header; None for a text that is none, which says nothing."""
+    try:
+        return [(int(start), int(end)) for start, end in (part.split("-") for part in text.split(","))]
+    except ValueError:
+        return None
 
 
 def request(operation: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from actors.control.runbook import RunBook
 from actors.links import Links
-from actors.mail import CancelBackfill, GapSettled, RunEnded, StartBackfill
+from actors.mail import CancelBackfill, RunEnded, RunSettled, StartBackfill
 from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
@@ -252,9 +252,8 @@ class Runner(Actor):
 
     async def _over(self, run: Run, state: RunState) -> Run:
         run = await self._changed(run, state, finished=self.context.clock.wall_ns())
-        if run.trigger == "gap":
-            with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself that no run repairs the hole
-                await self.links.catalogue.tell(GapSettled(run))
+        with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself what no run fetches
+            await self.links.catalogue.tell(RunSettled(run))
         return run
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:

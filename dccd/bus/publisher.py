@@ -67,6 +67,7 @@ class _Offer(msgspec.Struct, gc=False):
     first_ts: int
     last_ts: int
     offered: float
+    covered: str | None = None
     first_sent: float = 0.0
     sent: float = 0.0  # 0: to be sent (again)
 
@@ -125,8 +126,17 @@ class Publisher:
 
     # ---------------------------------------------------------------- for collectors
 
-    def offer(self, subject: str, payload: bytes, count: int = 1, first_ts: int = 0, last_ts: int = 0) -> None:
-        """Take a message of *count* records with times (ns) from *first_ts* to *last_ts*; returns at once.
+    def offer(
+        self,
+        subject: str,
+        payload: bytes,
+        count: int = 1,
+        first_ts: int = 0,
+        last_ts: int = 0,
+        covered: str | None = None,
+    ) -> bool:
+        """Take a message of *count* records with times (ns) from *first_ts* to *last_ts*; returns at once, whether
+        there was room for it. *covered* becomes its header :data:`dccd.subjects.COVERED`.
 
         Raises PayloadTooLarge (a ValueError) for more bytes than the bus takes in one message (:attr:`max_payload`),
         BusUnavailable once the publisher is closed.
@@ -138,9 +148,9 @@ class Publisher:
             raise BusUnavailable("the publisher is closed")
         if self._dropped is not None or self._bytes + size > self._limit:
             self._drop(subject, count, first_ts, last_ts)
-            return
+            return False
         self._number += 1
-        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts, time.monotonic()))
+        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts, time.monotonic(), covered))
         self._bytes += size + _OVERHEAD
         self._empty.clear()
         if len(self._queue) + len(self._on_way) >= self._window and not self._stalled:
@@ -149,6 +159,7 @@ class Publisher:
             self._pumping = asyncio.get_running_loop().create_task(self._pump(), name=f"publisher {self._stream}")
         elif len(self._on_way) < self._window:
             self._wake.set()
+        return True
 
     async def room(self) -> None:
         """Wait until fewer than a window of messages wait here: what a collector does before it reads on.
@@ -328,12 +339,10 @@ class Publisher:
 
     async def _send(self, offer: _Offer) -> None:
         number = str(offer.number)
-        await self._bus.client.publish(
-            offer.subject,
-            offer.payload,
-            reply=f"{self._inbox}.{number}",
-            headers={subjects.MSG_ID: f"{self._id}-{number}"},
-        )
+        headers = {subjects.MSG_ID: f"{self._id}-{number}"}
+        if offer.covered is not None:
+            headers[subjects.COVERED] = offer.covered
+        await self._bus.client.publish(offer.subject, offer.payload, reply=f"{self._inbox}.{number}", headers=headers)
         offer.sent = time.monotonic()
 
     async def _send_again(self) -> None:

@@ -50,12 +50,16 @@ _OVERDUE = 2.0
 
 
 class TickMessage(msgspec.Struct, frozen=True, gc=False):
-    """One message of the stream: ``data`` is a JSON array of records; ``at`` (ns) is when the bus stored it."""
+    """One message of the stream: ``data`` is a JSON array of records; ``at`` (ns) is when the bus stored it.
+
+    ``covered`` is the text of its header :data:`dccd.subjects.COVERED`; None where it has none.
+    """
 
     seq: int
     subject: str
     data: bytes
     at: int = 0
+    covered: str | None = None
 
 
 class LostRange(msgspec.Struct, frozen=True):
@@ -401,7 +405,8 @@ class TickReader:
         if seq == self._last + 1:
             self._last = seq
             self._last_at = at = int(tokens[offset + 2])
-            self._buffer.append(TickMessage(seq, message.subject, message.data, at))
+            covered = message.headers.get(subjects.COVERED) if message.headers else None
+            self._buffer.append(TickMessage(seq, message.subject, message.data, at, covered))
             self._arrived.set()
         elif seq > self._last and not self._reset_wanted:
             self._jumped = True

@@ -1,7 +1,7 @@
 """What is known of a dataset beside its files: asked, empty, purged, unavailable, missing and why.
 
 Notes flow in and are durable when ``add`` returns; the union of what all writers noted flows out. One small JSON file
-a dataset and writer::
+a dataset and writer, changed under a lock::
 
     {root}/.dccd/coverage/{dataset}/{writer}.json
 
@@ -27,6 +27,7 @@ from dccd.symbols import Dataset
 
 __all__ = ["NoteBook", "coverage_folder", "noted_datasets", "read_notes"]
 
+_LOCK = "lock"
 _decode = msgspec.json.Decoder(Notes).decode
 
 
@@ -75,16 +76,17 @@ class NoteBook:
         self._change(dataset, lambda notes: notes.plus(more))
 
     def forget_missing(self, dataset: Dataset, done: IntervalSet) -> None:
-        """Drop this writer's reasons for what is there by now. Raises as ``add`` does."""
-        self._change(dataset, lambda notes: notes.without_missing(done))
+        """Drop everybody's reasons for what is there by now. Raises as ``add`` does."""
+        self._change_all(dataset, lambda notes: notes.without_missing(done))
 
     def forget_purged(self, dataset: Dataset, back: Iterable[Interval]) -> None:
         """What was purged is to be had again (restored, or to be asked for). Raises as ``add`` does."""
-        gone = IntervalSet(back)
-        self._change(
-            dataset,
-            lambda notes: msgspec.structs.replace(notes, purged=tuple(IntervalSet(notes.purged).minus(gone))),
-        )
+        again = IntervalSet(back)
+
+        def change(notes: Notes) -> Notes:
+            return msgspec.structs.replace(notes, purged=tuple(IntervalSet(notes.purged).minus(again)))
+
+        self._change_all(dataset, change)
 
     def forget_unavailable(self, dataset: Dataset, start: int, end: int) -> None:
         """``[start, end)`` ns is to be asked for once more. Raises as ``add`` does."""
@@ -94,21 +96,31 @@ class NoteBook:
             left = [Gap(a, b, gap.reason) for gap in notes.unavailable for a, b in again.gaps(gap.start, gap.end)]
             return msgspec.structs.replace(notes, unavailable=tuple(left))
 
-        self._change(dataset, change)
+        self._change_all(dataset, change)
 
     def _change(self, dataset: Dataset, change: Callable[[Notes], Notes]) -> None:
         folder = coverage_folder(self.layout, dataset)
-        path = folder / f"{self.writer}.json"
-        with locked(folder / "lock", wait=True):
-            before = _read(path) or Notes()
-            after = change(before)
-            if after == before:
-                return
+        with locked(folder / _LOCK, wait=True):
+            self._rewrite(folder / f"{self.writer}.json", change)
 
-            def write(file: BinaryIO) -> None:
-                file.write(msgspec.json.encode(after))
+    def _change_all(self, dataset: Dataset, change: Callable[[Notes], Notes]) -> None:
+        folder = coverage_folder(self.layout, dataset)
+        if not folder.is_dir():
+            return
+        with locked(folder / _LOCK, wait=True):
+            for path in _files(folder):
+                self._rewrite(path, change)
 
-            write_durably(path, self.writer, write, self._step)
+    def _rewrite(self, path: Path, change: Callable[[Notes], Notes]) -> None:
+        before = _read(path) or Notes()
+        after = change(before)
+        if after == before:
+            return
+
+        def write(file: BinaryIO) -> None:
+            file.write(msgspec.json.encode(after))
+
+        write_durably(path, self.writer, write, self._step)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The arithmetic of holes, and what the actor keeps of them while the bus or the runner is away."""
+"""What the catalogue keeps of holes and claims, also while the bus or the runner is away."""
 
 from __future__ import annotations
 
@@ -10,117 +10,59 @@ import anyio
 import msgspec
 import pytest
 
-from actors.catalogue import Catalogue, add_gap, settle_gap
-from actors.mail import GapFound, GetInventory, RepairGaps
+from actors.catalogue import Catalogue
+from actors.mail import GapFound, GetCoverage, GetInventory, RepairAsked, RepairGaps, RunSettled, StartBackfill
 from actors.monitor import check_store
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import FakeClock
 from actors.runtime.root import open_root
+from dccd.config import Config
 from dccd.errors import BusUnavailable, CorruptFile, RequestError
 from dccd.messages import DatasetEntry, GapEntry
+from dccd.records import Trade
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
-from dccd.symbols import Dataset
+from dccd.store.claims import NoteBook, read_notes
+from dccd.store.coverage import Claims, Gap, IntervalSet, Notes
+from dccd.store.layout import Layout
+from dccd.store.reader import Store
+from dccd.store.schema import table_from_records
+from dccd.store.writer import SegmentWriter
+from dccd.symbols import NS, Dataset
 
 DATASET = Dataset.parse("binance.trades.BTC-USDT")
 
 
-def gap(start: int, end: int, state: str = "missing", run_id: str | None = None) -> GapEntry:
-    return GapEntry(start=start, end=end, reason="lost", state=state, run_id=run_id)  # type: ignore[arg-type]  # a test
-
-
-def run(start: int, end: int, state: str = "done", run_id: str = "r1") -> Run:
+def a_run(start: int, end: int, run_id: str = "r1", reason: str | None = "lost", state: str = "running") -> Run:
+    """A run that was ordered to repair ``[start, end)``."""
     return Run(
         run_id=run_id,
-        dataset="binance.trades.BTC-USDT",
+        dataset=DATASET.name,
         state=state,  # type: ignore[arg-type]  # a test
         trigger="gap",
+        reason=reason,
         host="h",
         created=0,
         updated=0,
+        asked=(str(start), str(end)),
         start=start,
         end=end,
         position=end,
     )
 
 
-def test_holes_that_touch_become_one() -> None:
-    """Two disconnects in a row are one interval to repair."""
-    gaps = add_gap([gap(10, 20)], 20, 30, "again", repairable=True)
-    assert [(g.start, g.end, g.state) for g in gaps] == [(10, 30, "missing")]
-
-
-def test_a_hole_under_repair_stays_apart() -> None:
-    """What a run fetches already isn't made larger under its hands."""
-    gaps = add_gap([gap(10, 20, "repairing", "r1")], 15, 30, "again", repairable=True)
-    assert [(g.start, g.end, g.state) for g in gaps] == [(10, 20, "repairing"), (15, 30, "missing")]
-
-
-def test_what_no_exchange_serves_is_unavailable_at_once() -> None:
-    """The past of an order book can't be asked for."""
-    assert add_gap([], 1, 2, "lost", repairable=False)[0].state == "unavailable"
-
-
-def test_a_repair_that_is_done_closes_its_hole_only() -> None:
-    """Other holes of the dataset stay as they are."""
-    settled = settle_gap([gap(10, 20, "repairing", "r1"), gap(30, 40)], run(10, 20))
-    assert [(g.start, g.state) for g in settled] == [(10, "repaired"), (30, "missing")]
-
-
-def test_a_repair_that_failed_leaves_the_hole_missing() -> None:
-    """It is asked for again later."""
-    assert settle_gap([gap(10, 20, "repairing", "r1")], run(10, 20, "failed"))[0].state == "missing"
-
-
-def test_what_the_exchange_no_longer_serves_of_a_hole_is_unavailable() -> None:
-    """The runner clamped the run: the part before its start is gone for good."""
-    settled = settle_gap([gap(10, 20, "repairing", "r1")], run(15, 20))
-    assert [(g.start, g.end, g.state) for g in settled] == [(10, 15, "unavailable"), (15, 20, "repaired")]
-
-
-def test_what_a_repair_has_told_to_be_gone_is_not_repaired() -> None:
-    """All around it is."""
-    settled = settle_gap([gap(10, 20, "repairing", "r1"), gap(12, 14, "unavailable")], run(10, 20))
-    assert [(g.start, g.end, g.state) for g in sorted(settled, key=lambda g: g.start)] == [
-        (10, 12, "repaired"), (12, 14, "unavailable"), (14, 20, "repaired")
-    ]  # fmt: skip
-
-
-def test_an_unavailable_hole_says_why() -> None:
-    """In the words of the run that couldn't repair it."""
-    ended = msgspec.structs.replace(run(20, 20), warning="it was another contract")
-    (settled,) = settle_gap([gap(10, 20, "repairing", "r1")], ended)
-    assert (settled.start, settled.end, settled.state) == (10, 20, "unavailable")
-    assert settled.reason == "lost; it was another contract"
-
-
-def test_old_repaired_holes_are_forgotten() -> None:
-    """An entry stays small however often a stream was mended."""
-    many = [gap(n, n + 1, "repaired", f"old{n}") for n in range(0, 1000, 2)]
-    assert len(settle_gap([*many, gap(5000, 5001, "repairing", "r1")], run(5000, 5001))) == 100
-
-
-def test_an_entry_fits_a_message_however_many_holes_there_are() -> None:
-    """The nearest become one; all that was missing still lies inside one of them."""
-    holes = [(n * 1000 + n % 7, n * 1000 + n % 7 + 10) for n in range(1500)]
-    gaps: list[GapEntry] = []
-    for start, end in holes:
-        gaps = add_gap(gaps, start, end, f"lost at {start}", repairable=False)
-    assert len(gaps) == 1000
-    assert all(any(g.start <= start and end <= g.end for g in gaps) for start, end in holes)
-    assert gaps == sorted(gaps, key=lambda g: g.start)
-
-
 class Desk(SimpleNamespace):
-    """What a catalogue takes of the daemon's shared names. ``refuse``: how the runner answers."""
+    """What a catalogue takes of the daemon's shared names, over a store in *root*. ``refuse``: how the runner
+    answers."""
 
-    def __init__(self, refuse: Exception | None = None) -> None:
+    def __init__(self, root: Path, refuse: Exception | None = None) -> None:
         super().__init__(
-            host="alpha", data_path=Path("data"), entries={}, dirty=set(), board={}, active={}, datasets=self,
-            store=SimpleNamespace(datasets=list, stats=lambda _: DatasetStats(rows=7)), emit=lambda *_: None,
-            unreadable={},
+            host="alpha", data_path=root, entries={}, dirty=set(), board={}, active={}, datasets=self,
+            store=Store(root), notes=NoteBook(Layout(root), "alpha"), emit=lambda *_: None, unreadable={},
+            config=Config(),
         )  # fmt: skip
         self.refuse = refuse
+        self.orders: list[StartBackfill] = []
         self.kept: list[DatasetEntry] = []
         self.away: anyio.Event | None = None
         self.waiting = anyio.Event()
@@ -139,10 +81,23 @@ class Desk(SimpleNamespace):
     async def ask_runner(self, order: Any) -> Any:
         if self.refuse is not None:
             raise self.refuse
-        return SimpleNamespace(run_id="r1")
+        self.orders.append(order)
+        run = a_run(order.start, order.end, f"r{len(self.orders)}", order.reason)
+        self.active[run.run_id] = msgspec.structs.replace(run, dataset=order.dataset.name)
+        return SimpleNamespace(run_id=run.run_id)
+
+    def store_trades(self, start: int, end: int) -> None:
+        """One trade at *start*, with the claim of all up to *end* (ns)."""
+        trade = Trade(start, 1.0, 1.0, "buy", str(start), None)
+        table = table_from_records(DATASET.data_type, [trade])
+        SegmentWriter(self.store.layout, "test").write(DATASET, table, covered=IntervalSet([(start, end)]))
+        self.dirty.add(DATASET.name)
 
     def states(self) -> list[str]:
-        return [g.state for g in self.entries[DATASET.name].gaps]
+        return [g.state for g in self.gaps()]
+
+    def gaps(self) -> list[GapEntry]:
+        return list(self.entries[DATASET.name].gaps)
 
 
 async def found(ref: ActorRef, start: int = 10, end: int = 20) -> None:
@@ -161,18 +116,65 @@ async def found(ref: ActorRef, start: int = 10, end: int = 20) -> None:
         (RequestError(422, "no_capability", "too old"), "unavailable"),
     ],
 )
-async def test_only_a_refusal_makes_a_hole_unavailable(answer: Exception | None, state: str) -> None:
+async def test_only_a_refusal_makes_a_hole_unavailable(tmp_path: Path, answer: Exception | None, state: str) -> None:
     """What can't be ordered at this moment is ordered later."""
-    desk: Any = Desk(answer)
+    desk: Any = Desk(tmp_path, answer)
     async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
         await found(ref)
         assert desk.states() == [state]
 
 
 @pytest.mark.anyio
-async def test_what_is_gone_is_repaired_by_nobody() -> None:
+async def test_holes_upon_holes_cost_a_repair_now_and_then(tmp_path: Path) -> None:
+    """Not one each: what is found soon after an order is ordered with all else later, and nothing is left out."""
+    desk: Any = Desk(tmp_path)
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        found_at: list[int] = []
+        for _ in range(100):
+            found_at.append(clock.wall_ns())
+            await found(ref, clock.wall_ns() - NS, clock.wall_ns())
+            await clock.advance(1.0)
+        await clock.advance(60.0)
+    assert 3 <= len(desk.orders) <= 5
+    assert all(any(order.start < at <= order.end for order in desk.orders) for at in found_at)
+
+
+@pytest.mark.anyio
+async def test_no_repair_is_ordered_while_one_waits_its_turn(tmp_path: Path) -> None:
+    """The runner's queue would grow without bound."""
+    desk: Any = Desk(tmp_path)
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await found(ref)
+        desk.active["r1"] = a_run(10, 20, state="queued")
+        await clock.advance(100.0)
+        await found(ref, 20, 40)
+        assert len(desk.orders) == 1
+        desk.active["r1"] = a_run(10, 20)
+        await ref.ask(RepairGaps(DATASET))
+        assert len(desk.orders) == 2
+
+
+@pytest.mark.anyio
+async def test_a_bar_is_repaired_once_the_one_that_came_live_is_on_disk(tmp_path: Path) -> None:
+    """Of both the later written counts."""
+    desk: Any = Desk(tmp_path)
+    clock = FakeClock()
+    bars = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await ref.ask(GapFound(bars, clock.wall_ns() - 60 * NS, clock.wall_ns(), "lost"))
+        await clock.advance(5.0)
+        assert not desk.orders
+        await clock.advance(10.0)
+        await ref.ask(GetInventory())
+        assert len(desk.orders) == 1
+
+
+@pytest.mark.anyio
+async def test_what_is_gone_is_repaired_by_nobody(tmp_path: Path) -> None:
     """A repair has found that out; another one would find out the same, for ever."""
-    desk: Any = Desk()
+    desk: Any = Desk(tmp_path)
     async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
         await ref.ask(GapFound(DATASET, 10, 20, "not served", gone=True))
         await ref.ask(RepairGaps(DATASET))
@@ -180,13 +182,13 @@ async def test_what_is_gone_is_repaired_by_nobody() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_write_that_waited_for_the_bus_brings_back_no_entry_without_the_hole() -> None:
+async def test_a_write_that_waited_for_the_bus_brings_back_no_entry_without_the_hole(tmp_path: Path) -> None:
     """What is on record at last is what was known last."""
-    desk: Any = Desk()
+    desk: Any = Desk(tmp_path)
     clock = FakeClock()
     async with open_root(Catalogue(desk), clock=clock) as ref:
         desk.away = away = anyio.Event()
-        desk.dirty.add(DATASET.name)
+        desk.store_trades(5, 10)
         await clock.advance(2.0)
         with anyio.fail_after(10):
             await desk.waiting.wait()  # statistics are on their way, from before the hole
@@ -197,23 +199,23 @@ async def test_a_write_that_waited_for_the_bus_brings_back_no_entry_without_the_
                 await clock.settle()
             await clock.advance(0.5)
             await ref.ask(GetInventory())
-    assert desk.kept[-1].rows == 7
+    assert desk.kept[-1].rows == 1
     assert [g.start for g in desk.kept[-1].gaps] == [10]
 
 
 @pytest.mark.anyio
-async def test_a_corrupt_file_is_on_the_health_report_until_it_is_mended() -> None:
+async def test_a_corrupt_file_is_on_the_health_report_until_it_is_mended(tmp_path: Path) -> None:
     """Nobody else may ever read it; the statistics are looked at again and again."""
-    desk: Any = Desk()
+    desk: Any = Desk(tmp_path)
     clock = FakeClock()
     corrupt = True
 
-    def stats(_: Dataset) -> DatasetStats:
+    def look(_: Dataset) -> tuple[DatasetStats, Claims, Notes]:
         if corrupt:
             raise CorruptFile(Path("x.parquet"), "cut off")
-        return DatasetStats(rows=7)
+        return DatasetStats(rows=7), Claims(), Notes()
 
-    desk.store.stats = stats
+    desk.store.look = look
     desk.dirty.add(DATASET.name)
     async with open_root(Catalogue(desk), clock=clock) as ref:
         await ref.ask(GetInventory())
@@ -225,3 +227,186 @@ async def test_a_corrupt_file_is_on_the_health_report_until_it_is_mended() -> No
         await ref.ask(GetInventory())
         assert check_store(desk.unreadable).ok
     assert desk.kept[-1].rows == 7
+
+
+@pytest.mark.anyio
+async def test_a_hole_is_noted_beside_the_data(tmp_path: Path) -> None:
+    """A daemon that finds only the files knows what they miss, and why."""
+    desk: Any = Desk(tmp_path, TimeoutError())
+    desk.store_trades(5, 10)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await found(ref)
+    assert Store(tmp_path).coverage(DATASET).missing == (Gap(10, 20, "lost"),)
+    later: Any = Desk(tmp_path, TimeoutError())
+    async with open_root(Catalogue(later), clock=FakeClock()) as ref:
+        await ref.ask(GetInventory())
+        assert [(g.start, g.end, g.reason, g.state) for g in later.gaps()] == [(10, 20, "lost", "missing")]
+        assert later.entries[DATASET.name].coverage == round(5 / 15, 6)
+
+
+@pytest.mark.anyio
+async def test_what_only_the_bus_knows_is_noted(tmp_path: Path) -> None:
+    """A hole that a full disk kept from the notes comes there from the entry in KV."""
+    desk: Any = Desk(tmp_path, TimeoutError())
+    hole = GapEntry(start=10, end=20, reason="disconnect", state="repairing", run_id="gone")
+    entry = DatasetEntry(
+        dataset=DATASET.name, host="alpha", rows=0, files=0, bytes=0, first_ts=None, last_ts=None, gaps=[hole]
+    )
+
+    async def all() -> list[Any]:
+        return [SimpleNamespace(value=msgspec.json.encode(entry))]
+
+    desk.all = all
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await ref.ask(GetInventory())
+        assert desk.states() == ["missing"]
+    assert read_notes(desk.store.layout, DATASET).missing == (Gap(10, 20, "disconnect"),)
+
+
+@pytest.mark.anyio
+async def test_a_repaired_hole_is_closed_by_what_was_stored(tmp_path: Path) -> None:
+    """The run's word isn't enough: what the files claim by then is repaired, the rest stays missing."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(5, 10)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await found(ref)
+        assert desk.states() == ["repairing"]
+        desk.store_trades(10, 16)
+        ended = msgspec.structs.replace(desk.active.pop("r1"), state="done")
+        await ref.ask(RunSettled(ended))
+        assert sorted((g.start, g.end, g.state) for g in desk.gaps()) == [(10, 16, "repaired"), (16, 20, "missing")]
+    assert read_notes(desk.store.layout, DATASET).missing == (Gap(16, 20, "lost"),)
+
+
+@pytest.mark.anyio
+async def test_what_an_exchange_serves_no_more_is_unavailable(tmp_path: Path) -> None:
+    """The runner clamped the run: the part before its start is gone for good, and says why."""
+    desk: Any = Desk(tmp_path)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await found(ref)
+        desk.store_trades(15, 20)
+        run = desk.active.pop("r1")
+        await ref.ask(RunSettled(msgspec.structs.replace(run, state="done", start=15, warning="nothing before")))
+        gaps = sorted((g.start, g.end, g.state, g.reason) for g in desk.gaps())
+        assert gaps == [(10, 15, "unavailable", "lost; nothing before"), (15, 20, "repaired", "lost")]
+
+
+@pytest.mark.anyio
+async def test_a_failed_repair_is_asked_for_ever_more_seldom(tmp_path: Path) -> None:
+    """Again after five minutes, then after ten, so that an exchange isn't asked for nothing."""
+    desk: Any = Desk(tmp_path)
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await found(ref)
+        for wait, number in ((300, 1), (600, 2)):
+            await ref.ask(RunSettled(msgspec.structs.replace(desk.active.pop(f"r{number}"), state="failed")))
+            await clock.advance(wait - 10)
+            await ref.ask(GetInventory())
+            assert len(desk.orders) == number
+            await clock.advance(20)
+            await ref.ask(GetInventory())
+            assert len(desk.orders) == number + 1
+
+
+@pytest.mark.anyio
+async def test_the_newest_holes_are_asked_for_first_and_not_all_at_once(tmp_path: Path) -> None:
+    """What an exchange forgets soonest isn't kept waiting, and the queue stays short."""
+    desk: Any = Desk(tmp_path)
+    desk.notes.add(DATASET, missing=[Gap(n * 100 * NS, (n * 100 + 10) * NS, f"lost {n}") for n in range(20)])
+    desk.dirty.add(DATASET.name)
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await ref.ask(GetInventory())
+        await ref.ask(RepairGaps(DATASET))
+        assert [order.start for order in desk.orders] == [n * 100 * NS for n in range(19, 11, -1)]
+        await ref.ask(RepairGaps(DATASET))
+        assert len(desk.orders) == 8
+        desk.active.clear()
+        await clock.advance(31.0)
+        await ref.ask(RepairGaps(DATASET))
+        assert len(desk.orders) == 16
+
+
+@pytest.mark.anyio
+async def test_what_nobody_asked_for_is_repaired_when_somebody_does(tmp_path: Path) -> None:
+    """By itself only what a stream or a backfill missed is asked for; on request all of it, and it is remembered."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(0, 10 * NS)
+    desk.store_trades(100 * NS, 110 * NS)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await ref.ask(GetInventory())
+        await ref.ask(RepairGaps(DATASET))
+        assert desk.orders == []
+        only_told = await ref.ask(RepairAsked("binance", dry_run=True))
+        assert [(r.start, r.end, r.run_id) for r in only_told.repairs] == [(10 * NS, 100 * NS, None)]
+        assert desk.orders == []
+        assert not (await ref.ask(RepairAsked("kraken"))).repairs
+        done = await ref.ask(RepairAsked("binance.trades", start=50 * NS))
+        assert [(r.start, r.end, r.run_id) for r in done.repairs] == [(50 * NS, 100 * NS, "r1")]
+    noted = Gap(50 * NS, 100 * NS, "its repair was asked for (never asked)")
+    assert read_notes(desk.store.layout, DATASET).missing == (noted,)
+
+
+@pytest.mark.anyio
+async def test_what_was_unavailable_is_asked_for_again_on_request(tmp_path: Path) -> None:
+    """Exchanges come to serve what they did not, and people know of it."""
+    desk: Any = Desk(tmp_path)
+    desk.notes.add(DATASET, unavailable=[Gap(10, 20, "too old")])
+    desk.dirty.add(DATASET.name)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        assert not (await ref.ask(RepairAsked())).repairs
+        (repair,) = (await ref.ask(RepairAsked(unavailable=True))).repairs
+        assert (repair.start, repair.end, repair.run_id) == (10, 20, "r1")
+
+
+@pytest.mark.anyio
+async def test_a_failed_backfill_leaves_an_honest_hole(tmp_path: Path) -> None:
+    """What it had asked for and not got is missing, for its reason; what a cancel leaves isn't asked for by itself."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(0, 10)
+    desk.notes.add(DATASET, asked=[(0, 50)])
+    run = msgspec.structs.replace(a_run(0, 50), trigger="request", rows=1, position=10, error="page refused")
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await ref.ask(RunSettled(msgspec.structs.replace(run, state="cancelled")))
+        assert [(g.start, g.end, g.reason) for g in desk.gaps()] == [(10, 50, "its backfill was cancelled")]
+        await ref.ask(RepairGaps(DATASET))
+        assert desk.orders == []
+    other: Any = Desk(tmp_path / "other")
+    other.store_trades(0, 10)
+    other.notes.add(DATASET, asked=[(0, 50)])
+    async with open_root(Catalogue(other), clock=FakeClock()) as ref:
+        await ref.ask(RunSettled(msgspec.structs.replace(run, state="failed")))
+        assert [(g.start, g.end, g.reason) for g in other.gaps()] == [(10, 50, "its backfill failed: page refused")]
+        await ref.ask(RepairGaps(DATASET))
+        assert len(other.orders) == 1
+
+
+@pytest.mark.anyio
+async def test_files_changed_by_hand_are_noticed(tmp_path: Path) -> None:
+    """What a removed file held is missing within a minute, and isn't asked for before somebody wants it."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(0, 10)
+    desk.store_trades(10, 20)
+    desk.store_trades(20, 30)
+    clock = FakeClock()
+    async with open_root(Catalogue(desk), clock=clock) as ref:
+        await ref.ask(GetInventory())
+        assert desk.gaps() == []
+        segment = max(desk.store.layout.segment_dir(DATASET, "1970-01-01").iterdir())
+        segment.unlink()
+        await clock.advance(61.0)
+        await ref.ask(GetInventory())
+        assert [(g.start, g.end, g.state) for g in desk.gaps()] == [(20, 30, "missing")]
+        assert desk.orders == []
+
+
+@pytest.mark.anyio
+async def test_the_coverage_of_a_dataset(tmp_path: Path) -> None:
+    """Who asks gets the states of all time, and the runs that are under way."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(0, 10)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await found(ref)
+        coverage, runs = await ref.ask(GetCoverage(DATASET))
+        assert [(s.start, s.end, s.state) for s in coverage.stretches()] == [(0, 10, "verified"), (10, 20, "missing")]
+        assert [run.run_id for run in runs] == ["r1"]

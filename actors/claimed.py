@@ -1,0 +1,68 @@
+"""What a live stream can vouch for: batches and holes flow in, the intervals that each message claims flow out. Pure.
+
+A stream that is subscribed and in order has all records up to a moment before its last one. Each message claims what
+has become certain since the one before, so that the claims of a message that is lost are lost with it. What a hole
+leaves out nobody claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dccd.store.intervals import Interval
+
+__all__ = ["Claimed"]
+
+_MOST = 16
+"""So many intervals fit the header of a message with room to spare; who has more to claim leaves the oldest out."""
+
+
+class Claimed:
+    """The claims of one stream. Times are ns; *since*: where it stood when it began, None for one that never ran."""
+
+    def __init__(self, since: int | None = None) -> None:
+        self._from = since
+        self._due: list[Interval] = []
+
+    def __repr__(self) -> str:
+        return f"<Claimed from={self._from} due={len(self._due)}>"
+
+    @property
+    def until(self) -> int | None:
+        """Up to here it was claimed, or told as a hole."""
+        return self._from
+
+    def hole(self, since: int, until: int) -> None:
+        """``[since, until)`` may miss records; all before is there."""
+        if self._from is None:
+            self._from = until
+            return
+        if since > self._from:
+            self._due.append((self._from, since))
+        self._from = max(self._from, until)
+
+    def batch(self, first: int, certain: int | None) -> Sequence[Interval]:
+        """Return what the message of these records claims: the *first* of them is of this time, and all before
+        *certain* have come (None: nothing is certain)."""
+        if self._from is None:
+            # Of the time of the very first record there may have been others.
+            self._from = first + 1
+        if certain is not None and certain > self._from:
+            self._due.append((self._from, certain))
+            self._from = certain
+        due, self._due = self._due[-_MOST:], []
+        return due
+
+    def undo(self, due: Sequence[Interval]) -> None:
+        """The message that was to claim *due* found no room: nothing of it is claimed, and a hole begins no later."""
+        self._due = []
+        if due and self._from is not None:
+            self._from = min(start for start, _ in due)
+
+    def dropped(self, first: int, last: int) -> Interval:
+        """Messages with records from *first* to *last* were dropped: return the hole, up to which nothing later is
+        claimed."""
+        start = first if self._from is None else min(first, self._from)
+        self._from = max(last + 1, start + 1)
+        self._due = []
+        return start, self._from

@@ -1,0 +1,123 @@
+"""What is known of a dataset as its entry tells it, and which of its holes to ask for. Pure.
+
+Statistics, coverage and the runs under way flow in; entries for ``dccd_datasets`` and orders for repairs flow out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from dccd.messages import DatasetEntry, GapEntry
+from dccd.runs import Run
+from dccd.store.catalogue import DatasetStats
+from dccd.store.coverage import NEVER_ASKED, Coverage, Gap, IntervalSet, bounded
+from dccd.symbols import NS
+
+__all__ = [
+    "CANCELLED",
+    "REMOVED",
+    "asked_for",
+    "asked_range",
+    "entry_of",
+    "gaps_of",
+    "left_by",
+    "repaired_by",
+    "to_repair",
+]
+
+CANCELLED = "its backfill was cancelled"
+"""The reason of what a cancelled backfill leaves: somebody wanted it so, and it isn't asked for by itself."""
+
+REMOVED = "files that held it were removed or changed"
+"""The reason of what somebody took away by hand: it isn't asked for by itself either."""
+
+_KEEP = 100
+_AT_ONCE = 8
+
+
+def entry_of(entry: DatasetEntry, stats: DatasetStats, coverage: Coverage, runs: Iterable[Run]) -> DatasetEntry:
+    """Return *entry* with these statistics, this coverage, and *runs* of the dataset under way."""
+    repaired = [gap for gap in entry.gaps if gap.state == "repaired"][-_KEEP:]
+    missing = sum(gap.end - gap.start for gap in coverage.missing)
+    return msgspec.structs.replace(
+        entry,
+        rows=stats.rows,
+        files=stats.files,
+        bytes=stats.bytes,
+        first_ts=stats.first_ts,
+        last_ts=stats.last_ts,
+        start=coverage.start if coverage.end else None,
+        end=coverage.end or None,
+        coverage=round(coverage.fraction, 6) if coverage.end else None,
+        missing=missing / NS,
+        gaps=[*repaired, *gaps_of(coverage, runs)],
+    )
+
+
+def gaps_of(coverage: Coverage, runs: Iterable[Run]) -> list[GapEntry]:
+    """Return every hole of *coverage* in order, and which of the active *runs* fetches it."""
+    under_way = [(run.run_id, *asked_range(run)) for run in runs]
+    found = [GapEntry(start=a, end=b, reason="retention removed it", state="purged") for a, b in coverage.purged]
+    found += [
+        GapEntry(start=gap.start, end=gap.end, reason=gap.reason, state="unavailable") for gap in coverage.unavailable
+    ]
+    for gap in bounded(coverage.missing):
+        run_id = next((run_id for run_id, start, end in under_way if start < gap.end and gap.start < end), None)
+        state = "missing" if run_id is None else "repairing"
+        found.append(
+            GapEntry(start=gap.start, end=gap.end, reason=gap.reason, state=state, run_id=run_id)  # type: ignore[arg-type]  # one of two
+        )
+    return sorted(found, key=lambda gap: gap.start)
+
+
+def to_repair(coverage: Coverage, runs: Iterable[Run]) -> tuple[list[Gap], int]:
+    """Return the missing intervals to ask for now, the newest first, and how many more wait.
+
+    What an active run fetches is left to it; what nobody ever asked for, and what somebody
+    cancelled or removed, is left alone.
+    """
+    busy = [asked_range(run) for run in runs]
+    wanted: list[Gap] = []
+    for gap in coverage.missing:
+        if gap.reason in (NEVER_ASKED, CANCELLED, REMOVED):
+            continue
+        left = IntervalSet([(gap.start, gap.end)]).minus(IntervalSet(busy))
+        wanted += [Gap(a, b, gap.reason) for a, b in left]
+    wanted.sort(reverse=True)
+    room = max(0, _AT_ONCE - len(busy))
+    return wanted[:room], max(0, len(wanted) - room)
+
+
+def asked_for(coverage: Coverage, start: int | None, end: int | None, unavailable: bool) -> list[Gap]:
+    """Return what a request to repair ``[start, end)`` ns (all for None) is about; *unavailable*: that too."""
+    low = coverage.start if start is None else start
+    high = coverage.end if end is None else end
+    gaps = [*coverage.missing, *(coverage.unavailable if unavailable else ())]
+    cut = [Gap(max(gap.start, low), min(gap.end, high), gap.reason) for gap in gaps]
+    return sorted(gap for gap in cut if gap.start < gap.end)
+
+
+def left_by(run: Run, coverage: Coverage) -> list[Gap]:
+    """Return what a *run* that failed or was cancelled leaves missing, with the reason; nothing where it had nothing.
+
+    So a request for what doesn't exist leaves no hole behind.
+    """
+    if not run.rows and run.position <= run.start:
+        return []
+    why = CANCELLED if run.state == "cancelled" else f"its backfill failed: {run.error or 'unknown'}"
+    missing = IntervalSet((gap.start, gap.end) for gap in coverage.missing if gap.reason == NEVER_ASKED)
+    return [Gap(start, end, why) for start, end in missing.within(run.position, run.end)]
+
+
+def repaired_by(run: Run, coverage: Coverage) -> list[GapEntry]:
+    """Return what is there of the hole that *run* was to repair."""
+    there = coverage.verified.union(coverage.empty).within(*asked_range(run))
+    return [GapEntry(start=a, end=b, reason=run.reason or "", state="repaired", run_id=run.run_id) for a, b in there]
+
+
+def asked_range(run: Run) -> tuple[int, int]:
+    """What *run* was asked for (ns); its own start may be later, where the exchange serves no more."""
+    text = run.asked[0]
+    return (min(int(text), run.start) if text.isdecimal() else run.start), run.end

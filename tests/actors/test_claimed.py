@@ -1,0 +1,74 @@
+"""Tests of what a stream's messages claim."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.claimed import Claimed
+from dccd.store.intervals import IntervalSet
+
+
+def test_each_message_claims_what_became_certain() -> None:
+    """The first message begins behind its first record, each other one where the last left off."""
+    claimed = Claimed()
+    assert claimed.batch(100, 100) == []
+    assert claimed.batch(110, 105) == [(101, 105)]
+    assert claimed.batch(120, 105) == []
+    assert claimed.batch(130, 130) == [(105, 130)]
+    assert claimed.batch(140, None) == []
+
+
+def test_a_hole_is_left_out() -> None:
+    """What came before a hole and what comes after it is claimed by the next message, and nothing in between."""
+    claimed = Claimed()
+    claimed.batch(100, 110)
+    claimed.hole(115, 200)
+    claimed.hole(210, 220)
+    assert claimed.batch(220, 230) == [(110, 115), (200, 210), (220, 230)]
+
+
+def test_a_stream_that_starts_again_goes_on_where_it_stood() -> None:
+    """With the hole told nothing of it is claimed; with none told it goes on without one."""
+    stopped = Claimed(50)
+    stopped.hole(50, 100)
+    assert stopped.batch(99, 120) == [(100, 120)]
+    assert Claimed(50).batch(60, 70) == [(50, 70)]
+
+
+def test_a_message_without_room_claims_nothing() -> None:
+    """What was dropped begins where nothing was claimed yet, and is claimed by nobody later."""
+    claimed = Claimed()
+    claimed.batch(100, 110)
+    for certain in (120, 130):
+        claimed.undo(claimed.batch(certain, certain))
+    assert claimed.dropped(118, 135) == (110, 136)
+    assert claimed.batch(140, 139) == [(136, 139)]
+
+
+def test_the_header_has_room() -> None:
+    """Of very many intervals the oldest are left out: they are missing then, which is no lie."""
+    claimed = Claimed(0)
+    for n in range(100):
+        claimed.hole(10 * n + 5, 10 * n + 10)
+    assert len(claimed.batch(1000, 1001)) == 16
+
+
+@given(st.lists(st.tuples(st.sampled_from(["batch", "hole", "drop"]), st.integers(1, 9), st.integers(0, 5))))
+def test_no_hole_is_ever_claimed(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever comes, no point of a hole or of a dropped message is claimed by a message that was taken."""
+    claimed, holes, claims = Claimed(), IntervalSet(), IntervalSet()
+    now = 100
+    claimed.batch(now, now)
+    for kind, length, lag in steps:
+        if kind == "hole":
+            holes = holes.add(now, now + length)
+            claimed.hole(now, now + length)
+        elif kind == "batch":
+            for start, end in claimed.batch(now, now + length - lag):
+                claims = claims.add(start, end)
+        else:
+            claimed.undo(claimed.batch(now, now + length - lag))
+            holes = holes.add(*claimed.dropped(now, now + length))
+        now += length
+    assert not [point for start, end in holes for point in range(start, end) if point in claims]
