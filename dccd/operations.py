@@ -47,6 +47,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("streams.stop", m.StreamStop, m.StreamStopped, "Stop a live stream"),
         Operation("jobs.list", m.Empty, m.Jobs, "The jobs of the configuration"),
         Operation("read", m.Read, m.ReadReply, "Rows of a dataset: JSON, or Arrow IPC in chunks"),
+        Operation("book", m.Book, m.BookReply, "The order book at one time"),
+        Operation("books", m.Books, m.BooksReply, "Order books at an interval: JSON, or Arrow IPC in chunks"),
         Operation("exchanges", m.ExchangesList, m.Exchanges, "What can be collected, per exchange and data type"),
     )
 }

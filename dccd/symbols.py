@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ __all__ = [
     "Symbol",
     "format_time",
     "job_name",
+    "parse_interval",
     "parse_span",
     "parse_time",
     "span_label",
@@ -133,6 +135,22 @@ def span_label(seconds: int) -> str:
         if seconds % _UNITS[unit] == 0:
             return f"{seconds // _UNITS[unit]}{unit}"
     return f"{seconds}s"
+
+
+_INTERVAL = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")
+_INTERVAL_UNITS = {"ms": 1_000_000, "s": NS, "m": 60 * NS, "h": 3600 * NS, "d": 86_400 * NS}
+
+
+def parse_interval(value: str | float, field: str = "every") -> int:
+    """Return an interval in ns from seconds (``1``, ``0.25``) or a label: ``100ms``, ``1s``, ``5m``, ``1h``, ``1d``.
+
+    Raises IdentityError when it is none, or not between 1 millisecond and 4 weeks.
+    """
+    match = None if isinstance(value, bool) else _INTERVAL.fullmatch(str(value).strip())
+    ns = round(Decimal(match[1]) * _INTERVAL_UNITS[match[2] or "s"]) if match else 0
+    if not 1_000_000 <= ns <= _MAX_SPAN * NS:
+        raise IdentityError(field, f"{_shown(str(value))} is no interval; write seconds, or as 100ms, 1s, 5m, 1h")
+    return ns
 
 
 class Dataset(msgspec.Struct, frozen=True, order=True):

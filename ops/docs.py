@@ -76,6 +76,13 @@ MEANINGS = {
 Error = tuple[int, str, str]
 _DATASET: Error = (400, "malformed", "no dataset, or both its name and its parts")
 _CAPABILITY: Error = (422, "no_capability", "the exchange can't; the message says what it can")
+_STORED: list[Error] = [
+    (404, "no_dataset", "nothing is stored of it"),
+    (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
+    (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
+    (503, "store", "a file could not be read now"),
+]
+_NO_BOOK: Error = (422, "no_book", "it is no dataset of order books")
 _RUN: Error = (404, "no_run", "there is no such run")
 
 ERRORS: dict[str, list[Error]] = {
@@ -105,6 +112,20 @@ ERRORS: dict[str, list[Error]] = {
         (503, "store", "a file could not be read now"),
         (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
     ],
+    "book": [
+        _DATASET,
+        (404, "book_unknown", "changes may be missing since the snapshot before, or there is none; the message says why"),
+        _NO_BOOK,
+        *_STORED,
+    ],
+    "books": [
+        _DATASET,
+        _NO_BOOK,
+        (422, "too_many_rows", "more than 10,000 rows in JSON: fewer times (`limit`), or a smaller `depth`"),
+        (422, "no_depth", "`wide` books without a `depth`"),
+        *_STORED,
+        (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
+    ],
     "exchanges": [(422, "no_capability", "neither dccd nor ccxt knows `exchange`; it names those of similar names")],
 }
 """What an operation may answer beside the errors that all have."""
@@ -128,6 +149,9 @@ EXAMPLES = {
     'nats req --raw dccd.streams.stop \'{"dataset": "kraken.trades.SOL-USDT"}\'',
     "jobs.list": "nats req --raw dccd.jobs.list ''",
     "read": f'nats req --raw dccd.read \'{{{_BARS}, "limit": 3, "newest": true}}\'',
+    "book": 'nats req --raw dccd.book \'{"dataset": "kraken.orderbook.BTC-USD", "depth": 5}\'',
+    "books": 'nats req --raw dccd.books \'{"dataset": "kraken.orderbook.BTC-USD", "every": "10s", "depth": 1, '
+    '"shape": "wide", "limit": 5}\'',
     "exchanges": 'nats req --raw dccd.exchanges \'{"exchange": "kucoin"}\'',
 }
 """A command to try."""

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from actors.control import books
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -22,6 +23,7 @@ from actors.runtime.exits import ActorError
 from dccd import messages as m
 from dccd import subjects
 from dccd.errors import (
+    BookUnknown,
     BusError,
     CorruptFile,
     ExchangeDown,
@@ -186,6 +188,14 @@ class Handlers:
             dataset=dataset.name, columns=frame.columns, rows=[list(row) for row in frame.rows()], more=more
         )
 
+    async def do_book(self, request: m.Book) -> m.BookReply:
+        return await books.book(self.links, request)
+
+    async def do_books(self, request: m.Books) -> m.BooksReply | AsyncIterator[bytes]:
+        if request.format == "arrow":
+            return _in_threads(await books.books_arrow(self.links, request))
+        return await books.books_json(self.links, request)
+
 
 @contextmanager
 def _as_request_errors() -> Iterator[None]:
@@ -200,6 +210,8 @@ def _as_request_errors() -> Iterator[None]:
         raise RequestError(503, "exchange_down", str(exc)) from exc
     except ExchangeError as exc:
         raise RequestError(422, "exchange", str(exc)) from exc
+    except BookUnknown as exc:
+        raise RequestError(404, "book_unknown", str(exc), "at") from exc
     except CorruptFile as exc:
         raise RequestError(500, "corrupt_file", str(exc)) from exc
     except StoreError as exc:

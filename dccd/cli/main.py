@@ -84,6 +84,12 @@ def _read() -> click.Command:
     return read
 
 
+def _book() -> click.Command:
+    from dccd.cli.book import book
+
+    return book
+
+
 def _req() -> click.Command:
     from dccd.cli.req import req
 
@@ -138,6 +144,7 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "cancel": (_cancel, "Stop a backfill; what it stored is kept."),
     "tail": (_tail, "Print ticks as they arrive."),
     "read": (_read, "Print or export stored rows."),
+    "book": (_book, "Show an order book as it was at a time, or a series of them."),
     "inventory": (_inventory, "List what is stored, and what is missing."),
     "runs": (_runs, "List runs (backfills and the like), newest first, or show one."),
     "streams": (_streams, "List live streams; start and stop them."),

@@ -18,9 +18,10 @@ there is a :class:`~dccd.errors.BusUnavailable` that says what to do.
 
 from __future__ import annotations
 
+from dccd.client.books import BookFrame
 from dccd.client.client import Client, RunEvent, Time
 from dccd.client.sync import SyncClient
 from dccd.client.target import Target, find_target, noted_port
 from dccd.client.ticks import Ticks
 
-__all__ = ["Client", "RunEvent", "SyncClient", "Target", "Ticks", "Time", "find_target", "noted_port"]
+__all__ = ["BookFrame", "Client", "RunEvent", "SyncClient", "Target", "Ticks", "Time", "find_target", "noted_port"]

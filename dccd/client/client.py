@@ -17,6 +17,7 @@ from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus, Message
 from dccd.bus.transfer import receive
+from dccd.client.books import BookFrame, in_parts, joined
 from dccd.client.sync import SyncClient
 from dccd.client.target import Target, find_target
 from dccd.client.ticks import Ticks
@@ -331,8 +332,6 @@ class Client:
         *limit* rows at most: the first, or with *newest* the last. Raises RequestError: 404 for a dataset that isn't
         stored.
         """
-        import polars as pl  # half a second that only readers pay
-
         message = m.Read(
             dataset=str(dataset),
             start=None if start is None else _time(start),
@@ -342,9 +341,77 @@ class Client:
             newest=newest,
             format="arrow",
         )
+        return await self._frame("read", message)
+
+    async def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
+        """Return the order book at *at* (default: the newest row's time), the best *depth* levels a side.
+
+        Everything that had come up to *at*, inclusive, is in it; ``ts`` and ``stale`` say how old the last of that is.
+        Raises RequestError 404 ``book_unknown`` where changes may be missing.
+        """
+        message = m.Book(dataset=str(dataset), at=None if at is None else _time(at), depth=depth)
+        return await self._ask("book", m.BookReply, message, timeout=60)
+
+    async def books(
+        self,
+        dataset: str | Dataset,
+        every: str | float = "1s",
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        depth: int | None = 10,
+        wide: bool = False,
+    ) -> BookFrame:
+        """Return the order books at *start* and each *every* after it (seconds, or as ``100ms``), before *end*.
+
+        A frame with a row a level, or *wide*, a row a book; books that aren't known are left out of it, and its
+        ``unknown`` tells when. Default: all there is, at multiples of *every*. :meth:`book_parts` is for what doesn't
+        fit into memory.
+        """
+        import polars as pl
+
+        async with aclosing(self.book_parts(dataset, every, start, end, depth=depth, wide=wide)) as parts:
+            found = [part async for part in parts]
+        unknown = [one for part in found for one in part.unknown]
+        return BookFrame(pl.concat([part.frame for part in found]), joined(unknown))
+
+    async def book_parts(
+        self,
+        dataset: str | Dataset,
+        every: str | float = "1s",
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        depth: int | None = 10,
+        wide: bool = False,
+    ) -> AsyncGenerator[BookFrame, None]:
+        """As :meth:`books`, a part after the other."""
+        request = m.Books(
+            dataset=str(dataset),
+            every=every,
+            start=None if start is None else _time(start),
+            end=None if end is None else _time(end),
+            depth=depth,
+            shape="wide" if wide else "long",
+        )
+
+        async def ask(message: m.Books) -> m.BooksReply:
+            return await self._ask("books", m.BooksReply, message, timeout=60)
+
+        async def read(message: m.Books) -> pl.DataFrame:
+            return await self._frame("books", message)
+
+        async with aclosing(in_parts(ask, read, request)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _frame(self, operation: str, message: Any) -> pl.DataFrame:
+        """The rows of a reply in Arrow."""
+        import polars as pl  # half a second that only readers pay
+
         stream = io.BytesIO()
         try:
-            async with aclosing(receive(self.bus, subjects.request("read"), msgspec.json.encode(message))) as chunks:
+            async with aclosing(receive(self.bus, subjects.request(operation), msgspec.json.encode(message))) as chunks:
                 async for chunk in chunks:
                     stream.write(chunk)
         except BusUnavailable as exc:

@@ -63,6 +63,11 @@ class FakeDaemon:
             "runs.get": self._run,
             "runs.list": lambda ask: m.Runs(runs=[self.runs[i] for i in sorted(self.runs, reverse=True)][: ask.limit]),
             "read": self._read,
+            "book": m.BookReply(
+                dataset="kraken.orderbook.BTC-USD", at=2_000, ts=1_500, stale=500, seq=7, snapshot_ts=1_000,
+                bids=[(9.0, 1.0), (8.0, 2.5)], asks=[(10.0, 3.0), (11.0, 0.5)],
+            ),
+            "books": self._books,
         }  # fmt: skip
         self.now = 1_704_067_200_000_000_000
         self._bus = bus
@@ -182,6 +187,17 @@ class FakeDaemon:
         if ask.format == "json":
             return m.ReadReply(dataset=ask.resolve().name, columns=frame.columns, rows=[list(r) for r in frame.rows()])
         return _chunks(frame)
+
+    async def _books(self, ask: m.Books) -> m.BooksReply | AsyncIterator[bytes]:
+        """The wire's own frame (with ``unknown``) of the dataset, one time a ``TS``; ``every`` is 10 ns."""
+        frame = self.frames[ask.resolve().name]
+        times = sorted(set(frame["TS"]))
+        start = times[0] if ask.start is None else int(ask.start)
+        end = times[-1] + 1 if ask.end is None else int(ask.end)
+        if ask.format == "json":
+            name = ask.resolve().name
+            return m.BooksReply(dataset=name, start=start, end=end, every=10, columns=frame.columns, rows=[])
+        return _chunks(frame.filter((frame["TS"] >= start) & (frame["TS"] < end)))
 
 
 async def _chunks(frame: pl.DataFrame) -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ from dccd.symbols import Dataset
 if TYPE_CHECKING:
     import polars as pl
 
+    from dccd.client.books import BookFrame
     from dccd.client.client import Client, Time
 
 __all__ = ["SyncClient"]
@@ -112,6 +113,23 @@ class SyncClient:
     ) -> pl.DataFrame:
         """See :meth:`Client.read`."""
         return self._call(self._client.read, dataset, start, end, columns=columns, limit=limit, newest=newest)
+
+    def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
+        """See :meth:`Client.book`."""
+        return self._call(self._client.book, dataset, at, depth=depth)
+
+    def books(
+        self,
+        dataset: str | Dataset,
+        every: str | float = "1s",
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        depth: int | None = 10,
+        wide: bool = False,
+    ) -> BookFrame:
+        """See :meth:`Client.books`."""
+        return self._call(self._client.books, dataset, every, start, end, depth=depth, wide=wide)
 
     def ticks(
         self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None

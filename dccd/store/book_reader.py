@@ -21,7 +21,7 @@ from dccd.symbols import Dataset
 if TYPE_CHECKING:
     from dccd.store.reader import Store
 
-__all__ = ["book_at", "book_series", "last_snapshot"]
+__all__ = ["book_at", "book_series", "book_times", "last_snapshot"]
 
 
 def book_at(store: Store, dataset: Dataset, at: int, depth: int | None = None, missing: Sequence[Gap] = ()) -> Book:
@@ -53,25 +53,33 @@ def book_series(
     missing: Sequence[Gap] = (),
     shape: Shape = "long",
 ) -> Iterator[tuple[pl.DataFrame, list[Gap]]]:
-    """Yield the books at *start*, *start* + *every* and so on before *end* (ns), as :func:`~dccd.store.books.series`
-    does.
+    """Yield the books at the times of :func:`book_times`, as :func:`~dccd.store.books.series` does; nothing where
+    nothing is stored. Raises CorruptFile."""
+    times, last = book_times(store, dataset, every, start, end), store.last_ts(dataset)
+    if times is None or last is None:
+        return
+    breaks = Breaks(missing)
+    gap = breaks.before(times.start)
+    since = MIN_TS if gap is None else gap.end
+    found = last_snapshot(store, dataset, times.start, since) if since <= times.start else None
+    frames = _frames(store, dataset, times.start if found is None else found, times.stop)
+    yield from series(dataset, frames, times, depth, breaks, last, shape)
 
-    Default for *start*: the first whole *every* that has a row before it; for *end*: the newest row. Raises
-    CorruptFile.
+
+def book_times(
+    store: Store, dataset: Dataset, every: int, start: int | None = None, end: int | None = None
+) -> range | None:
+    """Return *start*, *start* + *every* and so on, before *end* (ns); None where nothing is stored.
+
+    Default for *start*: the first multiple of *every* that has a row at or before it; for *end*: just behind the newest
+    row. Raises CorruptFile.
     """
     last = store.last_ts(dataset)
     if last is None:
-        return
+        return None
     if start is None:
         start = -(-_first_ts(store, dataset) // every) * every
-    if end is None:
-        end = last + 1
-    breaks = Breaks(missing)
-    gap = breaks.before(start)
-    since = MIN_TS if gap is None else gap.end
-    found = last_snapshot(store, dataset, start, since) if since <= start else None
-    frames = _frames(store, dataset, start if found is None else found, end)
-    yield from series(dataset, frames, range(start, end, every), depth, breaks, last, shape)
+    return range(start, last + 1 if end is None else end, every)
 
 
 def last_snapshot(store: Store, dataset: Dataset, at: int, since: int = MIN_TS) -> int | None:

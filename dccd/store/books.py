@@ -250,6 +250,7 @@ def series(
     next known one.
     """
     if not times:
+        yield frame_of([], shape, depth), []
         return
     made = Rebuilder(dataset, breaks)
     sink = _Sink(times, depth, shape)
