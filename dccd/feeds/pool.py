@@ -22,6 +22,7 @@ from dccd.feeds.outbox import Window
 from dccd.feeds.pro import ProLine, ProPool
 from dccd.feeds.shared import Shared
 from dccd.feeds.timing import Backoff, Clock, SystemClock
+from dccd.feeds.turns import Turns
 
 __all__ = ["AnyLine", "Line", "Pool", "SocketPool", "SocketPools", "rebase"]
 
@@ -49,12 +50,11 @@ class SocketPool:
         self._open: list[Shared] = []
         self._ending: set[Shared] = set()
         limits = exchange.connections
-        self._opens = (Window(limits.opens, 60.0), Window(limits.opens_per_second, 1.0))
+        self._turns = Turns(limits, self._clock)
         self._messages = Window(limits.messages, 1.0) if limits.by_address else None
-        self._turns = asyncio.Lock()
         self._away: dict[str, tuple[float, SocketClosed]] = {}
         self._failures: dict[str, int] = {}
-        self._opened = self._failed = 0
+        self._failed = 0
         self._closed = False
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class SocketPool:
     def statistics(self) -> dict[str, Any]:
         """Connections tried and failed since the start, and each present one's counters."""
         connections = [shared.statistics() for shared in self._open]
-        return {"opens": self._opened, "failed": self._failed, "connections": connections}
+        return {"opens": self._turns.given, "failed": self._failed, "connections": connections}
 
     async def join(self, protocol: StreamProtocol, changed: asyncio.Event) -> Line:
         """A line of a connection that has room for *protocol*'s stream, once it is open. Raises SocketClosed.
@@ -101,13 +101,7 @@ class SocketPool:
                 group.start_soon(shared.closing)
 
     async def _turn(self) -> None:
-        """Wait until another connection may be opened."""
-        async with self._turns:
-            while wait := max(window.wait(self._clock.now()) for window in self._opens):
-                await self._clock.sleep(wait)
-            for window in self._opens:
-                window.note(self._clock.now())
-            self._opened += 1
+        await self._turns.take()
 
     def _gone(self, shared: Shared, closed: SocketClosed) -> None:
         self._open.remove(shared)

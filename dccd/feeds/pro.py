@@ -22,6 +22,7 @@ from dccd.feeds.history import Rest
 from dccd.feeds.pro_client import Taps, watched
 from dccd.feeds.pro_line import METHODS, ProLine, lost
 from dccd.feeds.timing import Clock, SystemClock
+from dccd.feeds.turns import Turns
 
 __all__ = ["ProLine", "ProPool"]
 
@@ -32,9 +33,11 @@ _CLOSE_TIMEOUT = 2.0
 class _Live:
     """One object of ccxt.pro's, and the lines that it serves."""
 
-    def __init__(self, rest: Rest, clock: Clock) -> None:
+    def __init__(self, rest: Rest, clock: Clock, turns: Turns) -> None:
         self.api: Any = None
         self._rest = rest
+        self._turns = turns
+        self._waiting: set[str] = set()
         self.lines: list[ProLine] = []
         self._clock = clock
         self._leaving: dict[str, asyncio.Task[None]] = {}
@@ -96,6 +99,10 @@ class _Live:
         at = [client.last_message_at for client in self._clients(urls) if client.last_message_at is not None]
         return self._clock.now() - max(0.0, (self.api.milliseconds() - max(at)) / 1000) if at else float("-inf")
 
+    def waits(self, urls: set[str]) -> bool:
+        """Whether one of them waits until it may be opened: that nothing comes of it means nothing then."""
+        return not self._waiting.isdisjoint(urls)
+
     def break_off(self, urls: set[str], reason: str) -> None:
         """End these connections, for all that use them."""
         for client in self._clients(urls):
@@ -106,6 +113,19 @@ class _Live:
     async def turn(self, cost: float | None) -> None:
         """Before a REST request, as for a book's snapshot: that goes before backfills."""
         await self._rest.turn(cost, urgent=True)
+
+    async def opening(self, client: Any) -> bool:
+        """Before a connection is opened, by ccxt.pro alone: False when it isn't wanted any more."""
+        url, task = client.url, asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)  # ended with the rest, should it still wait then
+        self._waiting.add(url)
+        try:
+            return await self._turns.take(lambda: (self.api.clients or {}).get(url) is client)
+        finally:
+            self._waiting.discard(url)
+            if task is not None:
+                self._tasks.discard(task)
 
     def gone(self, url: str, reason: str) -> None:
         """A connection has ended: so it has for all that use it, whether or not they were waiting just then."""
@@ -160,6 +180,7 @@ class ProPool:
         self._rest = rest
         self._ws_url = ws_url
         self._clock: Clock = clock or SystemClock()
+        self._turns = Turns(exchange.connections, self._clock)
         self._live: _Live | None = None
         self._opening = asyncio.Lock()
         self._opened = 0
@@ -169,9 +190,13 @@ class ProPool:
         return f"<ProPool {self._exchange.id} {self._live!r}>"
 
     def statistics(self) -> dict[str, Any]:
-        """How often ccxt.pro was begun with, and what there is now."""
+        """How often ccxt.pro was begun with, connections opened since the start, and what there is now."""
         live = self._live
-        return {"opened": self._opened, "connections": [] if live is None else [live.statistics()]}
+        return {
+            "opened": self._opened,
+            "opens": self._turns.given,
+            "connections": [] if live is None else [live.statistics()],
+        }
 
     async def join(self, protocol: StreamProtocol, changed: asyncio.Event) -> ProLine:
         """A line for *protocol*'s stream. Raises SocketClosed."""
@@ -179,7 +204,7 @@ class ProPool:
             if self._closed:
                 raise SocketClosed(CloseCode.GOING_AWAY, "closed by us")
             if self._live is None or not self._live.lines:
-                live = _Live(self._rest, self._clock)
+                live = _Live(self._rest, self._clock, self._turns)
                 try:
                     await live.open(self._ws_url)
                 except ExchangeError as exc:

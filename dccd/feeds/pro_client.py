@@ -5,6 +5,7 @@ What ccxt.pro does by itself, and what we must know of it:
 * It keeps trades in caches that hold a thousand, and hands out the newest of them when somebody awaits. :class:`Taps`
   has each trade at the moment when it is put there, so the size of the cache doesn't matter.
 * It reconnects in silence. ``on_error`` and ``on_close`` tell that a connection has ended.
+* It opens a connection whenever one is needed, however many it has opened. ``open`` waits for its turn.
 * It sends subscriptions when it likes, and an exception in its handling of a message stops it reading. Both are told.
 
 Which stream a connection and a message belong to is told by the task that asked for them (:data:`ASKING`).
@@ -43,6 +44,10 @@ class Watcher(Protocol):
 
     async def turn(self, cost: float | None) -> None:
         """Wait until it may make a REST request."""
+        ...
+
+    async def opening(self, client: Any) -> bool:
+        """Wait until *client* may open its connection; False when it needn't any more."""
         ...
 
     def gone(self, url: str, reason: str) -> None:
@@ -104,6 +109,13 @@ def watched(kind: Any, settings: dict[str, Any], watcher: Watcher, ws_url: str |
                         asker.sent()
 
                 client.send = told
+                opened = client.open
+
+                async def in_turn(session: Any, backoff_delay: float = 0) -> None:
+                    if await watcher.opening(client):
+                        await opened(session, backoff_delay)
+
+                client.open = in_turn
             return client
 
         def watch(

@@ -57,6 +57,10 @@ class Host(Protocol):
         """When one of them gave a message last (monotonic)."""
         ...
 
+    def waits(self, urls: set[str]) -> bool:
+        """Whether one of them waits until it may be opened."""
+        ...
+
     def break_off(self, urls: set[str], reason: str) -> None:
         """End these connections."""
         ...
@@ -128,7 +132,9 @@ class ProLine:
 
     @property
     def last_read(self) -> float:
-        """When a connection of this stream last gave a message, or pong (monotonic)."""
+        """When a connection of this stream last gave a message, or pong (monotonic). Now, while one waits."""
+        if self._host.waits(self.urls):
+            return self._clock.now()
         return max(self._joined, self._host.last_message(self.urls))
 
     @property

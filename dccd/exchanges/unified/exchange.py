@@ -24,8 +24,9 @@ __all__ = ["Unified"]
 class Unified(Exchange):
     """Any exchange that ccxt knows."""
 
-    # What ccxt.pro keeps to by itself.
-    connections = Connections(topics=1_000_000, messages=1_000_000.0, opens=1_000_000.0)
+    # Topics and messages are what ccxt.pro keeps to by itself. Connections aren't, and it knows no limit of them: WOO X
+    # allows a hundred in five minutes (https://developer.woox.io/api-reference/websocket_introduction).
+    connections = Connections(topics=1_000_000, messages=1_000_000.0, opens=20.0)
     consecutive_trade_ids = False
 
     def __init__(self, features: Features) -> None:

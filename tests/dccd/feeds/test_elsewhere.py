@@ -20,13 +20,14 @@ from dccd.errors import BadSymbol, NoCapability, ParseError, SubscriptionRefused
 from dccd.exchanges import registry
 from dccd.exchanges.base import Page, StreamOptions
 from dccd.feeds import elsewhere, pro_line
+from dccd.feeds.fake import FakeClock
 from dccd.feeds.history import Rest, RestOptions, RestPool, pages
 from dccd.feeds.items import Batch, Hole, Item, Live, Lost
 from dccd.feeds.machine import SessionSettings
 from dccd.feeds.pool import Pool, SocketPools
 from dccd.feeds.pro import ProPool
 from dccd.feeds.session import Session
-from dccd.feeds.timing import Backoff
+from dccd.feeds.timing import Backoff, Clock
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.symbols import NS, Dataset
 from tests.elsewhere import VENUES, Bitstamp, Gate, Kucoin, Print, Venue, venue
@@ -111,11 +112,11 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
 
 
 @contextlib.asynccontextmanager
-async def at(made: Venue) -> AsyncIterator[Place]:
-    """*made*, and feeds before it."""
+async def at(made: Venue, clock: Clock | None = None) -> AsyncIterator[Place]:
+    """*made*, and feeds before it, whose connections go by *clock*."""
     async with venue(made):
         rests = RestPool({made.id: RestOptions(rest_url=made.urls["rest_url"], rate_limit=False, attempts=2)})
-        pools = SocketPools({made.id: made.urls["ws_url"]}, rests=rests)
+        pools = SocketPools({made.id: made.urls["ws_url"]}, rests=rests, clock=clock)
         try:
             yield Place(made, rests.get(made.id), pools.get(elsewhere.find(made.id)))
         finally:
@@ -311,6 +312,42 @@ async def test_streams_share_one_connection_and_leave_one_by_one() -> None:
     assert ("unsubscribe", "/market/match") in kinds
     assert kinds.count(("subscribe", "/market/match")) == 2
     assert kinds.count(("subscribe", "/market/candles")) == 1
+
+
+class Brief(Kucoin):
+    """Gives each subscriber a trade, and closes the connection."""
+
+    opened = 0
+
+    def said(self, message: Any) -> list[Any]:
+        """A subscription is answered with data and the end."""
+        answers = super().said(message)
+        if message.get("type") == "subscribe":
+            self.opened += 1
+            answers += self.trades_frames([self.trade(time.time_ns(), 100)])
+            asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(self.drop()))
+        return answers
+
+
+async def test_connections_that_end_at_once_are_opened_at_the_exchange_s_pace() -> None:
+    """Data sets a stream's backoff to its beginning; of all streams there are two a second and twenty a minute."""
+    clock, made = FakeClock(), Brief()
+    async with at(made, clock) as place, place.stream(place.dataset("trades")) as watch:
+        async with place.stream(place.dataset("ohlc", "1m")):
+            async with asyncio.timeout(20):
+                for opened in range(2, 21, 2):
+                    await clock.until_sleeping()
+                    assert place.pool.statistics()["opens"] == opened
+                    clock.advance(1.0)
+                await clock.until_sleeping()
+                clock.advance(49.0)
+                assert place.pool.statistics()["opens"] == 20
+                await clock.until_sleeping()
+                clock.advance(1.0)
+                await clock.until_sleeping()
+                assert place.pool.statistics()["opens"] == 22
+        assert made.opened >= 20
+        assert not any("no frame" in lost.reason or "Without" in lost.reason for lost in watch.of(Lost))
 
 
 async def test_a_message_that_ccxt_fails_over_is_counted() -> None:
