@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -39,11 +40,25 @@ __all__ = ["DatasetStats", "Store", "open_period"]
 _TRIES = 50
 
 
+class Past(Protocol):
+    """Where files are that were here; see ``remote.past``."""
+
+    def periods(self, dataset: Dataset) -> list[str]:
+        """The periods of which it may have some."""
+        ...
+
+    def open(self, dataset: Dataset, period: str, here: Sequence[OpenFile]) -> AbstractContextManager[list[OpenFile]]:
+        """Open those of *period* that aren't *here* any more."""
+        ...
+
+
 class Store:
     """One ``data_path``, for reading. Sync; thread-safe, and independent of who writes there."""
 
-    def __init__(self, root: str | os.PathLike[str] | Layout) -> None:
+    def __init__(self, root: str | os.PathLike[str] | Layout, past: Past | None = None) -> None:
+        """*past* has what retention has purged here."""
         self.layout = root if isinstance(root, Layout) else Layout(root)
+        self.past = past
         self.catalogue = Catalogue(self.layout)
 
     def __repr__(self) -> str:
@@ -189,10 +204,20 @@ class Store:
     def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
         """Open the files whose rows are those of *period*, in the order they were written, as of one moment."""
         with open_period(self.layout, dataset, period) as (files, _):
-            yield files
+            if self.past is None:
+                yield files
+                return
+            with self.past.open(dataset, period, files) as more:
+                yield _counting([*files, *more])
+
+    def periods(self, dataset: Dataset) -> list[str]:
+        """The periods that may be read, in order: those that are here, and those that were purged and are had from a
+        remote."""
+        here = self.layout.periods(dataset)
+        return here if self.past is None else sorted({*here, *self.past.periods(dataset)})
 
     def _periods(self, dataset: Dataset, lo: int, hi: int, newest: bool) -> list[str]:
-        found = [p for p in self.layout.periods(dataset) if period_bounds(p)[1] > lo and period_bounds(p)[0] < hi]
+        found = [p for p in self.periods(dataset) if period_bounds(p)[1] > lo and period_bounds(p)[0] < hi]
         return found[::-1] if newest else found
 
 
@@ -209,9 +234,8 @@ def open_period(
                 files = _open_all(layout, dataset, period, stack, corrupt)
             except FileNotFoundError:
                 continue
-            held = {name for file in files if file.footer is not None for name in file.footer.folds}
-            counting = [file for file in files if file.level is None or file.name not in held]
-            yield sorted(counting, key=_written), [file for file in files if file not in counting]
+            counting = _counting(files)
+            yield counting, [file for file in files if file not in counting]
             return
     raise StoreError(layout.dataset_segments(dataset) / period, "its files vanish faster than they can be opened")
 
@@ -245,6 +269,12 @@ def _parquet(folder: Path) -> list[Path]:
         return [folder / name for name in os.listdir(folder) if name.endswith(".parquet") and name[0] != "."]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _counting(files: list[OpenFile]) -> list[OpenFile]:
+    """Those whose rows no other holds, in the order they were written."""
+    held = {name for file in files if file.footer is not None for name in file.footer.folds}
+    return sorted((file for file in files if file.level is None or file.name not in held), key=_written)
 
 
 def _written(file: OpenFile) -> tuple[bool, int, str]:
