@@ -7,6 +7,7 @@ the bus, and the position to the run's record, always after the rows before it a
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Literal
 
 import anyio
@@ -19,17 +20,18 @@ from actors.missed import Missed
 from actors.runtime.actor import Actor
 from dccd import subjects
 from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
-from dccd.exchanges.base import Market
+from dccd.exchanges.base import Exchange, HistoryPager, Market, Page
 from dccd.exchanges.markets import meant_since
-from dccd.exchanges.paging import SETTLED
+from dccd.exchanges.paging import SETTLED, STATED
 from dccd.exchanges.registry import get as get_exchange
-from dccd.feeds.history import pages
+from dccd.feeds.history import Rest, pages
 from dccd.feeds.timing import Backoff
 from dccd.messages import RunLog, RunProgress
 from dccd.records import Record
 from dccd.runs import Run, RunState
+from dccd.store.coverage import Gap, Interval, IntervalSet
 from dccd.store.schema import table_from_records
-from dccd.store.writer import SegmentWriter
+from dccd.store.writer import SegmentWriter, beside
 from dccd.symbols import NS, Dataset, DataType, format_time
 
 __all__ = ["Backfiller"]
@@ -38,6 +40,8 @@ _FLUSH_ROWS = 100_000
 _FLUSH_SECONDS = 5.0
 _TELL_SECONDS = 1.0
 _ATTEMPTS = 8
+_SELDOM = {DataType.FUNDING: "the rates that were paid only", DataType.OPEN_INTEREST: "a value some minutes apart"}
+"""What streams tell more often than history: a hole between two values of history can't be repaired."""
 
 
 class Backfiller(Actor):
@@ -49,6 +53,10 @@ class Backfiller(Actor):
         self.dataset = Dataset.parse(run.dataset)
         self._writer = SegmentWriter(links.layout, f"{links.host}-{run.run_id}")
         self._held: list[Record] = []
+        self._covered = IntervalSet()  # by the pages whose rows are held
+        self._empty = IntervalSet()  # by pages without rows that weren't noted yet
+        self._unserved = IntervalSet()  # the same of what history has too seldom to repair it
+        self._asked = False
         self._missed = Missed(self.dataset.exchange, (self.dataset.span or 0) * NS)
         self._warnings = [] if run.warning is None else [run.warning]
         self._position = run.position
@@ -110,8 +118,25 @@ class Backfiller(Actor):
         self._begin_with(market)
         if self._position >= self._run.end:
             return
-        self._missed.begin(self._position)
-        pager = exchange.history(self.dataset, self._position, self._run.end, market)
+        for start, end in await self._todo():
+            self._position = max(self._position, start)
+            self._missed.begin(self._position)
+            await self._fetch_range(exchange, rest, exchange.history(self.dataset, start, end, market))
+            if self._position < end:
+                break  # what is left is too new to be served
+        else:
+            self._position = max(self._position, self._run.end)
+        await self._flush()
+
+    async def _todo(self) -> list[Interval]:
+        """What is to be fetched, in order: of a run that goes on where the store ends, what isn't there yet."""
+        position, end = self._position, self._run.end
+        if self._run.asked[0] != "last" or self.dataset.data_type is DataType.ORDERBOOK:
+            return [(position, end)]
+        coverage = await anyio.to_thread.run_sync(self.links.store.coverage, self.dataset)
+        return coverage.there.gaps(position, end)
+
+    async def _fetch_range(self, exchange: Exchange, rest: Rest, pager: HistoryPager) -> None:
         settings = self.links.config.exchanges.get(exchange.id)
         concurrency = settings.concurrency if settings else 4
         async with contextlib.aclosing(pages(rest, pager, concurrency, clock=self.context.clock)) as found:
@@ -120,21 +145,35 @@ class Backfiller(Actor):
                 if first:
                     # The rate counts from here: opening the exchange's client took a moment.
                     first, self._begun = False, (self.context.clock.now(), self._rows + len(page.records), page.end)
+                if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
+                    # Now it is known where the exchange's history begins: progress counts from there.
+                    self._begin_at(page.records[0].ts)
                 self._held.extend(page.records)
+                self._claim(page)
                 self._position = max(self._position, pager.position)
                 if self.dataset.data_type is not DataType.ORDERBOOK:  # the one book there is is that of now
                     self._missed.add(page, self._position)
                     await self._tell_missed()
-                if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
-                    # Now it is known where the exchange's history begins: progress counts from there.
-                    self._begin_at(page.records[0].ts)
                 now = self.context.clock.now()
                 if len(self._held) >= _FLUSH_ROWS or now - self._flushed_at >= _FLUSH_SECONDS:
                     await self._flush()
                 if now - self._told_at >= _TELL_SECONDS:
                     self._told_at = now
                     await self._tell_progress()
-        await self._flush()
+
+    def _claim(self, page: Page) -> None:
+        """Remember what *page* covers, to be claimed when its rows are on disk."""
+        if self.dataset.data_type is DataType.ORDERBOOK:
+            return  # the one book there is says nothing of the time before it
+        if self._run.asked[0] == "origin" and self._run.start == 0:
+            return  # before the exchange's history
+        start = max(page.start, self._run.start)
+        if page.records:
+            self._covered = self._covered.add(start, page.end)
+        elif self._run.trigger == "gap" and self.dataset.data_type in _SELDOM:
+            self._unserved = self._unserved.add(start, page.end)
+        else:
+            self._empty = self._empty.add(start, page.end)
 
     def _begin_with(self, market: Market) -> None:
         """Ask *market* for nothing from before the symbol meant it: its records would pass for the other contract's.
@@ -159,6 +198,9 @@ class Backfiller(Actor):
             if self._run.trigger == "gap":
                 gap = GapFound(self.dataset, hole.start, hole.end, hole.reason, gone=True)
                 await self.links.catalogue.ask(gap, timeout=None)
+            else:
+                gone = [Gap(hole.start, hole.end, hole.reason)]
+                await anyio.to_thread.run_sync(partial(self.links.notes.add, self.dataset, unavailable=gone))
             self._warn()
         if final and (between := self._missed.between()) is not None:
             self._log("warning", between)
@@ -181,9 +223,13 @@ class Backfiller(Actor):
         if held:
             # Held until they are on disk: what a full disk or a stop refuses is tried again at the end, and until
             # then the position stays before it.
-            await anyio.to_thread.run_sync(self._write, held)
-            self._held = []
+            self._empty = self._empty.union(await anyio.to_thread.run_sync(self._write, held, self._covered))
+            self._held, self._covered = [], IntervalSet()
             self._rows += len(held)
+            self.links.stored(self.dataset)
+        if self._empty or self._unserved or (held and not self._asked):
+            await anyio.to_thread.run_sync(self._note)
+            self._asked, self._empty, self._unserved = True, IntervalSet(), IntervalSet()
             self.links.stored(self.dataset)
         if position != self._written or held:
             self._written = position
@@ -194,9 +240,25 @@ class Backfiller(Actor):
                 # The rows are on disk; an older position on record only means fetching some of them again.
                 self.context.log.warning("position not on record", run_id=self._run.run_id, error=str(exc))
 
-    def _write(self, records: list[Record]) -> None:
+    def _write(self, records: list[Record], covered: IntervalSet) -> IntervalSet:
+        """Write *records*; return what of *covered* has no row to be claimed with."""
         table = table_from_records(self.dataset.data_type, records)
-        self._writer.write(self.dataset, table, run_id=self._run.run_id)
+        segments = self._writer.write(self.dataset, table, run_id=self._run.run_id, covered=covered)
+        return beside(covered, segments)
+
+    def _note(self) -> None:
+        """Note beside the data what has no rows, and, once, what was asked for, as far as it can be had by now."""
+        run, now = self._run, self.context.clock.wall_ns()
+        known_by_now = now - STATED - (self.dataset.span or 0) * NS
+        asked = (run.start, min(run.end, known_by_now))
+        is_wanted = run.trigger != "gap" and self.dataset.data_type is not DataType.ORDERBOOK
+        reason = f"{run.reason or 'lost'}; {self.dataset.exchange}'s history has {_SELDOM.get(self.dataset.data_type)}"
+        self.links.notes.add(
+            self.dataset,
+            asked=[asked] if is_wanted and not self._asked else [],
+            empty=self._empty,
+            unavailable=[Gap(start, end, reason) for start, end in self._unserved],
+        )
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
         await self._tell_missed(final=True)

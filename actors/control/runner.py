@@ -41,8 +41,8 @@ def resolve_range(
 ) -> tuple[int, int, str | None]:
     """Return start and end in ns of what was *asked* for, and a warning when it had to be clamped.
 
-    ``last`` goes on from *stored_end* (the newest row), or looks a bounded time back when there is none: 1,000 bars,
-    an hour of trades, a month of funding rates, a day of open interest.
+    ``last`` goes on from *stored_end* (the first hole, else the end of what is stored), or looks a bounded time back
+    when there is none: 1,000 bars, an hour of trades, a month of funding rates, a day of open interest.
     ``origin`` is 0: the pager finds the exchange's first record. Raises RequestError: 400 for text
     that is no time, 422 for a range that is empty, in the future, or older than what the exchange serves.
     """
@@ -160,7 +160,7 @@ class Runner(Actor):
         now = self.context.clock.wall_ns()
         stored = None
         if ask.start == "last":
-            stored = await anyio.to_thread.run_sync(self.links.store.last_ts, dataset)
+            stored = await anyio.to_thread.run_sync(self.links.store.resume, dataset)
         start, end, warning = resolve_range(
             dataset, asked, stored, now, exchange.capabilities.of(dataset.symbol).historical[dataset.data_type]
         )

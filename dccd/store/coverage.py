@@ -111,6 +111,12 @@ class Coverage(msgspec.Struct, frozen=True):
         return there / length if length else 0.0
 
     @property
+    def there(self) -> IntervalSet:
+        """What needn't be asked for: it is there, known to be empty, or can't be had."""
+        gone = IntervalSet((gap.start, gap.end) for gap in self.unavailable)
+        return self.verified.union(self.empty, self.unverified, gone)
+
+    @property
     def resume(self) -> int | None:
         """Where to go on: at the first hole, else at the end of what is there; None where there is nothing."""
         if self.start == self.end:

@@ -24,6 +24,7 @@ from dccd.exchanges.base import Market, PageRequest
 from dccd.feeds.fake import FakeRest
 from dccd.messages import RunLog
 from dccd.runs import Run
+from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.writer import SegmentWriter
@@ -59,7 +60,8 @@ class Desk(SimpleNamespace):
         self.exchange = exchange = FakeRest(answer=lambda _: body)
         super().__init__(
             config=Config(), host="alpha", layout=Layout(root), active={}, progress={}, recent=[], runs=self,
-            catalogue=Ref(), ended=[], events=[], rest=SimpleNamespace(get=lambda _: exchange),
+            catalogue=Ref(), notes=NoteBook(Layout(root), "alpha"), store=Store(root), ended=[], events=[],
+            rest=SimpleNamespace(get=lambda _: exchange),
         )  # fmt: skip
         self.saved: list[Run] = []
 
@@ -248,7 +250,7 @@ async def test_a_statistic_that_is_published_late_is_asked_for_now_and_then(tmp_
             while not desk.ended:
                 await clock.advance(10.0)
     assert (desk.ended[0].state, desk.ended[0].position) == ("done", NOW)
-    assert 300.0 <= clock.now() < 400.0 and len(desk.exchange.requests) < 15
+    assert 300.0 <= clock.now() < 600.0 and len(desk.exchange.requests) < 15
 
 
 async def test_a_reach_that_covers_all_is_no_warning(tmp_path: Path) -> None:
@@ -259,3 +261,76 @@ async def test_a_reach_that_covers_all_is_no_warning(tmp_path: Path) -> None:
     (run,) = desk.ended
     assert (run.state, run.warning) == ("done", None)
     assert isinstance(desk.exchange.requests[0], PageRequest)
+
+
+def states(desk: Any, dataset: str) -> list[tuple[int, int, str]]:
+    """The stretches of what is stored, in minutes from NOW."""
+    coverage = desk.store.coverage(Dataset.parse(dataset))
+    return [((s.start - NOW) // MINUTE, (s.end - NOW) // MINUTE, s.state) for s in coverage.stretches()]
+
+
+async def test_what_was_fetched_is_claimed(tmp_path: Path) -> None:
+    """With the rows on disk the time of their pages is verified; what the exchange serves no more is unavailable."""
+    desk: Any = Desk(tmp_path, bars(NOW - 719 * MINUTE, 720))
+    await perform(desk, run_of(NOW - 2000 * MINUTE, NOW - 5 * MINUTE))
+    assert states(desk, "kraken.ohlc.BTC-USD.1m") == [(-2000, -719, "unavailable"), (-719, -5, "verified")]
+
+
+async def test_what_is_empty_is_confirmed(tmp_path: Path) -> None:
+    """An exchange that has no trades of a time was asked for it: that is no hole."""
+    desk: Any = Desk(tmp_path, b"[]")
+    run = msgspec.structs.replace(run_of(NOW - 60 * MINUTE, NOW - 5 * MINUTE), dataset="binance.ohlc.BTC-USDT.1m")
+    await perform(desk, run)
+    assert states(desk, "binance.ohlc.BTC-USDT.1m") == [(-60, -5, "empty")]
+
+
+async def test_a_run_that_fails_claims_its_pages_only(tmp_path: Path) -> None:
+    """Windows are asked for at once; what of them came is verified, the one that was refused is missing."""
+    desk: Any = Desk(tmp_path, b"")
+    middle = (NOW - 1500 * MINUTE) // 1_000_000
+
+    def answer(request: PageRequest) -> bytes:
+        if int(request.params["start"]) <= middle <= int(request.params["end"]):
+            return msgspec.json.encode({"retCode": 10001, "retMsg": "params error", "result": {}, "time": 1})
+        return klines(request)
+
+    desk.exchange._answer = answer
+    run = run_of(NOW - 3005 * MINUTE, NOW - 5 * MINUTE)
+    await perform(desk, msgspec.structs.replace(run, dataset="bybit.ohlc.BTC-USDT.1m"))
+    (ended,) = desk.ended
+    assert ended.state == "failed"
+    coverage = desk.store.coverage(Dataset.parse("bybit.ohlc.BTC-USDT.1m"))
+    held = desk.store.read(Dataset.parse("bybit.ohlc.BTC-USDT.1m"))["TS"].to_list()
+    assert held and coverage.missing
+    assert all(ts in coverage.verified for ts in held)
+    assert NOW - 1500 * MINUTE not in coverage.verified
+    assert (coverage.start, coverage.end) == (NOW - 3005 * MINUTE, NOW - 5 * MINUTE)
+
+
+async def test_last_fetches_what_is_not_there(tmp_path: Path) -> None:
+    """A run that goes on where the store ends fills the first hole, leaves out what is there, and goes on to now."""
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange._answer = klines
+    name = "bybit.ohlc.BTC-USDT.1m"
+    for first, last in ((-100, -80), (-60, -40)):
+        run = run_of(NOW + first * MINUTE, NOW + last * MINUTE)
+        await perform(desk, msgspec.structs.replace(run, dataset=name))
+    desk.exchange.requests.clear()
+    assert desk.store.resume(Dataset.parse(name)) == NOW - 80 * MINUTE
+    run = run_of(NOW - 80 * MINUTE, NOW, asked=("last", None))
+    await perform(desk, msgspec.structs.replace(run, dataset=name))
+    asked = [int(request.params["start"]) * 1_000_000 for request in desk.exchange.requests]
+    assert [(start - NOW) // MINUTE for start in asked] == [-80, -40]
+    assert states(desk, name) == [(-100, -1, "verified")]
+    assert desk.store.read(Dataset.parse(name)).height == 99
+
+
+async def test_a_hole_between_two_values_of_history_cannot_be_repaired(tmp_path: Path) -> None:
+    """A stream told it every second, the history knows the rates that were paid: that nothing came isn't that all is
+    there."""
+    desk: Any = Desk(tmp_path, b"[]")
+    run = run_of(NOW - 60 * MINUTE, NOW - 50 * MINUTE, trigger="gap", reason="disconnect")
+    await perform(desk, msgspec.structs.replace(run, dataset="binance.funding.BTC-USDT_PERP"))
+    (gone,) = desk.store.coverage(Dataset.parse("binance.funding.BTC-USDT_PERP")).unavailable
+    assert gone.reason == "disconnect; binance's history has the rates that were paid only"
+    assert (gone.start, gone.end) == (NOW - 60 * MINUTE, NOW - 50 * MINUTE)

@@ -95,11 +95,20 @@ class Desk(SimpleNamespace):
 
     def __init__(self) -> None:
         super().__init__(
-            host="alpha", config=Config(), active={}, progress={}, recent=[], runs=self, emit=lambda *_: None
+            host="alpha",
+            config=Config(),
+            active={},
+            progress={},
+            recent=[],
+            runs=self,
+            emit=lambda *_: None,
+            catalogue=SimpleNamespace(tell=self.settled),
         )
         self.entries: dict[str, bytes] = {}
         self.refuse: set[int] = set()
         self.puts = 0
+
+    async def settled(self, message: Any) -> None: ...
 
     async def put(self, key: str, value: bytes) -> None:
         self.puts += 1
