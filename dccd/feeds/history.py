@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import msgspec
 
-from dccd.errors import ExchangeDown, NoCapability, ParseError, RateLimited
+from dccd.errors import BadSymbol, ExchangeDown, NoCapability, ParseError, RateLimited
 from dccd.exchanges import registry
 from dccd.exchanges.base import HistoryPager, Market, Page, PageRequest
 from dccd.feeds.limiter import Limiter
@@ -26,6 +26,8 @@ from dccd.symbols import Symbol, format_time
 __all__ = ["Getter", "Rest", "RestOptions", "RestPool", "pages"]
 
 _CLOSE_TIMEOUT = 2.0
+_COOLING = Backoff(initial=5.0, maximum=60.0)
+"""How long a failure to load an exchange's markets stands for all who ask: each of its streams and backfills does."""
 _T = TypeVar("_T")
 
 
@@ -62,6 +64,9 @@ class Rest:
         self._client: RestClient | None = None
         self._limiter: Limiter | None = None
         self._opening = asyncio.Lock()
+        self._listing = asyncio.Lock()
+        self._unlisted: tuple[float, ExchangeDown | RateLimited] | None = None  # until when it stands, and why
+        self._unlisted_times = 0
         self._requests = self._retries = self._failures = 0
         self._closed = False
 
@@ -102,7 +107,8 @@ class Rest:
     async def market(self, symbol: Symbol) -> Market:
         """What the exchange calls *symbol*: from the exchange's folder here, or from ccxt's markets.
 
-        Raises BadSymbol, ExchangeDown, RateLimited.
+        Those are asked for by one at a time, and a failure stands for a while for all others. Raises BadSymbol,
+        ExchangeDown, RateLimited.
         """
         try:
             known = registry.get(self.exchange).market(symbol)
@@ -111,7 +117,23 @@ class Rest:
         if known is not None:
             return known
         client, limiter = await self._open()
-        return await self._persist(limiter, lambda: client.market(symbol, self._clock.wall_ns()))
+        if client.at_hand(symbol):
+            return await client.market(symbol, self._clock.wall_ns())
+        async with self._listing:
+            if self._unlisted is not None and self._unlisted[0] > self._clock.now():
+                raise self._again(*self._unlisted)
+            try:
+                found = await self._persist(limiter, lambda: client.market(symbol, self._clock.wall_ns()))
+            except (ExchangeDown, RateLimited) as exc:
+                wait = _COOLING.delay(self._unlisted_times, self._chance())
+                self._unlisted_times += 1
+                self._unlisted = self._clock.now() + wait, exc
+                raise
+            except BadSymbol:
+                self._unlisted_times = 0
+                raise
+            self._unlisted_times = 0
+            return found
 
     async def client(self) -> RestClient:
         """The seam to ccxt, for what ccxt.pro does beside REST. Raises ExchangeDown."""
@@ -132,6 +154,16 @@ class Rest:
         if self._client is not None:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                 await self._client.aclose()
+
+    def _again(self, until: float, told: ExchangeDown | RateLimited) -> ExchangeDown | RateLimited:
+        """A failure that stands, for one more who asks."""
+        left = until - self._clock.now()
+        words = f"{told}; it is asked again in {left:.0f} s"
+        return (
+            RateLimited(self.exchange, words, left)
+            if isinstance(told, RateLimited)
+            else ExchangeDown(self.exchange, words)
+        )
 
     async def _persist(self, limiter: Limiter, once: Callable[[], Awaitable[_T]]) -> _T:
         """Do *once* until it works, or has failed ``attempts`` times, or would have to wait for too long."""

@@ -130,6 +130,10 @@ class RestClient:
             self._check(response, url, method, headers, body, sent)
         return body
 
+    def at_hand(self, symbol: Symbol) -> bool:
+        """Whether :meth:`market` has its answer without asking."""
+        return symbol.contract in ("", "perp") and (not symbol.contract and not self._unified) in self._markets
+
     async def market(self, symbol: Symbol, now: int) -> Market:
         """What the exchange calls *symbol* at *now* (ns), from its markets (loaded once; those of dated contracts again
         when one has expired). Raises BadSymbol.

@@ -300,6 +300,50 @@ async def test_a_pool_has_one_rest_an_exchange() -> None:
     await pool.aclose()
 
 
+async def test_many_streams_ask_for_markets_as_one(rest_of: Start) -> None:
+    """One asks, again and again; when it gives up, all others are told so for a while, and then one asks again."""
+    asked: list[str] = []
+    well = False
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        if not well:
+            return web.Response(status=503)
+        pair = {"altname": "XBTUSD", "wsname": "XBT/USD", "base": "XXBT", "quote": "ZUSD", "pair_decimals": 1}
+        more = {"lot_decimals": 8, "lot": "unit", "fees": [], "fees_maker": [], "ordermin": "1", "tick_size": "0.1"}
+        pair |= {"status": "online", "leverage_buy": [], "leverage_sell": [], "aclass_base": "currency", **more}
+        found = {"XXBTZUSD": pair} if request.path.endswith("AssetPairs") else {}
+        return web.json_response({"error": [], "result": found})
+
+    async def ask(count: int, *waits: float) -> list[Market | BaseException]:
+        task = asyncio.gather(*(rest.market(symbol) for _ in range(count)), return_exceptions=True)
+        for wait in waits:
+            await clock.until_sleeping()
+            clock.advance(wait)
+        return await task
+
+    clock, symbol = FakeClock(), Symbol.parse("BTC/USD")
+    rest = await rest_of(answer, exchange="kraken", clock=clock)
+    async with asyncio.timeout(BOUND):
+        told = await ask(40, 1.0, 2.0)
+        assert {type(one) for one in told} == {ExchangeDown}
+        assert "503" in str(told[0]) and "asked again in 5 s" in str(told[39])
+        times = len(asked)
+        assert times <= 3 * 2  # two lists, three attempts
+        clock.advance(4.9)
+        assert {type(one) for one in await ask(40)} == {ExchangeDown}
+        assert len(asked) == times
+        clock.advance(0.1)
+        await ask(40, 1.0, 2.0)
+        clock.advance(9.9)
+        await ask(40)
+        assert len(asked) == 2 * times  # ten seconds this time
+        well = True
+        clock.advance(0.1)
+        assert await ask(40) == [Market("XXBTZUSD")] * 40
+        assert len(asked) == 2 * times + 2
+
+
 # ---------------------------------------------------------------- many
 
 
