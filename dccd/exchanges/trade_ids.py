@@ -1,7 +1,8 @@
 """What consecutive trade ids tell: ids and times flow in, whether a trade is new and which are missing flow out.
 
 An id that jumps is a hole, but perhaps only for a moment: frames may come out of order, so the jump is held open for
-two seconds before it is reported. An id that was there before is a trade sent twice. Parsers test the usual case
+two seconds before it is reported. An id that was there before is a trade sent twice. One that is lower at a later time
+is neither: ids have begun anew, or one was none, and are counted from there. Parsers test the usual case
 (``id == last + 1``) themselves and come here with all others.
 """
 
@@ -19,7 +20,7 @@ from dccd.symbols import NS
 __all__ = ["PATIENCE", "NumberedTrades", "TradeIds"]
 
 PATIENCE = 2 * NS
-"""How long a jump is held open (ns)."""
+"""How long a jump is held open, and how much later a lower id's time is than the highest one's to be no jitter (ns)."""
 
 _MOST_GAPS = 256
 
@@ -38,10 +39,11 @@ class _Gap(msgspec.Struct):
 class TradeIds:
     """The ids of one connection's trades.
 
-    ``last`` and ``last_ts`` are the highest id and its time; ``waiting`` how many gaps are held open.
+    ``last`` and ``last_ts`` are the highest id and its time, or when it came where that is earlier: a time that is
+    wrong must not move a hole; ``waiting`` how many holes there are to report, now or later.
     """
 
-    __slots__ = ("_first", "_gaps", "last", "last_ts", "waiting")
+    __slots__ = ("_due", "_first", "_gaps", "last", "last_ts", "waiting")
 
     def __init__(self) -> None:
         self.last = -2  # no id is one more than this
@@ -49,6 +51,7 @@ class TradeIds:
         self.waiting = 0
         self._first = 0
         self._gaps: list[_Gap] = []
+        self._due: list[Broken] = []
 
     def __repr__(self) -> str:
         return f"<TradeIds last={self.last} waiting={self.waiting} gaps={len(self._gaps)}>"
@@ -60,7 +63,10 @@ class TradeIds:
                 self._first = tid
             elif tid > self.last + 1:
                 self._open(_Gap(self.last + 1, tid - 1, self.last_ts, max(self.last_ts, ts), recv_ts + PATIENCE))
-            self.last, self.last_ts = tid, max(self.last_ts, ts)
+            self.last, self.last_ts = tid, max(self.last_ts, min(ts, recv_ts))
+            return True
+        if min(ts, recv_ts) > self.last_ts + PATIENCE:
+            self._begin_anew(tid, ts, recv_ts)
             return True
         if tid < self._first:
             # From before the first that came: late, too. What lies between may come as well, but isn't missed.
@@ -78,6 +84,9 @@ class TradeIds:
         """A gap whose time is up at *now* (ns), once; ask again, there may be more."""
         if not self.waiting:
             return None
+        if self._due:
+            self.waiting -= 1
+            return self._due.pop(0)
         for gap in self._gaps:
             if gap.deadline is not None and gap.deadline <= now:
                 return self._report(gap)
@@ -85,7 +94,17 @@ class TradeIds:
 
     def unresolved(self) -> list[Broken]:
         """All gaps that are still held open."""
-        return [self._report(gap) for gap in self._gaps if gap.deadline is not None]
+        due, self._due = self._due, []
+        self.waiting -= len(due)
+        return due + [self._report(gap) for gap in self._gaps if gap.deadline is not None]
+
+    def _begin_anew(self, tid: int, ts: int, recv_ts: int) -> None:
+        """Count from *tid* on. What is missing before it no id tells."""
+        # First, since it ends with this very trade: the others were waited for, and may be a moment longer.
+        due = [Broken("trade ids have begun anew", self.last_ts, "none", ts + 1), *self.unresolved()]
+        self._due, self._gaps, self.waiting = due, [], len(due)
+        self._first = self.last = tid
+        self.last_ts = min(ts, recv_ts)
 
     def _report(self, gap: _Gap) -> Broken:
         gap.deadline = None

@@ -42,7 +42,7 @@ class TradeStream(NumberedTrades, BinanceStream[TradeEvent]):
         ts = event.ms * MS
         if tid == ids.last + 1:
             ids.last = tid
-            ids.last_ts = ts
+            ids.last_ts = ts if ts < recv_ts else recv_ts
         elif not ids.accept(tid, ts, recv_ts):
             return None
         out.append(Trade(ts, event.price, event.amount, "sell" if event.maker else "buy", str(tid), recv_ts))

@@ -56,7 +56,7 @@ class TradeStream(NumberedTrades, CoinbaseStream[TradeFrame]):
             tid = trade.trade_id
             if tid == ids.last + 1:
                 ids.last = tid
-                ids.last_ts = ts
+                ids.last_ts = ts if ts < recv_ts else recv_ts
             elif not ids.accept(tid, ts, recv_ts):
                 continue
             out.append(Trade(ts, trade.price, trade.size, taker[trade.side], str(tid), recv_ts))

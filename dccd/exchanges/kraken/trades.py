@@ -48,7 +48,7 @@ class TradeStream(NumberedTrades, KrakenStream[TradeFrame]):
             tid = trade.trade_id
             if tid == ids.last + 1:
                 ids.last = tid
-                ids.last_ts = ts
+                ids.last_ts = ts if ts < recv_ts else recv_ts
             elif not ids.accept(tid, ts, recv_ts):
                 continue
             out.append(Trade(ts, trade.price, trade.qty, trade.side, str(tid), recv_ts))

@@ -49,7 +49,7 @@ class TradeStream(NumberedTrades, FuturesStream[TradeFrame | TradesFrame]):
                 raise parse_error(exc, frame) from exc
         if seq == ids.last + 1:
             ids.last = seq
-            ids.last_ts = ts
+            ids.last_ts = ts if ts < recv_ts else recv_ts
         elif not ids.accept(seq, ts, recv_ts):
             return None
         out.append(Trade(ts, found.price, amount, found.side, found.uid, recv_ts))

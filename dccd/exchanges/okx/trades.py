@@ -73,7 +73,7 @@ class TradeStream(OkxStream[TradeFrame]):
                     continue
             elif tid == ids.last + 1:
                 ids.last = tid
-                ids.last_ts = ts
+                ids.last_ts = ts if ts < recv_ts else recv_ts
             elif not ids.accept(tid, ts, recv_ts):
                 continue
             out.append(Trade(ts, trade.price, trade.size, trade.side, str(tid), recv_ts))

@@ -98,7 +98,8 @@ class TradeStream(_Stream[Trades]):
         if not self._ids:
             found = [msgspec.structs.replace(one, tid=None) for one in found]
         out.extend(found)
-        last, self._last_ts = self._last_ts, max(self._last_ts or 0, found[-1].ts)
+        # Not ahead of us: a wrong time would hide what is dropped until then.
+        last, self._last_ts = self._last_ts, max(self._last_ts or 0, min(found[-1].ts, recv_ts))
         # One more, since the end isn't part of a hole, and what is missing may share the first one's time.
         return Broken(_DROPPED, last, "none", found[0].ts + 1) if frame.dropped else None
 

@@ -20,7 +20,7 @@ def test_consecutive_ids_leave_nothing() -> None:
 def test_a_jump_is_a_hole_after_a_while() -> None:
     """A jump is reported once, two seconds later, from the trade before it to the trade after it."""
     ids = TradeIds()
-    ids.accept(5, 100, 0)
+    ids.accept(5, 100, NS)
     ids.accept(8, 400, NS)
     assert ids.expired(NS + PATIENCE - 1) is None
     broken = ids.expired(NS + PATIENCE)
@@ -41,7 +41,7 @@ def test_what_is_not_filled_stays_a_hole() -> None:
     """A late trade in the middle of a jump leaves two smaller ones."""
     ids = TradeIds()
     for tid, ts in ((1, 10), (9, 90), (5, 50)):
-        assert ids.accept(tid, ts, 0)
+        assert ids.accept(tid, ts, 100)
     assert [(hole.since, hole.until) for hole in ids.unresolved()] == [(10, 51), (50, 91)]
     assert ids.unresolved() == []
 
@@ -82,8 +82,8 @@ def test_any_order(case: tuple[list[int], set[int], int]) -> None:
     ids = TradeIds()
     came = [tid for tid in order if tid not in lost]
     for tid in came:
-        assert ids.accept(base + tid, (base + tid) * 1000, 0)
-        assert not ids.accept(base + tid, (base + tid) * 1000, 0)
+        assert ids.accept(base + tid, (base + tid) * 1000, NS)
+        assert not ids.accept(base + tid, (base + tid) * 1000, NS)
     missing = {tid for tid in lost if came and min(came) < tid < max(came)}
     holes = ids.unresolved()
     for tid in missing:
@@ -98,8 +98,47 @@ def test_gaps_are_bounded() -> None:
     """Of a feed that jumps all the time the holes together still span all that is missing."""
     ids = TradeIds()
     for tid in range(0, 4000, 2):
-        assert ids.accept(tid, tid * 1000, 0)
+        assert ids.accept(tid, tid * 1000, NS)
     holes = ids.unresolved()
     assert len(holes) <= 256
     for tid in range(1, 3998, 2):
         assert any(hole.since <= tid * 1000 < (hole.until or 0) for hole in holes)
+
+
+def told(ids: TradeIds, now: int) -> list[tuple[int, int]]:
+    found = []
+    while (broken := ids.expired(now)) is not None:
+        found.append((broken.since, broken.until or 0))
+    return found
+
+
+def test_ids_that_begin_anew_are_counted_from_there() -> None:
+    """The hole around it, what was waited for, and then each jump of the new ids has a hole of its own."""
+    ids = TradeIds()
+    for tid, second in ((1000, 1), (1003, 9), (5, 12)):
+        assert ids.accept(tid, second * NS, second * NS)
+    assert told(ids, 12 * NS) == [(9 * NS, 12 * NS + 1), (NS, 9 * NS + 1)]
+    assert ids.accept(6, 13 * NS, 13 * NS)
+    assert ids.accept(9, 14 * NS, 14 * NS)
+    assert told(ids, 20 * NS) == [(13 * NS, 14 * NS + 1)]
+    assert not ids.accept(6, 13 * NS, 21 * NS)
+    assert not ids.waiting
+
+
+def test_an_id_that_was_none_hides_no_later_loss() -> None:
+    """Those after it are lower at a later time."""
+    ids = TradeIds()
+    for tid, second in ((5, 1), (10**15, 2), (6, 3), (7, 4)):
+        assert ids.accept(tid, second * NS, second * NS)
+    assert ids.accept(8, 5 * NS, 5 * NS)
+    assert (2 * NS, 5 * NS + 1) in told(ids, 5 * NS)
+    assert ids.accept(10, 6 * NS, 6 * NS)
+    assert told(ids, 9 * NS) == [(5 * NS, 6 * NS + 1)]
+
+
+def test_a_time_that_is_ahead_moves_no_hole() -> None:
+    """What is missing after it lies where it came."""
+    ids = TradeIds()
+    ids.accept(5, 50 * NS, NS)
+    ids.accept(7, 3 * NS, 3 * NS)
+    assert told(ids, 9 * NS) == [(NS, 3 * NS + 1)]

@@ -135,10 +135,10 @@ def test_a_jump_of_the_ids() -> None:
     """Trades that are missing two seconds later are a hole between their neighbours; the feed goes on."""
     protocol = stream()
     out: list[Record] = []
-    protocol.receive(frame(1, 1000), 0, out)
-    assert protocol.receive(frame(4, 2000), NS, out) is None
-    assert protocol.receive(frame(5, 2001), 2 * NS, out) is None
-    assert protocol.receive(frame(6, 2002), 3 * NS, out) == Broken(
+    protocol.receive(frame(1, 1000), NS, out)
+    assert protocol.receive(frame(4, 2000), 2 * NS, out) is None
+    assert protocol.receive(frame(5, 2001), 3 * NS, out) is None
+    assert protocol.receive(frame(6, 2002), 4 * NS, out) == Broken(
         "trades 2 to 3 are missing", 1000 * MS, "none", 2000 * MS + 1
     )
     assert len(out) == 4
@@ -148,8 +148,8 @@ def test_a_jump_before_silence() -> None:
     """With no further frame, time reports the hole; when the connection ends before, unresolved() does."""
     for report in (lambda p: [p.tick(10**18, [])], lambda p: p.unresolved()):
         protocol = stream()
-        protocol.receive(frame(1, 1000), 0, [])
-        protocol.receive(frame(3, 2000), 0, [])
+        protocol.receive(frame(1, 1000), NS, [])
+        protocol.receive(frame(3, 2000), 2 * NS, [])
         assert [(hole.since, hole.until) for hole in report(protocol)] == [(1000 * MS, 2000 * MS + 1)]
         assert protocol.tick(10**18, []) is None
 

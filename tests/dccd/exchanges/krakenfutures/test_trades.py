@@ -69,13 +69,13 @@ def test_data_confirms_too() -> None:
 
 def test_a_jump_of_the_numbers_is_a_hole() -> None:
     """From the trade before it to the one after, once two seconds have gone by."""
-    protocol, out = stream(), list[Record]()
-    protocol.receive(frame(1), 0, out)
-    assert protocol.receive(frame(4), NS, out) is None
-    assert protocol.tick(2 * NS, out) is None
-    broken = protocol.tick(3 * NS, out)
+    protocol, out, at = stream(), list[Record](), (T0 + 9) * MS
+    protocol.receive(frame(1), at, out)
+    assert protocol.receive(frame(4), at + NS, out) is None
+    assert protocol.tick(at + 2 * NS, out) is None
+    broken = protocol.tick(at + 3 * NS, out)
     assert broken == Broken("trades 2 to 3 are missing", (T0 + 1) * MS, "none", (T0 + 4) * MS + 1)
-    assert protocol.tick(9 * NS, out) is None and ids(out) == ["u1", "u4"]
+    assert protocol.tick(at + 9 * NS, out) is None and ids(out) == ["u1", "u4"]
 
 
 def test_trades_before_the_first_one_live_are_missed() -> None:
@@ -83,12 +83,13 @@ def test_trades_before_the_first_one_live_are_missed() -> None:
     protocol, out = stream(), list[Record]()
     rows = [msgspec.json.decode(frame(seq)) for seq in (7, 6, 5)]
     whole = msgspec.json.encode({"feed": "trade_snapshot", "product_id": "PF_XBTUSD", "trades": rows})
-    assert protocol.receive(whole, 0, out) == Subscribed()
-    protocol.receive(frame(9), NS, out)
+    at = (T0 + 9) * MS
+    assert protocol.receive(whole, at, out) == Subscribed()
+    protocol.receive(frame(9), at, out)
     assert ids(out) == ["u9"]
     (broken,) = protocol.unresolved()
     assert broken == Broken("trade 8 is missing", (T0 + 7) * MS, "none", (T0 + 9) * MS + 1)
-    assert protocol.receive(whole, 2 * NS, out) is None and ids(out) == ["u9"]
+    assert protocol.receive(whole, at, out) is None and ids(out) == ["u9"]
 
 
 def test_late_and_twice() -> None:

@@ -63,8 +63,8 @@ def test_ids_that_history_has_not() -> None:
 def test_a_drop_that_cannot_be_ruled_out_is_a_hole() -> None:
     """From the last trade before to the first after."""
     stream, out = TradeStream("x", MARKET), list[Record]()
-    stream.receive(frame(type="trades", trades=[trade(1)]), T0, out)
-    signal = stream.receive(frame(type="trades", trades=[trade(8), trade(9)], dropped=True), T0, out)
+    stream.receive(frame(type="trades", trades=[trade(1)]), T0 + NS, out)
+    signal = stream.receive(frame(type="trades", trades=[trade(8), trade(9)], dropped=True), T0 + 9 * NS, out)
     assert isinstance(signal, Broken)
     assert (signal.since, signal.until, signal.resync) == (T0 + NS, T0 + 8 * NS + 1, "none")
     assert len(out) == 3
