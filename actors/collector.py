@@ -27,12 +27,13 @@ from dccd.messages import StreamChanged, StreamSample
 from dccd.records import RECORD_TYPES, Record
 from dccd.symbols import NS, DataType
 
-__all__ = ["Collector", "hole_since", "split"]
+__all__ = ["Collector", "hole_since", "split", "stood_at"]
 
 MAX_PAYLOAD = 900_000
 """Bytes of one tick message: below the server's ``max_payload`` of 1 MiB, with room for headers."""
 
 _MARGIN = 5 * NS
+_AHEAD = 60 * NS
 _RETRY_SECONDS = 0.5
 
 
@@ -45,6 +46,21 @@ def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
     if last_ts is None:
         return None
     return last_ts - _MARGIN if data_type is DataType.TRADES else last_ts
+
+
+def stood_at(stored: int | None, last: list[Record], now: int) -> int | None:
+    """Return the time (ns) of a stream's newest record, from that on disk and those of its *last* message on the bus.
+
+    One that is ahead of when it came is wrong, or the exchange's clock is: the hole must not begin there. So is one on
+    disk that is a little ahead of the bus, through which it came; one that is much later was fetched.
+    """
+    times = [record.ts if record.recv_ts is None else min(record.ts, record.recv_ts) for record in last]
+    published = max(times, default=None)
+    if stored is not None:
+        stored = min(stored, now)
+    if stored is None or published is None:
+        return stored if published is None else published
+    return published if stored <= published + _AHEAD else stored
 
 
 def split(records: list[Record], encode: msgspec.json.Encoder) -> list[tuple[bytes, list[Record]]]:
@@ -75,9 +91,10 @@ class Collector(Actor):
         Waits while the bus is away: a stream must not be set aside for that. Nor for a corrupt file: what comes now
         has nothing to do with it.
         """
-        known: list[int | None] = []
+        stored: int | None = None
+        last: list[Record] = []
         try:
-            known.append(await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset))
+            stored = await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)
         except StoreError as exc:
             self.context.log.error("where the stream stood on disk isn't known", error=str(exc))
         while True:
@@ -89,10 +106,9 @@ class Collector(Actor):
                 await self.context.clock.sleep(_RETRY_SECONDS)
         if found is not None:
             # Anybody may publish there: what is no ticks says nothing, and what is on disk is then known to be older.
-            with contextlib.suppress(msgspec.MsgspecError, ValueError):
-                records: list[Record] = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
-                known.append(max(record.ts for record in records))
-        return max((ts for ts in known if ts is not None), default=None)
+            with contextlib.suppress(msgspec.MsgspecError):
+                last = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
+        return stood_at(stored, last, self.context.clock.wall_ns())
 
     async def run(self) -> None:
         self.state.state = "connecting"

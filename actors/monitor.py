@@ -14,9 +14,10 @@ from dccd.config import Alerts, parse_duration, parse_size
 from dccd.messages import Health, HealthCheck, StreamEntry
 from dccd.symbols import NS
 
-__all__ = ["Monitor", "check_archiver", "check_bus", "check_space", "check_store", "check_streams"]
+__all__ = ["Monitor", "check_archiver", "check_bus", "check_clock", "check_space", "check_store", "check_streams"]
 
 _INTERVAL = 5.0
+_AHEAD = 30 * NS
 
 
 def check_streams(
@@ -37,6 +38,22 @@ def check_streams(
             if s.last_recv_ts is not None and now - s.last_recv_ts > silence * NS
         ]
     return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams{_shared(sockets)}")
+
+
+def check_clock(streams: list[StreamEntry]) -> HealthCheck:
+    """No record may have come well before its own time: then this host's clock is behind."""
+    ahead = {
+        s.dataset: s.last_ts - s.last_recv_ts
+        for s in streams
+        if s.last_ts is not None and s.last_recv_ts is not None and s.last_ts > s.last_recv_ts + _AHEAD
+    }
+    if not ahead:
+        return HealthCheck(name="clock", ok=True, detail="no record is ahead of it")
+    name = max(ahead, key=lambda dataset: ahead[dataset])
+    detail = (
+        f"times of {len(ahead)} streams are ahead of this host's clock, those of {name} by {ahead[name] / NS:.0f} s"
+    )
+    return HealthCheck(name="clock", ok=False, detail=detail)
 
 
 def _shared(sockets: dict[str, Any] | None) -> str:
@@ -122,6 +139,7 @@ class Monitor(Actor):
             check_bus(links.bus_shown, links.bus.connected, waiting, links.publisher.overflowing, alerts),
             check_archiver(archive.pending, archive.oldest, archive.rejected, archive.error, alerts, now),
             check_streams(streams, alerts, now, links.sockets.statistics()),
+            check_clock(streams),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
             check_store(links.unreadable),
             check_space(shutil.disk_usage(links.data_path).free, alerts),

@@ -3,12 +3,17 @@
 Pure. A hole begins with the last record that came and ends with the first one that comes again, both by the exchange's
 clock, so that ours may be wrong. Consecutive trade ids, and bars that follow each other, prove that nothing is missing;
 then there is no hole. A market that stays quiet after the confirmation ends it by our clock.
+
+Each is told before what follows it is handed on. Where losses come one upon the other, a hole is therefore told in
+advance: those of the next minute lie in it, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dccd.feeds.ahead import Clocks
+from dccd.feeds.doubts import BarDoubts
 from dccd.feeds.items import Hole
 from dccd.records import Bar, Record, Trade
 from dccd.symbols import NS, Dataset, DataType
@@ -17,6 +22,11 @@ __all__ = ["Holes"]
 
 _QUIET = 10 * NS
 """How long a hole waits for a record to end it (ns)."""
+_TOGETHER = 60 * NS
+"""Losses that are nearer to each other than this follow each other (ns); so far ahead reaches a hole of many."""
+_APART = 3
+"""So many that follow each other are told each; all others in advance."""
+_UNREAD = "a frame could not be read"
 
 
 class Holes:
@@ -27,10 +37,13 @@ class Holes:
         self._span = (dataset.span or 0) * NS
         self._ids = consecutive_ids
         self.last_ts: int | None = None
-        """Time of the newest record."""
+        """Time of the newest record, as far as it is believed."""
         self._last_id: int | None = None
         self._complete_to: int | None = None  # bars: all before this time came, closed
-        self._ahead = 0  # by how much the exchange's clock is ahead of ours, at least
+        self._doubts = BarDoubts(self._span) if self._span else None
+        self._clocks = Clocks()
+        self._on_record: tuple[int, int] | None = None  # the last hole that was told
+        self._in_a_row = 0
         self._confirmed_at: int | None = None
         self._listened_at: int | None = None  # when it was first confirmed, for want of a record
         self._open: tuple[int, str] | None = None if since is None else (since, "the collector was not running")
@@ -57,20 +70,29 @@ class Holes:
         self._confirmed_at = None
         heard = self._listened_at is not None or self.last_ts is not None
         if self._open is None and (heard or since is not None):
-            self._open = (self.known_until(wall) if since is None else since, reason)
+            self._open = (self._from_here(wall) if since is None else since, reason)
             self._provable = since is None
+            if self._doubts is not None:
+                self._doubts.clear()
 
-    def spoilt(self, wall: int) -> bool:
-        """A frame could not be read; return whether what it held is missed, so that a hole is open from here.
+    def _from_here(self, wall: int) -> int:
+        known = self.known_until(wall)
+        doubtful = None if self._doubts is None else self._doubts.start
+        return known if doubtful is None else min(known, doubtful)
 
-        Consecutive ids and books tell it themselves, by what comes next; a bar's later updates tell it whole.
+    def spoilt(self, at: int) -> bool:
+        """A frame that came at *at* could not be read; return whether what it held may be missed for good.
+
+        Consecutive ids and books tell it themselves, by what comes next. So do a bar's later updates, if any come.
         """
         heard = self._listened_at is not None or self.last_ts is not None
-        if self._ids or self._is_book or self._span or not heard:
+        if self._ids or self._is_book or not heard:
             return False
-        if self._open is None:
-            self._open, self._provable = (self.known_until(wall), "a frame could not be read"), False
-            self._confirmed_at = wall
+        if self._open is None and self._doubts is not None:
+            self._doubts.spoilt(at, self._complete_to, self._listened_at or at, self._clocks.most)
+        elif self._open is None:
+            self._open, self._provable = (self.known_until(at), _UNREAD), False
+            self._confirmed_at = at
         return True
 
     def confirmed(self, wall: int) -> None:
@@ -82,16 +104,33 @@ class Holes:
         """What comes from now on is of another contract: its ids prove nothing of the one before."""
         self._last_id = None
 
-    def told(self, since: int, until: int, reason: str) -> Hole:
-        """A hole both of whose ends are known; never empty, since others may share the time at its ends."""
-        self.count += 1
+    def told(self, since: int, until: int, reason: str) -> Hole | None:
+        """A hole both of whose ends are known; never empty, since others may share the time at its ends.
+
+        None when it lies in one that was told.
+        """
+        until = max(since + 1, until)
         if self._complete_to is not None:
             # What is on record as missing needn't be told again.
             self._complete_to = max(self._complete_to, until)
-        return Hole(since, max(since + 1, until), reason)
+        if not self._is_book and not self._span:
+            # A book's are told one by one since each ends a book; those of bars are no more than there are bars.
+            begun, ended = self._on_record or (since, since - _TOGETHER - 1)
+            if begun <= since and until <= ended:
+                return None
+            near = begun <= since <= ended + _TOGETHER
+            self._in_a_row = self._in_a_row + 1 if near else 1
+            if self._in_a_row > _APART:
+                until += _TOGETHER
+            self._on_record = (begun if near and since <= ended else since, until)
+        self.count += 1
+        return Hole(since, until, reason)
 
-    def records(self, records: Sequence[Record], recv_ts: int, wall: int, *, by_time: bool = False) -> Hole | None:
-        """Take the next records; return the hole that they end, which is to be told before they are handed on.
+    def records(
+        self, records: Sequence[Record], recv_ts: int, wall: int, *, by_time: bool = False
+    ) -> tuple[Hole | None, Sequence[Record]]:
+        """Take the next records; return the hole that they end, which is to be told before they are handed on, and
+        those that can be: a bar closed without its last word isn't.
 
         *by_time*: they weren't sent, but made as time went by. A book that is given out again so proves nothing of the
         time since its last change: the subscription may be dead.
@@ -102,16 +141,20 @@ class Holes:
             until = self._end(records[0], since, wall)
             if until is not None:
                 found = self.told(since, until, reason)
-        if not (by_time and self._is_book):
+        if self._doubts is not None:
+            doubtful, records = self._doubts.take(records)
+            if doubtful is not None:
+                found = self.told(*doubtful, _UNREAD)
+        if records and not (by_time and self._is_book):
             self._advance(records, recv_ts)
-        return found
+        return found, records
 
     def quiet(self, wall: int) -> Hole | None:
         """Return the hole that ends because it is confirmed that all comes, and nothing does."""
         if self._open is None or self._confirmed_at is None or self._is_book or wall - self._confirmed_at < _QUIET:
             return None
         (since, reason), self._open = self._open, None
-        return self.told(since, self._confirmed_at + self._ahead, reason)
+        return self.told(since, self._confirmed_at + self._clocks.most, reason)
 
     def _end(self, first: Record, since: int, wall: int) -> int | None:
         """Where a hole from *since* on ends when *first* comes; None when nothing is missing."""
@@ -130,22 +173,31 @@ class Holes:
                 self._last_id = None
         elif first.ts <= since:
             # Older trades, which some exchanges send at first, don't tell where the new ones begin.
-            return (self._confirmed_at or wall) + self._ahead
+            return (self._confirmed_at or wall) + self._clocks.most
         # One more, since what is missing may share the first one's time.
         return first.ts + 1
 
     def _advance(self, records: Sequence[Record], recv_ts: int) -> None:
-        last = records[-1]
-        self._ahead = max(self._ahead, last.ts - recv_ts)
-        self.last_ts = last.ts if self.last_ts is None else max(self.last_ts, last.ts)
+        last, clocks, before = records[-1], self._clocks, self.last_ts
         if self._span:
             for record in records:
-                # An open bar doesn't prove that the one before came: its closing may have been lost.
-                if isinstance(record, Bar) and (record.closed or self._complete_to is None):
-                    end = record.ts + self._span if record.closed else record.ts
-                    self._complete_to = end if self._complete_to is None else max(self._complete_to, end)
-        elif self._ids and (number := _id(last)) is not None:
-            self._last_id = number if self._last_id is None else max(self._last_id, number)
+                if isinstance(record, Bar):
+                    self._complete(record, recv_ts)
+        else:
+            clocks.saw(last.ts, recv_ts)
+        ts = clocks.believed(last.ts, recv_ts)
+        self.last_ts = ts if before is None else max(before, ts)
+        if self._ids and (number := _id(last)) is not None:
+            anew = self._last_id is not None and number < self._last_id and before is not None and ts > before
+            self._last_id = number if self._last_id is None or anew else max(self._last_id, number)
+
+    def _complete(self, bar: Bar, recv_ts: int) -> None:
+        end = bar.ts + self._span if bar.closed else bar.ts
+        if bar.closed:
+            self._clocks.saw(end, recv_ts)
+        # An open bar doesn't prove that the one before came: its closing may have been lost.
+        if (bar.closed or self._complete_to is None) and self._clocks.believed(end, recv_ts) == end:
+            self._complete_to = end if self._complete_to is None else max(self._complete_to, end)
 
 
 def _id(record: Record) -> int | None:

@@ -14,6 +14,7 @@ import msgspec
 
 from dccd.errors import ParseError, SubscriptionRefused
 from dccd.exchanges.base import Broken, PageRequest, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
+from dccd.feeds.ahead import TooFar
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.silence import Probe, Suspicion
@@ -78,8 +79,6 @@ _LONG = 3600.0
 """By how many seconds at most a silence grows until it is told of again."""
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
-# A record's time is none when it is so far ahead (ns): clocks are wrong by hours, at the most.
-_AHEAD = 86_400 * NS
 
 
 class Machine:
@@ -105,6 +104,7 @@ class Machine:
         self._beat_from = 0.0  # since when the stream's own beat can be missed
         self._pinged = False
         self._suspicion = Suspicion(dataset)
+        self._too_far = TooFar()
         self._probe: tuple[Probe, float] | None = None  # and since when nothing had come
         self._heard = 0.0
         self._last: Record | None = None
@@ -167,7 +167,7 @@ class Machine:
                     if not self._batch(out, first, now, wall, done):
                         return done
                     out, first = [], recv_ts
-                    self._holes.spoilt(wall)
+                    self._holes.spoilt(recv_ts)
                     continue
                 if signal is None:
                     continue
@@ -217,7 +217,8 @@ class Machine:
         trades = self._dataset.data_type is DataType.TRADES
         if not (found and probe.decisive and trades) or self._holes.numbered:
             return []
-        return [self._holes.told(probe.since, probe.until, "silence, in which the exchange had trades")]
+        hole = self._holes.told(probe.since, probe.until, "silence, in which the exchange had trades")
+        return [] if hole is None else [hole]
 
     def timer(
         self,
@@ -334,15 +335,18 @@ class Machine:
         """Records came from the exchange; False when one of them is none, and the subscription is given up."""
         if not out:
             return True
-        limit = wall + _AHEAD
+        limit = self._too_far.limit(wall)
         if any([record.ts > limit for record in out]):
-            # Whatever keeps it, the newest time, an open bar, a value announced, would wait for that day. So it goes to
-            # nobody, nor does what came after it, and a new subscription begins without it.
+            # Whatever keeps it, the newest time, an open bar, a value announced, would wait for that time. So it goes
+            # to nobody, nor does what came after it, and a new subscription begins without it.
             at = next(index for index, record in enumerate(out) if record.ts > limit)
+            reason = self._too_far.refuse(out[at].ts, wall)
+            if reason is None:
+                return self._batch(out, recv_ts, now, wall, done)
             self._batch(out[:at], recv_ts, now, wall, done)
-            ahead = (out[at].ts - wall) // NS
-            done.append(Drop(f"a record's time is {ahead} s ahead of ours"))
+            done.append(Drop(reason))
             return False
+        self._too_far.took(out[-1].ts, wall)
         pause = now - self._last_data
         # Over some ten batches: a burst must not make the next second look like silence.
         self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
@@ -361,9 +365,11 @@ class Machine:
         if out:
             self.counts["records"] += len(out)
             self._last = out[-1]
-            if (hole := self._holes.records(out, recv_ts, wall, by_time=by_time)) is not None:
+            hole, kept = self._holes.records(out, recv_ts, wall, by_time=by_time)
+            if hole is not None:
                 done.append(hole)
-            done.append(Batch(out, recv_ts))
+            if kept:
+                done.append(Batch(list(kept) if kept is not out else out, recv_ts))
 
     def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
         if isinstance(signal, Subscribed):
@@ -389,10 +395,13 @@ class Machine:
 
     def _broken(self, broken: Broken, now: float, wall: int, done: list[Action]) -> None:
         self.counts["breaks"] += 1
-        since = self._holes.known_until(wall) if broken.since is None else broken.since
+        known = self._holes.known_until(wall)
+        since = known if broken.since is None else broken.since
         if broken.resync == "none":
-            done.append(self._holes.told(since, broken.until or wall, broken.reason))
+            if (hole := self._holes.told(since, broken.until or wall, broken.reason)) is not None:
+                done.append(hole)
             return
+        since = min(since, known)  # a book's last time may have been a wrong one
         self._holes.begin(broken.reason, wall, since)
         done.append(Broke(wall, since, broken.reason, broken.resync))
         self._breaks.append(now)

@@ -17,7 +17,8 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     * ``symbols`` and ``contracts``: what each exchange lists, as far as it has such markets (spot, perpetuals, dated
       futures). ``rate``: trades a second and symbol, on average.
     * ``history``: days of trades before the start; ``opened`` (ns) instead says when the markets opened.
-    * ``speed``: how many times as fast as real time market time goes.
+    * ``speed``: how many times as fast as real time market time goes. (Sessions refuse times that are ahead of their
+      clock: give them this one.)
     * ``total``: benchmark mode. Each subscription to trades gets this many, numbered, as fast as it takes them,
       from the first trade at or after the start on.
     * ``limits``: whether REST requests and connections are limited as on the real exchanges.

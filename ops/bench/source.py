@@ -201,7 +201,9 @@ async def main() -> None:
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--run", type=int, default=BURST, help="frames of a symbol in a row, on one connection")
     parser.add_argument("--rate", type=float, default=0)
-    parser.add_argument("--day", type=int, default=int(time.time()) // 86400 * 86_400_000, help="ms; today by default")
+    # Times that are ahead are refused: ten million trades are 1,000 s.
+    today = (int(time.time()) - 1800) // 86400 * 86_400_000
+    parser.add_argument("--day", type=int, default=today, help="ms; today by default, yesterday until 00:30")
     options = parser.parse_args()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(options), "127.0.0.1", 0)
     tell(port=server.sockets[0].getsockname()[1], day=options.day)

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from actors.collector import Collector, hole_since, split
+from actors.collector import Collector, hole_since, split, stood_at
 from actors.links import StreamState
 from actors.mail import GapFound
 from actors.runtime.actor import Actor
@@ -28,7 +28,7 @@ from dccd.store.writer import SegmentWriter
 from dccd.symbols import NS, Dataset, DataType
 
 DATASET = Dataset.parse("binance.trades.BTC-USDT")
-TS = 1_700_000_000 * NS
+TS = 1_699_999_000 * NS
 
 
 def trade(ts: int) -> Trade:
@@ -142,6 +142,24 @@ def test_a_hole_of_trades_begins_before_the_newest_one() -> None:
     assert hole_since(DataType.TRADES, TS) == TS - 5 * NS
     assert hole_since(DataType.OHLC, TS) == TS
     assert hole_since(DataType.TRADES, None) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "last", "stood"),
+    [
+        (None, [], None),
+        (TS, [], TS),
+        (None, [TS + 3, TS + 1], TS + 3),
+        (TS + 40 * NS, [TS], TS),
+        (TS + 900 * NS, [TS], TS + 900 * NS),
+        (TS + 9_000 * NS, [], TS + 1_000 * NS),
+    ],
+)
+def test_a_time_that_is_ahead_moves_no_beginning(stored: int | None, last: list[int], stood: int | None) -> None:
+    """Neither the bus's, nor one of a wrong record on disk; what was fetched later than the stream ran counts."""
+    assert stood_at(stored, [trade(ts) for ts in last], TS + 1_000 * NS) == stood
+    late: Any = [msgspec.structs.replace(trade(ts + 50 * NS), recv_ts=ts) for ts in last]
+    assert stood_at(stored, late, TS + 1_000 * NS) == stood
 
 
 def test_records_are_split_into_messages_that_the_bus_takes() -> None:

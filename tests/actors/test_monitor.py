@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.monitor import check_archiver, check_bus, check_space, check_store, check_streams
+from actors.monitor import check_archiver, check_bus, check_clock, check_space, check_store, check_streams
 from dccd.config import Alerts
 from dccd.messages import StreamEntry
 from dccd.symbols import NS
@@ -87,3 +87,12 @@ def test_an_archiver_that_lags_or_sets_aside_is_told() -> None:
     assert not late.ok
     assert "no space" in late.detail
     assert not check_archiver(0, None, 2, None, alerts, NOW).ok
+
+
+def test_a_host_whose_clock_is_behind_is_told() -> None:
+    """By the stream whose records are most ahead; a bar's time says nothing, being that of its opening."""
+    usual = [stream("live"), stream("live", last_ts=NOW - 60 * NS, last_recv_ts=NOW), stream("live", last_ts=NOW)]
+    assert check_clock([*usual, stream("live", last_ts=NOW + 20 * NS, last_recv_ts=NOW)]).ok
+    check = check_clock([*usual, stream("live", last_ts=NOW + 600 * NS, last_recv_ts=NOW)])
+    assert not check.ok
+    assert "binance.trades.BTC-USDT by 600 s" in check.detail

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
+import msgspec
+
 from dccd.feeds.fake import START
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Hole
@@ -30,8 +34,13 @@ def listening(dataset: Dataset, consecutive_ids: bool = False, since: int | None
     return holes
 
 
-def take(holes: Holes, *records: Trade | Bar | BookDelta | BookSnapshot, now: float = 0.0) -> Hole | None:
-    return holes.records(records, at(now), at(now))
+def take(holes: Holes, *records: Trade | Bar | BookDelta | BookSnapshot, now: float | None = None) -> Hole | None:
+    """At the time of the last of them, or a closed bar's end."""
+    last = records[-1]
+    then = last.ts + MINUTE * (isinstance(last, Bar) and last.closed) if now is None else at(now)
+    hole, kept = holes.records(records, then, then)
+    assert kept == records
+    return hole
 
 
 def test_a_hole_lies_between_the_records_around_it() -> None:
@@ -89,6 +98,7 @@ def test_ids_prove_nothing_of_another_contract() -> None:
 def test_older_trades_at_first_don_t_end_a_hole_before_the_present() -> None:
     """Without ids, a snapshot of past trades tells nothing of where the new ones begin: the confirmation does."""
     holes = listening(TRADES)
+    take(holes, trade(4.9), now=2.9)
     take(holes, trade(5), now=3)  # the exchange's clock is two seconds ahead
     holes.begin("gone", at(6))
     holes.confirmed(at(9))
@@ -188,8 +198,8 @@ def test_a_frame_that_cannot_be_read_is_a_hole_where_nothing_else_would_tell() -
 
 
 def test_a_frame_that_cannot_be_read_is_told_by_what_comes_next() -> None:
-    """By a jump of consecutive ids, a book's numbers or checksum, a bar's later update."""
-    for dataset, ids in ((TRADES, True), (BOOK, False), (BARS, False)):
+    """By a jump of consecutive ids, a book's numbers or checksum."""
+    for dataset, ids in ((TRADES, True), (BOOK, False)):
         assert not listening(dataset, consecutive_ids=ids).spoilt(at(1))
     assert not Holes(TRADES, False).spoilt(at(1)), "nothing was to come yet"
 
@@ -198,7 +208,8 @@ def test_a_book_that_time_gave_out_again_proves_nothing() -> None:
     """The hole of a loss begins at the last change that was sent."""
     holes = listening(BOOK)
     take(holes, BookSnapshot(at(1), 1, [], []), BookDelta(at(2), 2, [], []))
-    assert holes.records([BookSnapshot(at(60), 2, [], [])], at(60), at(60), by_time=True) is None
+    book = BookSnapshot(at(60), 2, [], [])
+    assert holes.records([book], at(60), at(60), by_time=True) == (None, [book])
     holes.begin("gone", at(70))
     assert take(holes, BookSnapshot(at(80), 9, [], [])) == Hole(at(2), at(80), "gone")
 
@@ -225,3 +236,66 @@ def test_an_open_bar_proves_nothing_of_the_one_before() -> None:
     holes.begin("gone", at(140))
     assert take(holes, bar(2, closed=False)) is None
     assert take(holes, bar(2, closed=True)) is None
+
+
+def test_a_time_that_is_a_little_ahead_moves_no_hole() -> None:
+    """It begins where that record came; where two agree, it is the clocks that differ."""
+    holes = listening(TRADES)
+    take(holes, trade(1), now=1)
+    take(holes, trade(50), now=2)
+    holes.begin("gone", at(3))
+    assert take(holes, trade(9), now=9) == Hole(at(2), at(9) + 1, "gone")
+    ahead = listening(TRADES)
+    take(ahead, trade(31), now=1)
+    take(ahead, trade(32), now=2)
+    ahead.begin("gone", at(3))
+    assert take(ahead, trade(39), now=9) == Hole(at(32), at(39) + 1, "gone")
+
+
+def test_a_closed_bar_that_is_ahead_proves_nothing_of_those_before_it() -> None:
+    """A hole begins where bars are known to be closed."""
+    holes = listening(BARS)
+    take(holes, bar(0, closed=True))
+    take(holes, bar(1, closed=True), now=61)
+    holes.begin("gone", at(70))
+    assert take(holes, bar(3, closed=False)) == Hole(START + MINUTE, START + 3 * MINUTE, "gone")
+
+
+def test_losses_upon_losses_are_told_in_advance() -> None:
+    """A few each; then one a minute, on record before what it leaves out comes. Each loss lies in one."""
+    holes = listening(TRADES)
+    told: list[Hole] = []
+    lost: list[int] = []
+    for second in range(1, 601):
+        take_one = take(holes, trade(second))
+        told += [] if take_one is None else [take_one]
+        assert all(any(hole.since <= ts < hole.until for hole in told) for ts in lost)
+        assert holes.spoilt(at(second + 0.5))
+        lost.append(at(second + 0.5))
+        lost = [ts for ts in lost if ts < at(second)]
+    assert 9 <= len(told) <= 13
+    assert all(later.since <= sooner.until for sooner, later in pairwise(told[2:]))
+
+
+def test_losses_that_are_far_apart_are_told_as_they_are() -> None:
+    """Nothing that came is fetched again."""
+    holes = listening(TRADES)
+    for second in range(0, 1000, 100):
+        take(holes, trade(second + 1))
+        holes.spoilt(at(second + 2))
+        assert take(holes, trade(second + 3)) == Hole(at(second + 1), at(second + 3) + 1, "a frame could not be read")
+
+
+def test_a_bar_whose_last_word_cannot_be_read() -> None:
+    """Its time is a hole, it isn't handed on as closed, and a loss of the connection begins no later."""
+    holes = listening(BARS)
+    last = bar(1, closed=False)
+    take(holes, bar(0, closed=True), last)
+    assert holes.spoilt(at(110))
+    closing = msgspec.structs.replace(last, closed=True)
+    hole, kept = holes.records([closing, bar(2, closed=False)], at(121), at(121))
+    assert hole == Hole(START + MINUTE, START + 2 * MINUTE, "a frame could not be read")
+    assert kept == [bar(2, closed=False)]
+    assert holes.spoilt(at(122))
+    holes.begin("gone", at(123))
+    assert take(holes, bar(3, closed=False)) == Hole(START + MINUTE, START + 3 * MINUTE, "gone")

@@ -4,16 +4,18 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from dccd.errors import SubscriptionRefused
 from dccd.exchanges.base import Market, StreamOptions
+from dccd.exchanges.kraken import Kraken
 from dccd.feeds.fake import START, FakeExchange, FakeFrame
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
 from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
 from dccd.feeds.timing import Backoff
-from dccd.records import BookSnapshot, Record, Trade
+from dccd.records import Bar, BookSnapshot, Record, Trade
 from dccd.symbols import NS, Dataset
 
 TRADES = Dataset.make("fake", "trades", "BTC/USD")
@@ -547,3 +549,62 @@ def test_a_time_that_is_days_ahead_goes_to_nobody() -> None:
     hole, after = driver.frames(FakeFrame(trades=[START + 9]))
     assert isinstance(after, Batch)
     assert hole == Hole(START, START + 10, drop.reason)
+
+
+def test_a_clock_of_ours_that_is_behind_is_told_of_and_then_borne() -> None:
+    """Three subscriptions end with it; then all comes."""
+    driver = Driver()
+    for _ in range(2):
+        driver.live()
+        (drop,) = driver.frames(FakeFrame(trades=[driver.wall + 600 * NS]))
+        assert isinstance(drop, Drop) and "600 s ahead of ours" in drop.reason and "this host's clock" in drop.reason
+        driver.lost(drop.reason)
+        driver.time += 5
+    driver.live()
+    for _ in range(3):
+        *_, batch = driver.frames(FakeFrame(trades=[driver.wall + 600 * NS]))
+        assert isinstance(batch, Batch)
+        driver.time += 1
+
+
+def test_a_book_s_time_that_is_ahead_moves_no_hole() -> None:
+    """When it breaks, its parser knows no better time than that."""
+    driver = Driver(BOOK)
+    driver.live()
+    driver.frames(FakeFrame(book=[START]))
+    driver.time = 1
+    driver.frames(FakeFrame(book=[START + 50 * NS]))
+    driver.time = 2
+    broke, _ = driver.frames(FakeFrame(broken="resubscribe", since=START + 50 * NS))
+    assert isinstance(broke, Broke) and broke.since == START + NS
+
+
+def test_a_bar_whose_last_update_cannot_be_read_is_not_closed() -> None:
+    """Kraken never says that one is: its time is a hole, told before the next bar; the bar comes from the repair."""
+
+    def state(minute: int, trades: int) -> bytes:
+        begin = f"2023-10-04T16:{25 + minute}:00.000000000Z"
+        bar = {"symbol": "BTC/USD", "open": 2, "high": 4, "low": 1, "close": 3, "trades": trades, "volume": trades,
+               "vwap": 2.5, "interval_begin": begin, "interval": 1}  # fmt: skip
+        return msgspec.json.encode({"channel": "ohlc", "type": "update", "data": [bar]})
+
+    begun, minute = 1696436700 * NS, 60 * NS
+    dataset = Dataset.parse("kraken.ohlc.BTC-USD.1m")
+    machine = Machine(dataset, SessionSettings(), lambda: 0.0, Holes(dataset, False))
+    machine.connected(Kraken().stream(dataset, StreamOptions(), Market("XXBTZUSD")), 0.0, begun)
+
+    def came(second: int, *frames: bytes) -> list[Any]:
+        at = begun + second * NS
+        return list(machine.received([(at, list(frames))], float(second), at))
+
+    came(10, state(0, 5))
+    came(50, state(0, 7)[:-9])
+    hole, batch = came(61, state(1, 1))
+    assert hole == Hole(begun, begun + minute, "a frame could not be read")
+    assert isinstance(batch, Batch) and [bar.ts for bar in batch.records] == [begun + minute]
+    (batch,) = came(121, state(2, 1))
+    assert isinstance(batch, Batch)
+    assert [(bar.ts, bar.closed) for bar in batch.records if isinstance(bar, Bar)] == [
+        (begun + minute, True),
+        (begun + 2 * minute, False),
+    ]

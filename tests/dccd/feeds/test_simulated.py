@@ -147,7 +147,9 @@ def check_run(records: list[Record], there: SimulatedExchange, dataset: Dataset)
 async def test_every_trade_that_was_sent_arrives(exchange: str) -> None:
     """20,000 trades as fast as they can be taken: same ids, times, prices, amounts and sides, each once."""
     dataset = Dataset.make(exchange, "trades", KNOWN[exchange].pair)
-    async with simulated(exchange, total=20_000) as (_, there, rest), streaming(dataset, there, rest) as items:
+    # Trades of one second: a time far ahead would be none.
+    flood = simulated(exchange, total=20_000, rate=20_000.0, history=0.01)
+    async with flood as (_, there, rest), streaming(dataset, there, rest) as items:
         records, said = await records_until(items, lambda records, said: len(records) >= 20_000)
     assert len(bare(records)) == len(records)
     check_run(records, there, dataset)
