@@ -17,6 +17,7 @@ import msgspec
 from actors.known import REMOVED, asked_for, asked_range, entry_of, left_by, repaired_by, to_repair
 from actors.links import Links
 from actors.mail import GapFound, GetCoverage, GetInventory, RepairAsked, RepairGaps, RunSettled, StartBackfill
+from actors.repairs import together
 from actors.runtime.actor import Actor, run_together
 from actors.runtime.exits import ActorError, MailboxFull
 from dccd import subjects
@@ -203,7 +204,7 @@ class Catalogue(Actor):
         clock = self.context.clock
         if clock.now() < self._not_before.get(name, 0.0) or any(run.state == "queued" for run in self._runs(name)):
             return done  # holes upon holes are ordered together, and the runner's queue doesn't grow
-        wanted, _ = to_repair(self._coverage(name), self._runs(name))
+        wanted = together(to_repair(self._coverage(name), self._runs(name))[0], clock.wall_ns())
         if wanted:
             self._not_before[name] = clock.now() + _SPACING
         for gap in wanted:
