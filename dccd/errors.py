@@ -26,6 +26,10 @@
     │   └── BadSymbol          the exchange does not list it
     ├── SocketClosed           a WebSocket ended, or never opened: code, reason
     ├── BookUnknown            an order book can't be told at a time (which, when, why)
+    ├── NotStored              there are no rows of a dataset, nor of what it could be made from
+    ├── BadRead                a read of columns or from a source that can't be (which field)
+    ├── BadQuery               SQL that DuckDB refuses, in its own words
+    ├── Uninstalled            an optional part is wanted and not installed: what to install
     ├── BadRecord              a tick message or record that the store can't take (which one, why)
     ├── RemoteError            a remote refuses, or has nonsense (which remote)
     │   ├── RemoteAway         it can't be reached: try again later
@@ -47,6 +51,8 @@ from __future__ import annotations
 from pathlib import Path
 
 __all__ = [
+    "BadQuery",
+    "BadRead",
     "BadRecord",
     "BadSymbol",
     "BookUnknown",
@@ -82,6 +88,7 @@ __all__ = [
     "StoreLocked",
     "StreamReplaced",
     "SubscriptionRefused",
+    "Uninstalled",
 ]
 
 
@@ -317,6 +324,34 @@ class BookUnknown(DccdError):
     def __init__(self, dataset: str, at: int, reason: str, message: str, until: int | None = None) -> None:
         self.dataset, self.at, self.reason, self.until = dataset, at, reason, until
         super().__init__(message)
+
+
+class NotStored(DccdError):
+    """Raised when nothing is stored of a dataset, nor anything that it could be made from."""
+
+    dataset: str
+
+    def __init__(self, dataset: str, message: str) -> None:
+        self.dataset = dataset
+        super().__init__(message)
+
+
+class BadRead(DccdError, ValueError):
+    """Raised when a read asks for what its dataset can't give; ``field`` is ``columns``, ``source`` or ``after``."""
+
+    field: str
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class BadQuery(DccdError):
+    """Raised when DuckDB refuses a query, in its own words."""
+
+
+class Uninstalled(DccdError):
+    """Raised when an optional part of dccd is needed and not installed; the message says what to install."""
 
 
 class BadRecord(DccdError, ValueError):

@@ -255,8 +255,14 @@ class Jobs(_Reply, frozen=True, kw_only=True):
 
 
 class Read(_OfDataset, frozen=True, kw_only=True):
-    """Read rows of a dataset in ``[start, end)``. JSON gives up to 1,000 rows and a cursor, ``arrow`` a stream of
-    Arrow IPC chunks of any size. ``newest``: the last ``limit`` rows instead of the first."""
+    """Read rows of a dataset in ``[start, end)``. JSON gives pages of up to 1,000 rows, ``arrow`` a stream of Arrow IPC
+    chunks of any size. ``newest``: the last ``limit`` rows instead of the first. ``after``: the ``next`` of the page
+    before; all else as it was asked then.
+
+    ``source`` is for bars. ``stored``: those of the exchange; ``trades``, or the span of smaller bars, as ``1m``: bars
+    made of these; ``auto``: stored ones if there are any of the dataset, else made of the longest bars that can be,
+    else of trades.
+    """
 
     start: _Time | None = None
     end: _Time | None = None
@@ -264,15 +270,24 @@ class Read(_OfDataset, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)] | None = None
     newest: bool = False
     format: Literal["json", "arrow"] = "json"
+    source: Annotated[str, Meta(min_length=1, max_length=12)] = "auto"
+    after: Annotated[str, Meta(max_length=40)] | None = None
 
 
 class ReadReply(_Reply, frozen=True, kw_only=True):
-    """Rows in time order, an array of values each, in the order of ``columns``; ``more``: there are rows beyond."""
+    """A page of rows in time order, an array of values each, in the order of ``columns``; ``next`` asks for the
+    following page, null at the end.
+
+    ``derived_from``: the dataset of which these bars were made; null where they are the exchange's own. ``incomplete``:
+    intervals, ``[start, end)`` ns, in which it isn't known to be whole, so that there are no bars.
+    """
 
     dataset: str
     columns: list[str]
     rows: list[list[Any]]
-    more: bool = False
+    next: str | None = None
+    derived_from: str | None = None
+    incomplete: list[tuple[int, int]] = []
 
 
 class Book(_OfDataset, frozen=True, kw_only=True):

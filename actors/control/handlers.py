@@ -6,7 +6,7 @@ for each of them, and refuses to be made when one is missing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from actors.control import books
+from actors.control import books, reading
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -23,6 +23,7 @@ from actors.runtime.exits import ActorError
 from dccd import messages as m
 from dccd import subjects
 from dccd.errors import (
+    BadRead,
     BookUnknown,
     BusError,
     CorruptFile,
@@ -30,6 +31,7 @@ from dccd.errors import (
     ExchangeError,
     IdentityError,
     NoCapability,
+    NotStored,
     RequestError,
     StoreError,
 )
@@ -40,13 +42,10 @@ from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds import elsewhere
 from dccd.operations import OPERATIONS, Operation, schema
 from dccd.runs import Run
-from dccd.store.ipc import chunks
-from dccd.symbols import DataType, parse_time, span_label
+from dccd.symbols import DataType, span_label
 
 __all__ = ["Handlers"]
 
-_ROWS = 1000
-_ARROW_ROWS = 8_192
 _ASK_SECONDS = 30.0
 
 Body = bytes | AsyncIterator[bytes]
@@ -155,38 +154,9 @@ class Handlers:
         return inventory
 
     async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
-        dataset = request.resolve()
-        start = None if request.start is None else parse_time(request.start, "start")
-        end = None if request.end is None else parse_time(request.end, "end")
-        if not await anyio.to_thread.run_sync(self.links.layout.periods, dataset):
-            raise RequestError(
-                404, "no_dataset", f"nothing is stored of {dataset}; dccd.inventory lists what is", "dataset"
-            )
         if request.format == "arrow":
-            pieces = chunks(
-                self.links.store, dataset, start, end, request.columns, request.limit, request.newest, _ARROW_ROWS
-            )
-            return _in_threads(pieces)
-        if request.limit is not None and request.limit > _ROWS:
-            raise RequestError(
-                422, "too_many_rows", f"JSON gives up to {_ROWS} rows; ask with format: arrow for more", "limit"
-            )
-        limit = request.limit or _ROWS
-        read = partial(
-            self.links.store.read,
-            dataset,
-            start=start,
-            end=end,
-            columns=request.columns,
-            limit=limit + 1,
-            newest=request.newest,
-        )
-        frame = await anyio.to_thread.run_sync(read)
-        more = frame.height > limit
-        frame = (frame.tail(limit) if request.newest else frame.head(limit)) if more else frame
-        return m.ReadReply(
-            dataset=dataset.name, columns=frame.columns, rows=[list(row) for row in frame.rows()], more=more
-        )
+            return _in_threads(await reading.read_arrow(self.links, request))
+        return await reading.read_json(self.links, request)
 
     async def do_book(self, request: m.Book) -> m.BookReply:
         return await books.book(self.links, request)
@@ -212,6 +182,10 @@ def _as_request_errors() -> Iterator[None]:
         raise RequestError(422, "exchange", str(exc)) from exc
     except BookUnknown as exc:
         raise RequestError(404, "book_unknown", str(exc), "at") from exc
+    except NotStored as exc:
+        raise RequestError(404, "no_dataset", str(exc), "dataset") from exc
+    except BadRead as exc:
+        raise RequestError(422, "bad_read", str(exc), exc.field) from exc
     except CorruptFile as exc:
         raise RequestError(500, "corrupt_file", str(exc)) from exc
     except StoreError as exc:
@@ -221,15 +195,22 @@ def _as_request_errors() -> Iterator[None]:
 
 
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield *pieces*, each made in a worker thread: reading blocks, and finds out late that a file is corrupt."""
+    """Yield *pieces*, each made in a worker thread: reading blocks, and finds out late that a file is corrupt.
+
+    When nobody wants more, *pieces* is closed, and with it the files that it reads."""
     end = object()
-    while True:
-        with _as_request_errors():
-            piece = await anyio.to_thread.run_sync(next, pieces, end)
-        if piece is end:
-            return
-        assert isinstance(piece, bytes)
-        yield piece
+    try:
+        while True:
+            with _as_request_errors():
+                piece = await anyio.to_thread.run_sync(next, pieces, end)
+            if piece is end:
+                return
+            assert isinstance(piece, bytes)
+            yield piece
+    finally:
+        if isinstance(pieces, Generator):
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(pieces.close)
 
 
 def _decode(decoder: Any, payload: bytes) -> Any:

@@ -139,6 +139,14 @@ class Layout:
         """Every dataset with segments or a base file, in order. Folders that are none of ours are passed over."""
         return sorted(dataset for dataset in self._candidates() if self.periods(dataset))
 
+    def bars_beside(self, dataset: Dataset) -> list[Dataset]:
+        """The stored ohlc datasets of the same symbol on the same exchange, the shortest span first."""
+        stem = f"{dataset.exchange}.{DataType.OHLC}.{dataset.symbol.token}."
+        names = {stem + span for span in _names(self.root / stem.replace(".", "/"))}
+        names.update(name for name in _names(self.segments_root) if name.startswith(stem))
+        found = {bars for name in names for bars in _parse(name)}
+        return sorted((bars for bars in found if self.periods(bars)), key=lambda bars: bars.span or 0)
+
     def dataset_of(self, path: Path) -> Dataset | None:
         """The dataset whose base or segment *path* is by its place; None when it is neither's."""
         try:

@@ -6,7 +6,8 @@ a CorruptFile: pages carry checksums and they are verified.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,23 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dccd.errors import CorruptFile, StoreError
+from dccd.errors import CorruptFile, OldFile, StoreError
 from dccd.store.coverage import Claims, IntervalSet
+from dccd.store.layout import period_bounds
 from dccd.store.seal import UNSEALED, read_footer, seal, sealed
 
-__all__ = ["MAX_TS", "MIN_TS", "ROW_GROUP", "BusPosition", "Footer", "OpenFile", "between", "corrupt", "write_parquet"]
+__all__ = [
+    "MAX_TS",
+    "MIN_TS",
+    "ROW_GROUP",
+    "BusPosition",
+    "Footer",
+    "OpenFile",
+    "ReadCounts",
+    "between",
+    "corrupt",
+    "write_parquet",
+]
 
 MIN_TS, MAX_TS = -(2**63), 2**63 - 1
 """All times (ns) lie in ``[MIN_TS, MAX_TS)``."""
@@ -121,6 +134,21 @@ def write_parquet(
     return rows, written
 
 
+class ReadCounts:
+    """What was read of files: ``opened`` of them, ``row_groups`` begun, ``columns`` of these, ``bytes`` that they take
+    on disk, and ``rows`` decoded. Counts of several threads may miss a little."""
+
+    def __init__(self) -> None:
+        self.opened = self.row_groups = self.columns = self.bytes = self.rows = 0
+
+    def __repr__(self) -> str:
+        return f"<ReadCounts {self.statistics()}>"
+
+    def statistics(self) -> dict[str, int]:
+        """The counts by name."""
+        return dict(vars(self))
+
+
 class OpenFile:
     """A file of rows, opened: it stays readable when it is removed meanwhile.
 
@@ -129,9 +157,10 @@ class OpenFile:
     it should be.
     """
 
-    def __init__(self, path: Path, level: int | None = None) -> None:
-        """Open *path*; ``level`` is the segment's, ``None`` for a base."""
+    def __init__(self, path: Path, level: int | None = None, counts: ReadCounts | None = None) -> None:
+        """Open *path*; ``level`` is the segment's, ``None`` for a base. What is read of it is added to *counts*."""
         self.path, self.level = path, level
+        self._counts = ReadCounts() if counts is None else counts
         self.name = path.stem
         with corrupt(path):
             source = pa.OSFile(str(path), "rb")
@@ -152,14 +181,25 @@ class OpenFile:
             if "TS" not in self.schema.names or self.schema.field("TS").type != pa.int64():
                 raise CorruptFile(path, "no column TS of 64-bit integers")
             self._groups = self._ranges(meta)
+        self._counts.opened += 1
         self.first_ts = min((group[0] for group in self._groups), default=None)
         self.last_ts = max((group[1] for group in self._groups), default=None)
+        if level is None and self.footer is None and self._strange():
+            raise OldFile(path)
 
     def __repr__(self) -> str:
         return f"<OpenFile {self.path.name}: {self.rows} rows from {self.first_ts} to {self.last_ts}>"
 
     def close(self) -> None:
         self._file.close(force=True)
+
+    def _strange(self) -> bool:
+        """Whether times lie outside of the period that the file is called: in seconds, all are of 1970."""
+        try:
+            first, end = period_bounds(self.name)
+        except ValueError:
+            return False
+        return self.first_ts is not None and self.last_ts is not None and not first <= self.first_ts <= self.last_ts < end
 
     @property
     def claims(self) -> Claims:
@@ -188,10 +228,17 @@ class OpenFile:
         if not self.in_order:
             with corrupt(self.path):
                 table = self._file.read_row_groups(wanted, columns=names)
+            for group in wanted:
+                self._count(group, names)
             yield between(_frame(table).sort("TS", maintain_order=True), lo, hi), False
             return
+        begun, end = deque(wanted), 0  # what a reader never comes to isn't counted
         with corrupt(self.path):
             for batch in self._file.iter_batches(_BATCH, row_groups=wanted, columns=names):
+                end += batch.num_rows
+                while end > 0 and begun:
+                    end -= self._groups[begun[0]][2]
+                    self._count(begun.popleft(), names)
                 frame = _frame(batch)
                 if frame["TS"].null_count() or not frame["TS"].is_sorted():
                     raise CorruptFile(self.path, "a row without TS, or out of order")
@@ -215,6 +262,13 @@ class OpenFile:
                     return False
                 last = times[-1]
         return True
+
+    def _count(self, group: int, names: Sequence[str]) -> None:
+        meta, counts = self._file.metadata.row_group(group), self._counts
+        counts.row_groups += 1
+        counts.columns += len(names)
+        counts.rows += meta.num_rows
+        counts.bytes += sum(meta.column(self.schema.names.index(name)).total_compressed_size for name in names)
 
     def _ranges(self, meta: Any) -> list[tuple[int, int, int]]:
         """First and last TS and rows of each row group: by the statistics, or the rows where a writer left them

@@ -31,11 +31,11 @@ from dccd.store.claims import read_notes
 from dccd.store.coverage import Coverage, Gap, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
-from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
+from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts
 from dccd.store.schema import SCHEMAS
 from dccd.symbols import Dataset
 
-__all__ = ["DatasetStats", "Store", "open_period"]
+__all__ = ["DatasetStats", "Store", "open_period", "to_batches"]
 
 _TRIES = 50
 
@@ -60,9 +60,14 @@ class Store:
         self.layout = root if isinstance(root, Layout) else Layout(root)
         self.past = past
         self.catalogue = Catalogue(self.layout)
+        self.counts = ReadCounts()
 
     def __repr__(self) -> str:
         return f"Store({str(self.layout.root)!r})"
+
+    def statistics(self) -> dict[str, int]:
+        """What was read of files so far: files opened, row groups, columns of these, their bytes, rows decoded."""
+        return self.counts.statistics()
 
     def datasets(self) -> list[Dataset]:
         """Every dataset that is stored, in order."""
@@ -116,28 +121,33 @@ class Store:
 
         Each is consistent within its period; a period is opened when its turn comes. All have one schema.
         """
-        lo, hi = _range(start, end)
         left = MAX_TS if limit is None else limit
-        periods = self._periods(dataset, lo, hi, False)
         # Arrow IPC wants one schema for all: columns unknown to us must be known before the first batch.
+        schema = _select(self.schema(dataset, start, end), columns)
+        for frame in self.frames(dataset, start, end, schema.names):
+            for part in frame.head(left).iter_slices(rows):
+                left -= part.height
+                yield from to_batches(part, schema)
+            if left <= 0:
+                return
+
+    def frames(
+        self, dataset: Dataset, start: int | None = None, end: int | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the same in frames as they come, each with the columns that its period has."""
+        lo, hi = _range(start, end)
+        for period in self._periods(dataset, lo, hi, False):
+            with self.open(dataset, period) as files:
+                yield from merged(dataset.data_type, files, lo, hi, columns)
+
+    def schema(self, dataset: Dataset, start: int | None = None, end: int | None = None) -> pa.Schema:
+        """The columns of *dataset*, with those unknown to us that its files in the range have. Raises CorruptFile."""
         schema = SCHEMAS[dataset.data_type]
-        for period in periods:
+        for period in self._periods(dataset, *_range(start, end), False):
             with self.open(dataset, period) as files:
                 found = unified_schema(dataset.data_type, files)
                 schema = pa.unify_schemas([schema, found], promote_options="permissive")
-        schema = _select(schema, columns)
-        for period in periods:
-            with self.open(dataset, period) as files:
-                for frame in merged(dataset.data_type, files, lo, hi, schema.names):
-                    for part in frame.head(left).iter_slices(rows):
-                        left -= part.height
-                        table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
-                        for field in schema:
-                            if field.name not in table.schema.names:
-                                table = table.append_column(field.name, pa.nulls(len(table), field.type))
-                        yield from table.select(schema.names).cast(schema).combine_chunks().to_batches()
-                    if left <= 0:
-                        return
+        return schema
 
     def book(self, dataset: Dataset, at: int, depth: int | None = None, missing: Sequence[Gap] | None = None) -> Book:
         """Return the order book at *at* ns, the best *depth* levels a side: every row up to then, inclusive, is in it.
@@ -203,7 +213,7 @@ class Store:
     @contextmanager
     def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
         """Open the files whose rows are those of *period*, in the order they were written, as of one moment."""
-        with open_period(self.layout, dataset, period) as (files, _):
+        with open_period(self.layout, dataset, period, counts=self.counts) as (files, _):
             if self.past is None:
                 yield files
                 return
@@ -223,7 +233,11 @@ class Store:
 
 @contextmanager
 def open_period(
-    layout: Layout, dataset: Dataset, period: str, corrupt: list[CorruptFile] | None = None
+    layout: Layout,
+    dataset: Dataset,
+    period: str,
+    corrupt: list[CorruptFile] | None = None,
+    counts: ReadCounts | None = None,
 ) -> Iterator[tuple[list[OpenFile], list[OpenFile]]]:
     """Open the files of *period*: those that count, in the order they were written, base first; and those that don't,
     since others hold their rows. Raises CorruptFile; with a list of *corrupt* it goes there, and the file is passed
@@ -231,7 +245,7 @@ def open_period(
     for _ in range(_TRIES):
         with ExitStack() as stack:
             try:
-                files = _open_all(layout, dataset, period, stack, corrupt)
+                files = _open_all(layout, dataset, period, stack, corrupt, counts)
             except FileNotFoundError:
                 continue
             counting = _counting(files)
@@ -241,14 +255,19 @@ def open_period(
 
 
 def _open_all(
-    layout: Layout, dataset: Dataset, period: str, stack: ExitStack, corrupt: list[CorruptFile] | None
+    layout: Layout,
+    dataset: Dataset,
+    period: str,
+    stack: ExitStack,
+    corrupt: list[CorruptFile] | None,
+    counts: ReadCounts | None,
 ) -> list[OpenFile]:
     listed = [(level, path) for level, folder in layout.levels(dataset, period) for path in _parquet(folder)]
     files: list[OpenFile] = []
 
     def add(path: Path, level: int | None) -> None:
         try:
-            file = OpenFile(path, level)
+            file = OpenFile(path, level, counts)
         except CorruptFile as exc:
             if corrupt is None:
                 raise
@@ -301,6 +320,16 @@ def _newest(
             whole = pl.concat(found) if found else None
             return [] if whole is None else [whole.tail(limit)]
         wanted *= 2
+
+
+def to_batches(frame: pl.DataFrame, schema: pa.Schema) -> list[pa.RecordBatch]:
+    """Return *frame* as *schema* has it: a column that it lacks is null."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    for field in schema:
+        if field.name not in table.schema.names:
+            table = table.append_column(field.name, pa.nulls(len(table), field.type))
+    batches: list[pa.RecordBatch] = table.select(schema.names).cast(schema).combine_chunks().to_batches()
+    return batches
 
 
 def _select(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
