@@ -15,6 +15,7 @@ from dccd.store.reader import Store
 from dccd.store.schema import table_from_records
 from dccd.store.writer import BusPosition, Segment, SegmentWriter
 from dccd.symbols import NS, Dataset
+from tests.dccd.store.copies import Copied
 
 DAY = 86_400 * NS
 NOON = 1_700_049_600 * NS  # 2023-11-15T12:00:00Z
@@ -81,6 +82,35 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def copied(bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Copied:
+    """A store, and a remote in memory."""
+    return Copied(bench, tmp_path_factory.mktemp("elsewhere"))
+
+
+@pytest.fixture
+def killed_at(bench: Any) -> Callable[[Callable[[Callable[[str], None]], object], int], bool]:
+    """Call a function with a hook that ends it, as a kill would, at its step number *n*; returns whether it came to
+    that."""
+
+    def run(work: Callable[[Callable[[str], None]], object], n: int) -> bool:
+        left = n
+
+        def step(name: str) -> None:
+            nonlocal left
+            if left == 0:
+                raise bench.Killed(name)
+            left -= 1
+
+        try:
+            work(step)
+        except bench.Killed:
+            return True
+        return False
+
+    return run
 
 
 @pytest.fixture

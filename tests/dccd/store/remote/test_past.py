@@ -1,0 +1,104 @@
+"""Tests of readers of purged periods: all rows or an error, within a bounded cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dccd.errors import RemoteAway, RemoteDamaged
+from dccd.store.reader import Store
+from dccd.store.remote.past import purged_periods
+
+DAY = 86_400_000_000_000
+
+
+def test_a_purged_day_reads_as_before(copied: Any) -> None:
+    """Base and segments, beside days that are here, and beside rows that came since."""
+    copied.put(1, 2)
+    copied.fold()
+    copied.put(3)
+    copied.bench.put([copied.bench.trade(5, copied.bench.noon + DAY)])
+    copied.sync()
+    assert copied.purge() is None
+    assert copied.tids() == ["5"]
+    assert copied.tids(past=True) == ["1", "2", "3", "5"]
+    copied.put(3, 4)
+    assert copied.tids(past=True) == ["1", "2", "3", "4", "5"]
+    assert copied.tids(past=True, newest=True, limit=4) == ["2", "3", "4", "5"]
+
+
+def test_a_range_beside_it_asks_no_remote(copied: Any) -> None:
+    """Only who reads what was purged waits for it."""
+    copied.put(1)
+    copied.bench.put([copied.bench.trade(5, copied.bench.noon + DAY)])
+    copied.sync()
+    copied.purge()
+    copied.remote.calls.clear()
+    assert copied.tids(past=True, start=copied.bench.noon + DAY) == ["5"]
+    assert copied.remote.calls == []
+
+
+def test_a_remote_that_is_away_is_an_error(copied: Any) -> None:
+    """Never fewer rows in silence."""
+    copied.put(1)
+    copied.sync()
+    copied.purge()
+    copied.remote.away = 1000
+    with pytest.raises(RemoteAway, match=r"binance\.trades\.BTC-USDT 2023-11-15 was purged here, and can't be had"):
+        copied.tids(past=True)
+
+
+def test_a_damaged_copy_is_an_error(copied: Any) -> None:
+    """It is found out before a row of it is read."""
+    copied.put(1)
+    copied.sync()
+    copied.purge()
+    (key,) = copied.data()
+    copied.remote.objects[key] = b"?" + copied.remote.objects[key][1:]
+    with pytest.raises(RemoteDamaged, match="the hash differs"):
+        copied.tids(past=True)
+
+
+def test_the_cache_is_bounded(copied: Any) -> None:
+    """What was read longest ago makes room; what is in it is read without the remote."""
+    for n in range(3):
+        copied.bench.put([copied.bench.trade(n, copied.bench.noon + n * DAY)])
+    copied.sync()
+    for day in ("2023-11-15", "2023-11-16", "2023-11-17"):
+        assert copied.purge(day) is None
+    size = max(len(copied.remote.objects[key]) for key in copied.data())
+    store = Store(copied.layout, copied.past(limit=2 * size))
+    assert store.read(copied.bench.trades)["tid"].to_list() == ["0", "1", "2"]
+    kept = list((copied.layout.root / ".dccd" / "remotes" / "cache").glob("*.parquet"))
+    assert len(kept) == 2
+    copied.remote.calls.clear()
+    assert store.read(copied.bench.trades, start=copied.bench.noon + DAY)["tid"].to_list() == ["1", "2"]
+    assert [call for call in copied.remote.calls if call.endswith(".parquet")] == []
+
+
+def test_a_manifest_that_has_moved_on_is_read_again(copied: Any) -> None:
+    """A file that another stands for by now is not looked for in vain."""
+    copied.put(1)
+    copied.sync()
+    copied.purge()
+    past = copied.past()
+    store = Store(copied.layout, past)
+    assert store.read(copied.bench.trades)["tid"].to_list() == ["1"]
+    copied.restore(copied.layout)
+    copied.put(2)
+    copied.fold()
+    copied.sync()
+    copied.purge()
+    assert store.read(copied.bench.trades)["tid"].to_list() == ["1", "2"]
+
+
+def test_without_remotes_what_was_purged_is_gone(copied: Any) -> None:
+    """Who purges without a remote has no other copy: the coverage tells it."""
+    copied.put(1)
+    from dccd.store.retention import purge
+
+    assert purge(copied.layout, copied.bench.trades, copied.bench.day, [], "alpha") is None
+    assert copied.tids() == []
+    assert purged_periods(copied.layout, copied.bench.trades) == [copied.bench.day]
+    assert len(copied.bench.store.coverage(copied.bench.trades).purged) == 1
