@@ -111,7 +111,8 @@ def test_a_quiet_book_is_asked_for_by_time() -> None:
     protocol.snapshot(body(100, BIDS, ASKS), 3 * NS, out)
     assert out == [BookSnapshot(3 * NS, 100, BIDS, ASKS, 3 * NS)]
     assert protocol.receive(event(99, 101, [(9.0, 0.0)]), 4 * NS, out) is None
-    assert out[-1] == BookDelta(101 * MS, 101, [(9.0, 0.0)], [], 4 * NS)
+    # The snapshot's time is our clock's, and the event's own is before it: sorted by time it would come first.
+    assert out[-1] == BookDelta(3 * NS, 101, [(9.0, 0.0)], [], 4 * NS)
 
 
 def test_the_first_event_is_kept_when_it_confirms() -> None:

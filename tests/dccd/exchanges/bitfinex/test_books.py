@@ -148,12 +148,13 @@ def test_a_level_that_is_missing_is_noticed(stream: Make, made: Exchange) -> Non
 def test_without_checksums_each_level_is_given_out_at_once(stream: Make, made: Exchange) -> None:
     """As in recordings without; the exchange's time is the message's, or ours where it has none."""
     protocol, out = subscribed(stream), list[Record]()
-    protocol.receive(made.snapshot(), 1, out)
-    protocol.receive(made.change(1, "10", None), 2, out)
-    protocol.receive(b"[17082,[12,1,-3],9]", 3, out)
+    first, second, third = ((T0 + n) * MS for n in (1, 2, 3))
+    protocol.receive(made.snapshot(), first, out)
+    protocol.receive(made.change(1, "10", None), second, out)
+    protocol.receive(b"[17082,[12,1,-3],9]", third, out)
     assert out[1:] == [
-        BookDelta((T0 + 2) * MS, 2, [], [(10.0, 0.0)], 2),
-        BookDelta(3, 3, [], [(12.0, 3.0)], 3),
+        BookDelta(second, second, [], [(10.0, 0.0)], second),
+        BookDelta(third, third, [], [(12.0, 3.0)], third),
     ]
 
 

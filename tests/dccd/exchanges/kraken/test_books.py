@@ -130,8 +130,8 @@ def test_a_checksum_that_differs_renews_the_subscription() -> None:
     assert len(out) == 2
     subscribed = {"method": "subscribe", "success": True, "req_id": requests[1]["req_id"]}
     assert protocol.receive(msgspec.json.encode(subscribed), 6, out) is None
-    assert protocol.receive(made.snapshot(), 7, out) == Subscribed()
-    assert out[2] == BookSnapshot(7, 7, [(9.0, 3.0), (8.0, 5.0)], [(10.0, 1.0), (11.0, 2.0)], 7)
+    assert protocol.receive(made.snapshot(), T0 + 7, out) == Subscribed()
+    assert out[2] == BookSnapshot(T0 + 7, T0 + 7, [(9.0, 3.0), (8.0, 5.0)], [(10.0, 1.0), (11.0, 2.0)], T0 + 7)
 
 
 def test_a_snapshots_checksum_is_verified() -> None:

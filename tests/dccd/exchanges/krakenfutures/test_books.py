@@ -184,7 +184,7 @@ def test_snapshots_only() -> None:
     protocol.receive(change(11, "buy", 100, 5), NS, out)
     protocol.tick(10 * NS, out)
     assert out[1:] == [
-        BookSnapshot((T0 + 11) * MS + 9 * NS, 11, [(100.0, 5.0), (99.0, 2.0)], [(101.0, 3.0), (102.0, 4.0)], 10 * NS)
+        BookSnapshot((T0 + 11) * MS + 4 * NS, 11, [(100.0, 5.0), (99.0, 2.0)], [(101.0, 3.0), (102.0, 4.0)], 10 * NS)
     ]
 
 
