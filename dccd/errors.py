@@ -39,6 +39,8 @@
     ├── Stopped                long work was told to stop
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
+        │   └── OldFile        it is of dccd 2.x: migrate it
+        ├── OldFileProblem     a file of an older release that can't be migrated as it is
         ├── StoreFull          no space left
         └── StoreLocked        another process folds
 
@@ -71,6 +73,8 @@ __all__ = [
     "MessagesLost",
     "NoCapability",
     "NoProgress",
+    "OldFile",
+    "OldFileProblem",
     "ParseError",
     "PayloadTooLarge",
     "RateLimited",
@@ -421,6 +425,17 @@ class StoreError(DccdError):
 
 class CorruptFile(StoreError):
     """Raised when a file isn't the Parquet that it should be; rows are never left out in silence."""
+
+
+class OldFile(CorruptFile):
+    """Raised when a file of the store has times in seconds, as dccd 2.x wrote them: ``dccd migrate`` converts it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "times that aren't of its period: written by dccd 2.x? `dccd migrate` converts it")
+
+
+class OldFileProblem(StoreError):
+    """Raised when a file of an older release can't be migrated as it is; the message says why."""
 
 
 class StoreFull(StoreError):

@@ -1,0 +1,96 @@
+"""Which rows of an old file are new: its rows and those that are stored flow in, those to be stored flow out. Pure.
+
+The rules are those of ``merge``: bars, funding and open interest are the same by ``TS``, trades by ``tid``, else by
+all that they say, of which a file may have several; rows of a book are each a row. What is stored stays: a row that
+says something else of the same thing is a conflict, and remains in the old file.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import polars as pl
+
+from dccd.store.merge import SLACK
+from dccd.store.schema import KEYS
+from dccd.symbols import DataType
+
+__all__ = ["Sifted", "missing", "sift"]
+
+_PRINT = ["TS", "price", "amount", "side"]
+_NTH = "__nth"
+_WRITTEN = ("recv_ts", "due_ts")
+"""Columns that tell of the writing, not of the market."""
+
+
+class Sifted(msgspec.Struct, frozen=True):
+    """The rows to store, how many are stored already, and how many contradict what is."""
+
+    new: pl.DataFrame
+    same: int
+    conflicts: int
+
+
+def sift(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> Sifted:
+    """Sort *rows* (in our columns) against the *stored* ones of their time, and a second around."""
+    key = KEYS[data_type]
+    if key is None:
+        return Sifted(rows, 0, 0)
+    nameless = None
+    if key == "tid":
+        nameless = rows.filter(pl.col("tid").is_null())
+        rows = rows.filter(pl.col("tid").is_not_null())
+        stored, prints = stored.filter(pl.col("tid").is_not_null()), stored.filter(pl.col("tid").is_null())
+    # Within one file the later row is the later word; as everywhere, the earlier one is looked at against it.
+    last = rows.unique(key, keep="last", maintain_order=True)
+    again = rows.with_row_index().join(last.select(key), on=key, how="semi")
+    earlier = again.filter(pl.col("index") != pl.col("index").max().over(key)).drop("index")
+    same, conflicts = _compare(key, earlier, last)
+    seen_same, seen_conflicts = _compare(key, last, stored)
+    new = last.join(stored.select(key), on=key, how="anti", maintain_order="left")
+    if nameless is not None and nameless.height:
+        fresh = _unseen(nameless, prints)
+        seen_same += nameless.height - fresh.height
+        new = pl.concat([new, fresh])
+    return Sifted(new, same + seen_same, conflicts + seen_conflicts)
+
+
+def missing(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> int:
+    """Return how many of *rows* aren't among the *stored* ones."""
+    if KEYS[data_type] is not None:
+        sifted = sift(data_type, rows, stored)
+        return sifted.new.height + sifted.conflicts
+    names = [name for name in rows.columns if name in stored.columns]
+    have = stored.group_by(names).len("have")
+    lacking = rows.group_by(names).len("want").join(have, on=names, how="left", nulls_equal=True)
+    return int(lacking.select((pl.col("want").cast(pl.Int64) - pl.col("have").fill_null(0)).clip(0).sum()).item())
+
+
+def _compare(key: str, rows: pl.DataFrame, stored: pl.DataFrame) -> tuple[int, int]:
+    """How many of *rows* are told by *stored* with all that they say, and how many otherwise."""
+    if not rows.height or not stored.height:
+        return 0, 0
+    other = stored.unique(key, keep="last").rename({name: f"{name}__" for name in stored.columns if name != key})
+    both = rows.join(other, on=key, how="inner")
+    agree = pl.lit(value=True)
+    for name in rows.columns:
+        if name == key or name in _WRITTEN:
+            continue
+        twin = f"{name}__"
+        if name == "TS":
+            agree &= (pl.col(name) - pl.col(twin)).abs() < SLACK
+        elif twin in both.columns:
+            agree &= pl.col(name).is_null() | pl.col(name).eq_missing(pl.col(twin))
+        else:
+            agree &= pl.col(name).is_null()
+    told = both.filter(agree).height
+    return told, both.height - told
+
+
+def _unseen(rows: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Of trades without an id, those beyond as many equal ones as are stored."""
+    nth = pl.int_range(pl.len(), dtype=pl.UInt32).over(_PRINT).alias(_NTH)
+    numbered = stored.select(nth, *(pl.col(name) for name in _PRINT))
+    found = rows.with_columns(nth).join(
+        numbered, on=[*_PRINT, _NTH], how="anti", nulls_equal=True, maintain_order="left"
+    )
+    return found.drop(_NTH)
