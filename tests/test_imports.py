@@ -54,7 +54,7 @@ TABLE: dict[str, Part] = {
     "dccd.config_errors": Part("dccd.errors", "msgspec"),
     "dccd.config": Part(f"{IDENTITIES} dccd.exchanges dccd.config_errors", "cronsim msgspec yaml"),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
-    "dccd.store": Part(IDENTITIES, "msgspec polars pyarrow"),
+    "dccd.store": Part(IDENTITIES, "msgspec openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
     "dccd.client": Part(f"{WORDS} dccd.bus", "anyio msgspec polars"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
@@ -189,9 +189,11 @@ def concrete_actors() -> set[str]:
 
 
 def declared() -> set[str]:
-    """The import names of the dependencies that pyproject.toml declares."""
+    """The import names of the dependencies that pyproject.toml declares, the optional ones (not of developers), too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [line.partition(">")[0].partition("[")[0].strip() for line in project["dependencies"]]
+    extras = [line for name, extra in project["optional-dependencies"].items() if name != "dev" for line in extra]
+    lines = [*project["dependencies"], *extras]
+    names = [line.partition(">")[0].partition("[")[0].strip() for line in lines]
     return {imported_as for name in names for imported_as in DISTRIBUTIONS.get(name, {name})}
 
 
