@@ -85,13 +85,13 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def copied(bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Copied:
+def copied(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Copied:
     """A store, and a remote in memory."""
     return Copied(bench, tmp_path_factory.mktemp("elsewhere"))
 
 
 @pytest.fixture
-def killed_at(bench: Any) -> Callable[[Callable[[Callable[[str], None]], object], int], bool]:
+def killed_at(bench: Bench) -> Callable[[Callable[[Callable[[str], None]], object], int], bool]:
     """Call a function with a hook that ends it, as a kill would, at its step number *n*; returns whether it came to
     that."""
 
