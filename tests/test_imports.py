@@ -56,7 +56,7 @@ TABLE: dict[str, Part] = {
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
     "dccd.store": Part(IDENTITIES, "msgspec openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
-    "dccd.client": Part(f"{WORDS} dccd.bus", "anyio msgspec polars"),
+    "dccd.client": Part(f"{WORDS} dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(f"dccd {WORDS} dccd.client dccd.simulator", "anyio click msgspec rich yaml"),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.

@@ -20,8 +20,22 @@ from __future__ import annotations
 
 from dccd.client.books import BookFrame
 from dccd.client.client import Client, RunEvent, Time
-from dccd.client.sync import SyncClient
+from dccd.client.rows import DerivedBars, Rows
+from dccd.client.sync import SyncClient, SyncRows
 from dccd.client.target import Target, find_target, noted_port
 from dccd.client.ticks import Ticks
 
-__all__ = ["BookFrame", "Client", "RunEvent", "SyncClient", "Target", "Ticks", "Time", "find_target", "noted_port"]
+__all__ = [
+    "BookFrame",
+    "Client",
+    "DerivedBars",
+    "Rows",
+    "RunEvent",
+    "SyncClient",
+    "SyncRows",
+    "Target",
+    "Ticks",
+    "Time",
+    "find_target",
+    "noted_port",
+]

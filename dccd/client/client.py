@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
@@ -18,6 +19,7 @@ from dccd import subjects
 from dccd.bus.connection import Bus, Message
 from dccd.bus.transfer import receive
 from dccd.client.books import BookFrame, in_parts, joined
+from dccd.client.rows import Rows
 from dccd.client.sync import SyncClient
 from dccd.client.target import Target, find_target
 from dccd.client.ticks import Ticks
@@ -326,11 +328,38 @@ class Client:
         columns: list[str] | None = None,
         limit: int | None = None,
         newest: bool = False,
+        source: str | None = None,
     ) -> pl.DataFrame:
         """Return the stored rows of *dataset* in ``[start, end)``, in time order, ``TS`` in ns first.
 
-        *limit* rows at most: the first, or with *newest* the last. Raises RequestError: 404 for a dataset that isn't
-        stored.
+        *limit* rows at most: the first, or with *newest* the last. *source* is for bars: ``stored``, or what they are
+        to be made of, ``trades`` or the span of smaller bars; by default stored ones, and where there are none, made of
+        what there is, with a warning (:class:`DerivedBars`). Raises RequestError: 404 for a dataset that isn't stored,
+        422 for a column or a source that can't be. :meth:`rows` is for what doesn't fit into memory.
+        """
+        import polars as pl  # half a second that only readers pay
+
+        terms: dict[str, Any] = {"columns": columns, "limit": limit, "newest": newest, "source": source}
+        async with self.rows(dataset, start, end, **terms) as rows:
+            if source is None:
+                rows.warn()
+            frames = [frame async for frame in rows]
+            return pl.concat([pl.DataFrame(pl.from_arrow(rows.schema.empty_table())), *frames])
+
+    def rows(
+        self,
+        dataset: str | Dataset,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        columns: list[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+        source: str | None = None,
+    ) -> Rows:
+        """Return the same rows as they come, some thousand at a time, in bounded memory: ``async for frame in rows``.
+
+        ``rows.derived_from`` says what bars were made of.
         """
         message = m.Read(
             dataset=str(dataset),
@@ -340,8 +369,18 @@ class Client:
             limit=limit,
             newest=newest,
             format="arrow",
+            source="auto" if source is None else source,
         )
-        return await self._frame("read", message)
+        return Rows(partial(self._chunks, "read", message))
+
+    async def _chunks(self, operation: str, message: Any) -> AsyncGenerator[bytes, None]:
+        """The pieces of a reply in Arrow."""
+        try:
+            async with aclosing(receive(self.bus, subjects.request(operation), msgspec.json.encode(message))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except BusUnavailable as exc:
+            raise self._unavailable(exc) from exc
 
     async def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
         """Return the order book at *at* (default: the newest row's time), the best *depth* levels a side.
@@ -410,12 +449,9 @@ class Client:
         import polars as pl  # half a second that only readers pay
 
         stream = io.BytesIO()
-        try:
-            async with aclosing(receive(self.bus, subjects.request(operation), msgspec.json.encode(message))) as chunks:
-                async for chunk in chunks:
-                    stream.write(chunk)
-        except BusUnavailable as exc:
-            raise self._unavailable(exc) from exc
+        async with aclosing(self._chunks(operation, message)) as chunks:
+            async for chunk in chunks:
+                stream.write(chunk)
         stream.seek(0)
         return await asyncio.to_thread(pl.read_ipc_stream, stream)
 

@@ -23,25 +23,31 @@ from dccd.errors import RequestError
 from dccd.operations import OPERATIONS, Operation, schema
 from dccd.records import Record
 from dccd.runs import ACTIVE, Run
+from dccd.store.ipc import encoded
+from dccd.store.scan import About
 from dccd.symbols import Dataset
 
 __all__ = ["FakeDaemon"]
 
 HOST = "fake"
 _CHUNK = 1024
+_ROWS = 16
 
 
 class FakeDaemon:
     """Answers on *bus*. ``requests`` holds what was asked, in order.
 
     ``replies`` is what each operation answers: a reply struct, an exception to raise, or a function of the request.
-    ``frames`` are the stored datasets, ``runs`` the run history by id, ``script`` the events that are published when a
-    run is first asked for.
+    ``frames`` are the stored datasets, ``derived`` says what some of them are made of, ``sent`` counts the pieces of
+    Arrow streams and ``sending`` those streams that go on; ``runs`` is the run history by id, ``script`` the events
+    that are published when a run is first asked for.
     """
 
     def __init__(self, bus: Bus, version: str = "4.0.0") -> None:
         self.requests: list[tuple[str, Any]] = []
         self.frames: dict[str, pl.DataFrame] = {}
+        self.derived: dict[str, About] = {}
+        self.sent = self.sending = 0
         self.runs: dict[str, Run] = {}
         self.script: list[RunEvent] = []
         self.replies: dict[str, Any] = {
@@ -186,7 +192,19 @@ class FakeDaemon:
             frame = frame.tail(ask.limit) if ask.newest else frame.head(ask.limit)
         if ask.format == "json":
             return m.ReadReply(dataset=ask.resolve().name, columns=frame.columns, rows=[list(r) for r in frame.rows()])
-        return _chunks(frame)
+        about = self.derived.get(ask.resolve().name, About(ask.resolve().name))
+        return self._pieces(frame, about)
+
+    async def _pieces(self, frame: pl.DataFrame, about: About) -> AsyncIterator[bytes]:
+        """As the daemon sends them: the schema, batches of some rows, the end."""
+        table = frame.to_arrow()
+        self.sending += 1
+        try:
+            for piece in encoded(about.on(table.schema), table.to_batches(_ROWS)):
+                self.sent += 1
+                yield piece
+        finally:
+            self.sending -= 1
 
     async def _books(self, ask: m.Books) -> m.BooksReply | AsyncIterator[bytes]:
         """The wire's own frame (with ``unknown``) of the dataset, one time a ``TS``; ``every`` is 10 ns."""

@@ -19,10 +19,39 @@ if TYPE_CHECKING:
 
     from dccd.client.books import BookFrame
     from dccd.client.client import Client, Time
+    from dccd.client.rows import Rows
 
-__all__ = ["SyncClient"]
+__all__ = ["SyncClient", "SyncRows"]
 
 R = TypeVar("R")
+
+
+class SyncRows:
+    """The same rows as :class:`~dccd.client.rows.Rows`, without await; ``rows`` is that, and says what they are."""
+
+    def __init__(self, rows: Rows, call: Callable[..., Any]) -> None:
+        self.rows, self._call = rows, call
+
+    def __repr__(self) -> str:
+        return repr(self.rows).replace("Rows", "SyncRows", 1)
+
+    def __enter__(self) -> SyncRows:
+        self._call(self.rows.__aenter__)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._call(self.rows.aclose)
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        frames = self.rows.__aiter__()
+        try:
+            while True:
+                try:
+                    yield self._call(frames.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._call(self.rows.aclose)
 
 
 class SyncClient:
@@ -110,9 +139,18 @@ class SyncClient:
         columns: list[str] | None = None,
         limit: int | None = None,
         newest: bool = False,
+        source: str | None = None,
     ) -> pl.DataFrame:
         """See :meth:`Client.read`."""
-        return self._call(self._client.read, dataset, start, end, columns=columns, limit=limit, newest=newest)
+        return self._call(
+            self._client.read, dataset, start, end, columns=columns, limit=limit, newest=newest, source=source
+        )
+
+    def rows(
+        self, dataset: str | Dataset, start: Time | None = None, end: Time | None = None, **terms: Any
+    ) -> SyncRows:
+        """See :meth:`Client.rows`; to be used as ``with client.rows(…) as rows: for frame in rows``."""
+        return SyncRows(self._client.rows(dataset, start, end, **terms), self._call)
 
     def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
         """See :meth:`Client.book`."""

@@ -25,6 +25,7 @@ __all__ = ["Derivation", "holes", "source_of"]
 
 _TOLD = 100
 """So many intervals without bars are told at most; the nearest are told as one."""
+_LONG = 86_400 * NS
 _PRESENT = ("verified", "empty", "unverified")
 
 
@@ -88,7 +89,15 @@ class Derivation:
         self.start = ceiling(dataset, first)
         self.end = max(ceiling(dataset, last), self.start)
         self._holes = holes(coverage, source, self.start, self.end, self._span)
-        self.incomplete = self._told()
+        out = IntervalSet(
+            (max(ceiling(dataset, a - self._span + self._unit), self.start), ceiling(dataset, b))
+            for a, b in self._holes
+        )
+        told = bounded([Gap(a, b, "") for a, b in out], _TOLD)
+        self.incomplete: list[Interval] = [(gap.start, gap.end) for gap in told]
+        # What of the source lies there is read and makes nothing. A long one is passed over; short ones aren't worth
+        # opening a file twice.
+        self._skipped = IntervalSet((a, b) for a, b in out if b - a >= _LONG)
 
     def __repr__(self) -> str:
         return f"<Derivation {self.dataset} of {self.source}, {len(self.incomplete)} intervals left out>"
@@ -98,11 +107,12 @@ class Derivation:
         lo = self.start if start is None else max(ceiling(self.dataset, start), self.start)
         hi = self.end if end is None else min(ceiling(self.dataset, end), self.end)
         kind = self.source.data_type
-        rows = self._store.frames(self.source, lo, hi, columns(kind))
-        for frame in bars(self.dataset, kind, rows) if lo < hi else ():
-            whole = complete(frame, self._span, self._unit, self._holes)
-            if whole.height:
-                yield whole
+        for first, end in self._skipped.gaps(lo, hi) if lo < hi else ():
+            rows = self._store.frames(self.source, first, end, columns(kind))
+            for frame in bars(self.dataset, kind, rows):
+                whole = complete(frame, self._span, self._unit, self._holes)
+                if whole.height:
+                    yield whole
 
     def newest(self, limit: int) -> pl.DataFrame | None:
         """The last *limit* bars: made backwards, as far as it takes. None where there is none."""
@@ -116,13 +126,6 @@ class Derivation:
                 left -= found[-1].height
             end, reach = start, reach * 2
         return pl.concat(found[::-1]) if found else None
-
-    def _told(self) -> list[Interval]:
-        out = IntervalSet(
-            (max(ceiling(self.dataset, start - self._span + self._unit), self.start), ceiling(self.dataset, end))
-            for start, end in self._holes
-        )
-        return [(gap.start, gap.end) for gap in bounded([Gap(start, end, "") for start, end in out], _TOLD)]
 
 
 def holes(coverage: Coverage, source: Dataset, start: int, end: int, span: int) -> list[Interval]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
 from dccd.errors import BusError
 from dccd.store.scan import Scan
 
-__all__ = ["Decoder", "pieces"]
+__all__ = ["Decoder", "encoded", "pieces"]
 
 _MORE = b"\xff\xff\xff\xff"
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -18,8 +18,13 @@ _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 def pieces(scan: Scan, rows: int = 8192) -> Iterator[bytes]:
     """Yield an Arrow IPC stream of *scan*, about *rows* rows at a time, the schema first; see
     :class:`~dccd.store.scan.About`. Raises BadRead, CorruptFile."""
-    yield scan.about.on(scan.schema).serialize().to_pybytes()
-    for batch in scan.batches(rows):
+    yield from encoded(scan.about.on(scan.schema), scan.batches(rows))
+
+
+def encoded(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """Yield the stream of *batches*, all of *schema*: that first, then a piece a batch, and the end."""
+    yield schema.serialize().to_pybytes()
+    for batch in batches:
         yield batch.serialize().to_pybytes()
     yield _END
 

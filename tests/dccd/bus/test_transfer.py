@@ -60,13 +60,17 @@ async def test_error_after_some_chunks(bus: Bus, service: Service) -> None:
 
 
 async def test_reader_that_never_acknowledges(bus: Bus) -> None:
-    """A reader that promised to acknowledge and doesn't is given up, and told."""
+    """A reader that promised to acknowledge and doesn't is given up, and told; what it read from is closed."""
+    closed = asyncio.Event()
     async with Service(bus, "alpha", "1.0.0", patience=0.05) as service:
 
         async def rows(body: bytes) -> AsyncIterator[bytes]:
             async def chunks() -> AsyncIterator[bytes]:
-                for _ in range(100):
-                    yield b"x"
+                try:
+                    for _ in range(100):
+                        yield b"x"
+                finally:
+                    closed.set()
 
             return chunks()
 
@@ -83,5 +87,6 @@ async def test_reader_that_never_acknowledges(bus: Bus) -> None:
         await bus.client.publish("dccd.rows", b"", "inbox", headers={"Dccd-Flow": "ack"})
         async with asyncio.timeout(5):
             await done.wait()
+            await closed.wait()
         assert [reply.headers[CHUNK] for reply in replies[:8]] == [str(number) for number in range(1, 9)]
         assert json.loads(replies[8].data)["error"]["reason"] == "slow_reader"

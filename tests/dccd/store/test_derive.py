@@ -127,6 +127,19 @@ def test_a_told_hole_leaves_out_the_bars_that_it_touches(bench: Any, monkeypatch
     assert made.incomplete == [(BASE + 7 * MINUTE, BASE + 14 * MINUTE)]
 
 
+def test_a_long_hole_is_not_read(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a time in which no bar can be whole cost nothing, however many there are."""
+    day = 86_400 * NS
+    for n in range(5):
+        minutes(bench, 7, BASE + n * day // (7 * MINUTE) * 7 * MINUTE, span="1s")
+    whole = IntervalSet([(BASE, BASE + MINUTE), (BASE + 4 * day, BASE + 5 * day)])
+    monkeypatch.setattr(bench.store, "coverage", lambda dataset: coverage_of(Claims(whole), Notes()))
+    made = derived(bench, BASE, BASE + 4 * day)
+    assert starts(made) == []
+    assert made.incomplete == [(BASE, made.end)]
+    assert bench.store.counts.rows == 0
+
+
 def test_the_newest_are_made_backwards(bench: Any) -> None:
     """As many as asked for, over a day without any, and no more of the source is read than that takes."""
     minutes(bench, 70)
