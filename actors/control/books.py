@@ -1,13 +1,13 @@
 """Requests for order books of the past: a request flows in, a book, rows or Arrow chunks flow out.
 
-What is missing is known from two places: the store's coverage, and the holes in the catalogue that are told live.
+Where one isn't known is what the store's coverage says: holes of live streams are noted there before anything after
+them is published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +17,6 @@ from dccd import messages as m
 from dccd.errors import RequestError
 from dccd.store.book_ipc import book_chunks
 from dccd.store.book_reader import book_times
-from dccd.store.books import breaks_in
 from dccd.store.intervals import Gap
 from dccd.symbols import Dataset, DataType, parse_interval, parse_time
 
@@ -41,7 +40,7 @@ def _book(links: Links, dataset: Dataset, at: int | None, depth: int | None) -> 
     last = links.store.last_ts(dataset)
     if last is None:
         raise _nothing(dataset)
-    found = links.store.book(dataset, last if at is None else at, depth, _missing(links, dataset))
+    found = links.store.book(dataset, last if at is None else at, depth)
     return m.BookReply(
         dataset=dataset.name,
         at=found.at,
@@ -104,9 +103,8 @@ def _series(
     if asked is None:
         raise _nothing(dataset)
     times = asked if limit is None else asked[:limit]
-    missing = _missing(links, dataset)
     until = min(times.stop, asked.stop)
-    parts = links.store.books(dataset, every, times.start, until, request.depth, missing, request.shape)
+    parts = links.store.books(dataset, every, times.start, until, request.depth, shape=request.shape)
     return asked, times, parts
 
 
@@ -119,10 +117,3 @@ def _dataset(request: m.Book | m.Books) -> Dataset:
 
 def _nothing(dataset: Dataset) -> RequestError:
     return RequestError(404, "no_dataset", f"nothing is stored of {dataset}; dccd.inventory lists what is", "dataset")
-
-
-def _missing(links: Links, dataset: Dataset) -> list[Gap]:
-    entry = links.entries.get(dataset.name)
-    # A hole that counts as repaired, too: what a repair brings of an order book is a snapshot, not the changes.
-    live = [] if entry is None else [Gap(gap.start, gap.end, gap.reason) for gap in entry.gaps]
-    return list(chain(breaks_in(links.store.coverage(dataset)), live))
