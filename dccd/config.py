@@ -21,6 +21,8 @@ from cronsim import CronSim, CronSimError
 from msgspec import Meta
 
 from dccd.config_errors import explain
+from dccd.config_storage import RemoteConfig, RetentionConfig, RetentionRule, StorageConfig, check_storage
+from dccd.config_units import Duration, Size, parse_duration, parse_size
 from dccd.errors import ConfigError, IdentityError, NoCapability
 from dccd.exchanges.base import Exchange, StreamOptions
 from dccd.exchanges.capability import depth_warning
@@ -32,44 +34,21 @@ __all__ = [
     "Alerts",
     "BusConfig",
     "Config",
+    "Duration",
     "ExchangeConfig",
     "Job",
+    "RemoteConfig",
+    "RetentionConfig",
+    "RetentionRule",
     "Settings",
+    "Size",
     "StorageConfig",
     "find",
     "load",
     "parse",
     "parse_duration",
+    "parse_size",
 ]
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?")
-_BYTES = {
-    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
-
-Duration = str | int | float
-"""Seconds, or text with a unit: ``500ms 30s 5m 1h 7d``."""
-Size = str | int
-"""Bytes, or text with a unit: ``64MiB 10GiB``."""
-
-
-def parse_duration(value: Duration) -> float:
-    """Return seconds. Raises ValueError that says what is allowed."""
-    match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("seconds, or a number with a unit: 500ms, 30s, 5m, 1h, 7d")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
-
-
-def parse_size(value: Size) -> int:
-    """Return bytes. Raises ValueError that says what is allowed."""
-    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
-    if match is None:
-        raise ValueError("bytes, or a number with a unit: 64MiB, 10GiB")
-    return int(float(match[1]) * _BYTES[match[2] or "B"])
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,14 +101,6 @@ class ExchangeConfig(_Section, frozen=True, kw_only=True):
     ws_url: str | None = None
     rate_limit: bool = True
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
-
-
-class StorageConfig(_Section, frozen=True, kw_only=True):
-    """``storage``: how often new rows are flushed to segments, and when segments are folded into the base."""
-
-    flush_interval: Duration = "2s"
-    flush_rows: Annotated[int, Meta(ge=100, le=5_000_000)] = 50_000
-    fold_interval: Duration = "1m"
 
 
 class Alerts(_Section, frozen=True, kw_only=True):
@@ -216,7 +187,7 @@ class Config(_Section, frozen=True, kw_only=True):
             if job.operation == "stream"
             for dataset in job.datasets
         )
-        return [warning for warning in found if warning is not None]
+        return [*(warning for warning in found if warning is not None), *self.storage.warnings]
 
 
 def find(given: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -300,11 +271,11 @@ def _check(config: Config) -> None:
     for section, field, read in (
         ("bus", "ticks_max_age", parse_duration), ("bus", "events_max_age", parse_duration),
         ("bus", "ticks_max_bytes", parse_size), ("bus", "buffer", parse_size),
-        ("storage", "flush_interval", parse_duration), ("storage", "fold_interval", parse_duration),
         ("alerts", "archiver_lag", parse_duration), ("alerts", "stream_silence", parse_duration),
         ("alerts", "free_space", parse_size),
     ):  # fmt: skip
         _read(f"{section}.{field}", getattr(getattr(config, section), field), read)
+    check_storage(config.storage)
     if config.bus.url is not None and not re.match(r"(nats|tls|ws|wss)://", config.bus.url):
         raise ConfigError("bus.url", repr(config.bus.url), "a NATS URL, as nats://host:4222")
     for exchange, settings in config.exchanges.items():

@@ -52,9 +52,13 @@ TABLE: dict[str, Part] = {
     "dccd.operations": Part("dccd.messages dccd.runs", "msgspec", pure=True),
     "dccd.exchanges": Part(IDENTITIES, "msgspec", pure=True),
     "dccd.config_errors": Part("dccd.errors", "msgspec"),
-    "dccd.config": Part(f"{IDENTITIES} dccd.exchanges dccd.config_errors", "cronsim msgspec yaml"),
+    "dccd.config_units": Part(pure=True),
+    "dccd.config_storage": Part("dccd.config_units dccd.errors dccd.symbols", "msgspec"),
+    "dccd.config": Part(
+        f"{IDENTITIES} dccd.exchanges dccd.config_errors dccd.config_storage dccd.config_units", "cronsim msgspec yaml"
+    ),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
-    "dccd.store": Part(IDENTITIES, "msgspec openpyxl polars pyarrow"),
+    "dccd.store": Part(IDENTITIES, "msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
     "dccd.client": Part(f"{WORDS} dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
@@ -72,6 +76,7 @@ TABLE: dict[str, Part] = {
 HOMES = {
     "ccxt": {"dccd.feeds"},
     "nats": {"dccd.bus"},
+    "obstore": {"dccd.store"},
     "polars": {"dccd.store", "dccd.client"},  # the client hands out a frame
     "pyarrow": {"dccd.store"},
     "websockets": {"dccd.feeds", "dccd.simulator"},
