@@ -245,9 +245,21 @@ class Catalogue(Actor):
                 ]
             elif gaps:
                 await self._want(dataset, gaps)
-                repairs += await self._repair(dataset)
+                ordered = await self._repair(dataset)
+                known = {repair.run_id for repair in ordered}
+                repairs += ordered + [one for one in self._under_way(name, gaps) if one.run_id not in known]
                 waiting += to_repair(self._coverage(name), self._runs(name))[1]
         return Repaired(repairs=repairs, waiting=waiting)
+
+    def _under_way(self, name: str, gaps: list[Gap]) -> list[RepairEntry]:
+        wanted = IntervalSet((gap.start, gap.end) for gap in gaps)
+        found = []
+        for run in self._runs(name):
+            start, end = asked_range(run)
+            if run.trigger == "gap" and wanted.within(start, end):
+                entry = RepairEntry(dataset=name, start=start, end=end, reason=run.reason or "", run_id=run.run_id)
+                found.append(entry)
+        return found
 
     async def _want(self, dataset: Dataset, gaps: list[Gap]) -> None:
         def forget() -> None:

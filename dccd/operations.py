@@ -49,6 +49,14 @@ OPERATIONS: dict[str, Operation] = {
         Operation("read", m.Read, m.ReadReply, "Rows of a dataset: JSON, or Arrow IPC in chunks"),
         Operation("book", m.Book, m.BookReply, "The order book at one time"),
         Operation("books", m.Books, m.BooksReply, "Order books at an interval: JSON, or Arrow IPC in chunks"),
+        Operation("coverage", m.CoverageGet, m.Coverage, "What is there of a dataset's time, what isn't, and why"),
+        Operation("repair", m.Repair, m.Repaired, "Ask the exchanges for what is missing, now"),
+        Operation(
+            "storage.migrate",
+            m.StorageMigrate,
+            m.RunStarted,
+            "Bring files of older releases into this layout (dry_run: say what would be done); answers with a run_id",
+        ),
         Operation("exchanges", m.ExchangesList, m.Exchanges, "What can be collected, per exchange and data type"),
     )
 }

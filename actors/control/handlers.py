@@ -14,11 +14,11 @@ from typing import Any
 import anyio
 import msgspec
 
-from actors.control import books, reading
+from actors.control import books, coverage, reading
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
-from actors.mail import CancelBackfill, GetHealth, GetInventory, GetJobs, StartBackfill
+from actors.mail import CancelBackfill, GetHealth, GetInventory, GetJobs, StartBackfill, StartWhole
 from actors.runtime.exits import ActorError
 from dccd import messages as m
 from dccd import subjects
@@ -42,7 +42,7 @@ from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds import elsewhere
 from dccd.operations import OPERATIONS, Operation, schema
 from dccd.runs import Run
-from dccd.symbols import DataType, span_label
+from dccd.symbols import Dataset, DataType, Symbol, span_label
 
 __all__ = ["Handlers"]
 
@@ -123,6 +123,15 @@ class Handlers:
     async def do_runs_get(self, request: m.RunsGet) -> Run:
         return await self.book.get(request.run_id)
 
+    async def do_storage_migrate(self, request: m.StorageMigrate) -> m.RunStarted:
+        for name in request.datasets.values():
+            Dataset.parse(name)
+        for symbol in request.symbols.values():
+            Symbol.parse(symbol)
+        order = StartWhole(operation="storage.migrate", options=msgspec.to_builtins(request))
+        started: m.RunStarted = await self.links.ask_runner(order)
+        return started
+
     # ------------------------------------------------------------ streams and jobs
 
     async def do_streams_list(self, request: m.Empty) -> m.Streams:
@@ -152,6 +161,12 @@ class Handlers:
             GetInventory(request.dataset or ""), timeout=_ASK_SECONDS
         )
         return inventory
+
+    async def do_coverage(self, request: m.CoverageGet) -> m.Coverage:
+        return await coverage.coverage(self.links, request)
+
+    async def do_repair(self, request: m.Repair) -> m.Repaired:
+        return await coverage.repair(self.links, request)
 
     async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
         if request.format == "arrow":

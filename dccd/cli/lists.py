@@ -9,7 +9,7 @@ from typing import get_args
 import click
 
 from dccd.cli.app import DONE, App, options
-from dccd.cli.output import count, duration, interval, json_document, size, table, when
+from dccd.cli.output import count, duration, interval, json_document, percent, size, table, when
 from dccd.messages import CapabilityEntry
 from dccd.runs import ACTIVE, Run, RunState
 from dccd.symbols import NS, parse_span, span_label
@@ -33,7 +33,8 @@ Examples:
 @options
 @click.pass_obj
 def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
-    """List stored datasets (whose name begins with PREFIX): rows, sizes, times, holes."""
+    """List stored datasets (whose name begins with PREFIX): rows, sizes, times, how much of what was asked for is
+    there, and holes."""
 
     async def main() -> int:
         async with app.connect_to_store() as session:
@@ -52,7 +53,7 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
             )
         else:
             table(
-                ["dataset", ">rows", ">files", ">size", "first", "last", ">holes", ""],
+                ["dataset", ">rows", ">files", ">size", "first", "last", ">age", ">covered", ">missing", ">holes", ""],
                 (
                     [
                         d.dataset,
@@ -61,6 +62,9 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
                         size(d.bytes),
                         when(d.first_ts),
                         when(d.last_ts),
+                        duration(d.age),
+                        "" if d.coverage is None else percent(d.coverage),
+                        duration(d.missing) if d.missing else "",
                         len(d.gaps) or "",
                         "live" if d.live else "",
                     ]

@@ -102,6 +102,18 @@ def _inventory() -> click.Command:
     return inventory
 
 
+def _coverage() -> click.Command:
+    from dccd.cli.coverage import coverage
+
+    return coverage
+
+
+def _repair() -> click.Command:
+    from dccd.cli.coverage import repair
+
+    return repair
+
+
 def _runs() -> click.Command:
     from dccd.cli.lists import runs
 
@@ -146,6 +158,8 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "read": (_read, "Print or export stored rows."),
     "book": (_book, "Show an order book as it was at a time, or a series of them."),
     "inventory": (_inventory, "List what is stored, and what is missing."),
+    "coverage": (_coverage, "Show what is there of a dataset's time, and what isn't and why."),
+    "repair": (_repair, "Ask the exchanges for what is missing, now."),
     "runs": (_runs, "List runs (backfills and the like), newest first, or show one."),
     "streams": (_streams, "List live streams; start and stop them."),
     "jobs": (_jobs, "List the jobs of the configuration."),

@@ -21,6 +21,7 @@ __all__ = [
     "json_document",
     "json_line",
     "number",
+    "percent",
     "size",
     "table",
     "when",
@@ -111,6 +112,13 @@ def number(value: float | None) -> str:
     text = f"{value:.10f}".rstrip("0").rstrip(".") if abs(value) >= 1e-6 or value == 0 else f"{value:.4g}"
     head, dot, tail = text.partition(".")
     return f"{int(head):,}{dot}{tail}" if head.lstrip("-").isdigit() and len(head) > 4 else text
+
+
+def percent(fraction: float) -> str:
+    """``99.99%``; only all of it is ``100%``, and only nothing ``0%``."""
+    if fraction in (0, 1):
+        return f"{fraction:.0%}"
+    return f"{min(max(fraction, 0.0001), 0.9999):.2%}"
 
 
 def size(value: float | None) -> str:

@@ -166,6 +166,36 @@ class Client:
         reply = await self._ask("inventory", m.Inventory, m.InventoryList(dataset=dataset), timeout=60)
         return reply.datasets
 
+    async def coverage(
+        self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None
+    ) -> m.Coverage:
+        """What is there of *dataset*'s time between *start* and *end*, and what isn't and why, all of it."""
+        name = str(dataset)
+        asked = m.CoverageGet(dataset=name, start=start, end=end)
+        found = await self._ask("coverage", m.Coverage, asked, timeout=60)
+        intervals, seconds = list(found.intervals), dict(found.seconds)
+        following = found.next
+        while following is not None:
+            asked = m.CoverageGet(dataset=name, start=following, end=found.end)
+            part = await self._ask("coverage", m.Coverage, asked, timeout=60)
+            intervals += part.intervals
+            following = part.next
+        return msgspec.structs.replace(found, intervals=intervals, seconds=seconds, next=None)
+
+    async def repair(
+        self,
+        dataset: str | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
+        *,
+        unavailable: bool = False,
+        dry_run: bool = False,
+    ) -> m.Repaired:
+        """Have what is missing asked for, of all datasets or those under the prefix *dataset*; see the runs for how it
+        goes on. *unavailable*: also what the exchange didn't serve before; *dry_run*: only tell."""
+        asked = m.Repair(dataset=dataset, start=start, end=end, unavailable=unavailable, dry_run=dry_run)
+        return await self._ask("repair", m.Repaired, asked, timeout=90)
+
     # ---------------------------------------------------------------- streams
 
     async def streams(self) -> list[m.StreamEntry]:

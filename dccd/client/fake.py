@@ -59,6 +59,11 @@ class FakeDaemon:
             "tree": m.Tree(host=HOST, root=_node("daemon", _node("bus"), _node("streams", _node("stream")))),
             "exchanges": m.Exchanges(exchanges={}),
             "inventory": m.Inventory(host=HOST, data_path="/data", datasets=[]),
+            "coverage": lambda ask: m.Coverage(
+                dataset=ask.resolve().name, host=HOST, start=0, end=100, fraction=0.5, seconds={"verified": 5e-8},
+                intervals=[m.CoverageEntry(start=0, end=50, state="verified")],
+            ),
+            "repair": m.Repaired(repairs=[]),
             "jobs.list": m.Jobs(host=HOST, jobs=[]),
             "streams.list": m.Streams(host=HOST, streams=[]),
             "streams.start": lambda ask: m.StreamStarted(dataset=ask.resolve().name, already_running=False),

@@ -195,6 +195,24 @@ class SyncClient:
         """See :meth:`Client.inventory`."""
         return self._call(self._client.inventory, dataset)
 
+    def coverage(
+        self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None
+    ) -> m.Coverage:
+        """See :meth:`Client.coverage`."""
+        return self._call(self._client.coverage, dataset, start, end)
+
+    def repair(
+        self,
+        dataset: str | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
+        *,
+        unavailable: bool = False,
+        dry_run: bool = False,
+    ) -> m.Repaired:
+        """See :meth:`Client.repair`."""
+        return self._call(self._client.repair, dataset, start, end, unavailable=unavailable, dry_run=dry_run)
+
     def streams(self) -> list[m.StreamEntry]:
         """See :meth:`Client.streams`."""
         return self._call(self._client.streams)

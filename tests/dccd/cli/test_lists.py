@@ -32,6 +32,11 @@ STORED = [
         first_ts=DAY,
         last_ts=DAY + HOUR,
         live=True,
+        start=DAY,
+        end=DAY + HOUR,
+        coverage=0.975,
+        missing=90.0,
+        age=4.0,
         gaps=[m.GapEntry(start=DAY, end=DAY + 90_000_000_000, reason="socket closed (1006)", state="repairing")],
     ),
     m.DatasetEntry(
@@ -102,7 +107,8 @@ def told(daemon: FakeDaemon) -> FakeDaemon:
         (
             ["inventory"],
             [
-                "binance.trades.BTC-USDT 1,234,567 3 5.0 MiB 2024-01-01 00:00:00 2024-01-01 01:00:00 1 live",
+                "binance.trades.BTC-USDT 1,234,567 3 5.0 MiB 2024-01-01 00:00:00 2024-01-01 01:00:00 "
+                "4.0s 97.50% 1m 30s 1 live",
                 "kraken.ohlc.ETH-USD.1h 0 0 0 B",
             ],
         ),

@@ -67,6 +67,7 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
         "streams.start": {"dataset": OHLC},
         "streams.stop": {"dataset": OHLC},
         "read": {"dataset": OHLC},
+        "coverage": {"dataset": OHLC},
         "runs.get": {"run_id": run.run_id},
         "backfill.status": {"run_id": run.run_id},
         "backfill.cancel": {"run_id": run.run_id},

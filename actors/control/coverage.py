@@ -1,0 +1,73 @@
+"""``dccd.coverage`` and ``dccd.repair``: requests flow in, orders to the catalogue and replies flow out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from actors.known import asked_range
+from actors.links import Links
+from actors.mail import GetCoverage, RepairAsked
+from dccd import messages as m
+from dccd.runs import Run
+from dccd.store.coverage import Coverage, Stretch
+from dccd.symbols import NS, Dataset, parse_time
+
+__all__ = ["coverage", "repair", "reply_of"]
+
+_SECONDS = 60.0
+_INTERVALS = 1000
+
+
+async def coverage(links: Links, request: m.CoverageGet) -> m.Coverage:
+    """Answer what is there of a dataset's time. Raises IdentityError for a time that is none."""
+    dataset = request.resolve()
+    found, runs = await links.catalogue.ask(GetCoverage(dataset), timeout=_SECONDS)
+    start = None if request.start is None else parse_time(request.start, "start")
+    end = None if request.end is None else parse_time(request.end, "end")
+    return reply_of(dataset, links.host, found, runs, start, end)
+
+
+async def repair(links: Links, request: m.Repair) -> m.Repaired:
+    """Have the missing intervals asked for. Raises IdentityError."""
+    order = RepairAsked(
+        prefix=request.dataset or "",
+        start=None if request.start is None else parse_time(request.start, "start"),
+        end=None if request.end is None else parse_time(request.end, "end"),
+        unavailable=request.unavailable,
+        dry_run=request.dry_run,
+    )
+    done: m.Repaired = await links.catalogue.ask(order, timeout=_SECONDS)
+    return done
+
+
+def reply_of(
+    dataset: Dataset, host: str, found: Coverage, runs: list[Run], start: int | None, end: int | None
+) -> m.Coverage:
+    """The reply that tells *found* between *start* and *end* (ns), so many intervals of it as a message holds. Pure."""
+    low = found.start if start is None else start
+    high = found.end if end is None else end
+    stretches = found.stretches(low, high)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for one in stretches:
+        seconds[one.state] += (one.end - one.start) / NS
+    there = seconds["verified"] + seconds["empty"] + seconds["unverified"]
+    total = sum(seconds.values())
+    shown = stretches[:_INTERVALS]
+    return m.Coverage(
+        dataset=dataset.name,
+        host=host,
+        start=low,
+        end=high,
+        fraction=there / total if total else 0.0,
+        seconds={state: spent for state, spent in seconds.items() if spent},
+        intervals=[_entry(one, runs) for one in shown],
+        next=stretches[_INTERVALS].start if len(stretches) > _INTERVALS else None,
+    )
+
+
+def _entry(one: Stretch, runs: list[Run]) -> m.CoverageEntry:
+    run_id = None
+    if one.state == "missing":
+        ranges = [(run.run_id, *asked_range(run)) for run in runs]
+        run_id = next((run_id for run_id, start, end in ranges if start < one.end and one.start < end), None)
+    return m.CoverageEntry(start=one.start, end=one.end, state=one.state, reason=one.reason, run_id=run_id)
