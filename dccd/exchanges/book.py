@@ -11,9 +11,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 
-from dccd.records import Level
+from dccd.exchanges.wire import parse_error
+from dccd.records import BookSnapshot, Level
 
-__all__ = ["Book", "BookSide"]
+__all__ = ["Book", "BookSide", "whole_book"]
 
 _DEEPEST = float("inf")
 
@@ -156,3 +157,16 @@ class Book:
         """Whether the best bid is at or above the best ask, as in no book that is whole."""
         bids, asks = self.bids.keys, self.asks.keys
         return bool(bids and asks) and -bids[0] >= asks[0]
+
+
+def whole_book(
+    exchange: str, body: bytes, ts: int, seq: int, sides: tuple[Iterable[Level], Iterable[Level]], recv_ts: int
+) -> BookSnapshot:
+    """The snapshot of *sides* (bids, asks, in any order), which a REST answer's *body* holds.
+
+    Raises ParseError for a crossed one, which is no book of any moment.
+    """
+    bids, asks = sorted(sides[0], reverse=True), sorted(sides[1])
+    if bids and asks and bids[0][0] >= asks[0][0]:
+        raise parse_error(exchange, f"a crossed book: bids up to {bids[0][0]:g}, asks from {asks[0][0]:g}", body)
+    return BookSnapshot(ts, seq, bids, asks, recv_ts)

@@ -11,9 +11,10 @@ from dccd.exchanges.bar_pager import belongs
 from dccd.exchanges.base import HistoryPager, Page, PageRequest
 from dccd.exchanges.binance.books import DEPTH_BODY, depth_request
 from dccd.exchanges.binance.frames import EXCHANGE, parse_error
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.paging import SETTLED, Prefix, SinglePage
 from dccd.exchanges.wire import MS, Amount, Count, Decoder, Millis, Price
-from dccd.records import Bar, BookSnapshot, Record
+from dccd.records import Bar, Record
 from dccd.symbols import NS, span_label
 
 __all__ = ["BarPager", "DepthPager"]
@@ -140,8 +141,7 @@ class DepthPager(SinglePage):
         super().__init__(depth_request(endpoint, market, depth), 0)
 
     def parse(self, body: bytes, recv_ts: int) -> Page:
-        """One snapshot. Spot gives no time with it: that at which it came."""
+        """One snapshot. Spot gives no time with it: that at which it came. Raises ParseError."""
         found = DEPTH_BODY.decode(body)
-        bids, asks = sorted(found.bids, reverse=True), sorted(found.asks)
         ts = recv_ts if found.ms is None else found.ms * MS
-        return Page([BookSnapshot(ts, found.last, bids, asks, recv_ts)], ts, ts)
+        return Page([whole_book(EXCHANGE, body, ts, found.last, (found.bids, found.asks), recv_ts)], ts, ts)

@@ -15,10 +15,11 @@ from dccd.exchanges.bitfinex.capabilities import REST_DEPTH
 from dccd.exchanges.bitfinex.frames import EXCHANGE, parse_error, read_rows
 from dccd.exchanges.bitfinex.symbols import TIMEFRAMES
 from dccd.exchanges.bitfinex.trades import TradeRow, make_trade
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.time_pager import TimePages
 from dccd.exchanges.wire import MS, Decoder
-from dccd.records import Bar, BookSnapshot, Record
+from dccd.records import Bar, Record
 from dccd.symbols import NS
 
 __all__ = ["BarPager", "DepthPager", "TradePager"]
@@ -95,9 +96,7 @@ class DepthPager(SinglePage):
         """One snapshot; Bitfinex tells no time and no number. Raises ParseError."""
         rows = read_rows(_BOOK, body)
         try:
-            bids, asks = split(rows)
+            sides = split(rows)
         except ValueError as exc:
             raise parse_error(exc, body) from exc
-        return Page(
-            [BookSnapshot(recv_ts, recv_ts, sorted(bids, reverse=True), sorted(asks), recv_ts)], recv_ts, recv_ts
-        )
+        return Page([whole_book(EXCHANGE, body, recv_ts, recv_ts, sides, recv_ts)], recv_ts, recv_ts)

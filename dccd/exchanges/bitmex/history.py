@@ -11,9 +11,10 @@ from dccd.exchanges.bitmex.bars import BarRow, bars_of
 from dccd.exchanges.bitmex.books import BookRow, levels_of
 from dccd.exchanges.bitmex.frames import EXCHANGE, parse_error
 from dccd.exchanges.bitmex.symbols import bin_size
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.wire import MS, Decoder
-from dccd.records import Bar, BookSnapshot
+from dccd.records import Bar
 from dccd.symbols import NS, format_time
 
 __all__ = ["BarPager", "BookPager", "time_text"]
@@ -78,9 +79,7 @@ class BookPager(SinglePage):
         try:
             if any(row.symbol != self._symbol for row in rows):
                 raise ValueError("levels of another market")
-            bids, asks = levels_of(rows, self._base)
+            sides = levels_of(rows, self._base)
         except ValueError as exc:
             raise parse_error(exc, body) from exc
-        return Page(
-            [BookSnapshot(recv_ts, recv_ts, sorted(bids, reverse=True), sorted(asks), recv_ts)], recv_ts, recv_ts
-        )
+        return Page([whole_book(EXCHANGE, body, recv_ts, recv_ts, sides, recv_ts)], recv_ts, recv_ts)

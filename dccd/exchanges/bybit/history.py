@@ -14,6 +14,7 @@ from msgspec import field
 
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.bybit.answers import Answer, Rows, rows
 from dccd.exchanges.bybit.capabilities import REST_DEPTH, REST_TRADES
 from dccd.exchanges.bybit.frames import EXCHANGE, TradeId, parse_error
@@ -21,7 +22,7 @@ from dccd.exchanges.bybit.symbols import INTERVALS, Category
 from dccd.exchanges.open_bars import check_bar
 from dccd.exchanges.paging import SETTLED, SinglePage
 from dccd.exchanges.wire import MS, Amount, Decoder, Id, Millis, Price, Traded, WireLevel
-from dccd.records import Bar, BookSnapshot, Record, Trade
+from dccd.records import Bar, Record, Trade
 from dccd.symbols import NS
 
 __all__ = ["DAY", "OPENED", "BarPager", "DepthPager", "TradePager", "kline_request"]
@@ -159,5 +160,5 @@ class DepthPager(SinglePage):
         if found is None or found.bids is None or found.asks is None or not found.ts or found.symbol != self._market:
             raise parse_error(f"not the book of {self._market}", body)
         ts = (found.ts if found.cts is None else found.cts) * MS
-        bids, asks = sorted(found.bids, reverse=True), sorted(found.asks)
-        return Page([BookSnapshot(ts, found.u, bids, asks, recv_ts)], recv_ts, recv_ts)
+        book = whole_book(EXCHANGE, body, ts, found.u, (found.bids, found.asks), recv_ts)
+        return Page([book], recv_ts, recv_ts)

@@ -11,12 +11,13 @@ import msgspec
 
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.coinbase.capabilities import GRANULARITIES, REST_DEPTH
 from dccd.exchanges.coinbase.frames import EXCHANGE, parse_error
 from dccd.exchanges.open_bars import check_bar
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.wire import Amount, Decoder, Price, Seconds, iso_ns
-from dccd.records import Bar, BookSnapshot
+from dccd.records import Bar
 from dccd.symbols import NS, parse_span
 
 __all__ = ["OPENED", "BarPager", "DepthPager"]
@@ -114,6 +115,6 @@ class DepthPager(SinglePage):
             ts = iso_ns(found.time)
         except ValueError as exc:
             raise parse_error(exc, body) from exc
-        bids = sorted(((level.price, level.size) for level in found.bids), reverse=True)
-        asks = sorted((level.price, level.size) for level in found.asks)
-        return Page([BookSnapshot(ts, recv_ts, bids, asks, recv_ts)], recv_ts, recv_ts)
+        bids = [(level.price, level.size) for level in found.bids]
+        asks = [(level.price, level.size) for level in found.asks]
+        return Page([whole_book(EXCHANGE, body, ts, recv_ts, (bids, asks), recv_ts)], recv_ts, recv_ts)

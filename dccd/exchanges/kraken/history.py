@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from dccd.exchanges.base import Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.kraken.capabilities import BARS, REST_DEPTH
 from dccd.exchanges.kraken.frames import EXCHANGE, parse_error
 from dccd.exchanges.paging import SETTLED, SinglePage
 from dccd.exchanges.wire import Amount, Count, Decoder, Price, Seconds
-from dccd.records import Bar, BookSnapshot, Record
+from dccd.records import Bar, Record
 from dccd.symbols import NS
 
 __all__ = ["BarPager", "Body", "DepthPager", "only"]
@@ -121,6 +122,6 @@ class DepthPager(SinglePage):
     def parse(self, body: bytes, recv_ts: int) -> Page:
         """One snapshot; Kraken tells the time of each level only, and numbers nothing. Raises ParseError."""
         found = only(_DEPTH.decode(body), _Depth, body)
-        bids = sorted(((level.price, level.amount) for level in found.bids), reverse=True)
-        asks = sorted((level.price, level.amount) for level in found.asks)
-        return Page([BookSnapshot(recv_ts, recv_ts, bids, asks, recv_ts)], recv_ts, recv_ts)
+        bids = [(level.price, level.amount) for level in found.bids]
+        asks = [(level.price, level.amount) for level in found.asks]
+        return Page([whole_book(EXCHANGE, body, recv_ts, recv_ts, (bids, asks), recv_ts)], recv_ts, recv_ts)

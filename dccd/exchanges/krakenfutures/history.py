@@ -15,13 +15,14 @@ from msgspec import field
 
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.krakenfutures.capabilities import INTEREST_PERIOD, KEPT_RATES
 from dccd.exchanges.krakenfutures.frames import EXCHANGE, parse_error
 from dccd.exchanges.krakenfutures.symbols import RESOLUTIONS
 from dccd.exchanges.open_bars import check_bar
 from dccd.exchanges.paging import STATED, SinglePage
 from dccd.exchanges.wire import MS, Amount, Decoder, Millis, Price, Rate, Seconds, WireLevel, iso_ns
-from dccd.records import Bar, BookSnapshot, FundingRate, Level, OpenInterest, Record
+from dccd.records import Bar, FundingRate, Level, OpenInterest, Record
 from dccd.symbols import NS
 
 __all__ = ["BarPager", "DepthPager", "FundingPager", "InterestPager"]
@@ -193,10 +194,10 @@ class DepthPager(SinglePage):
         found = _BOOK.decode(body)
         try:
             ts = iso_ns(found.time)
-            bids, asks = self._levels(found.book.bids), self._levels(found.book.asks)
+            sides = self._levels(found.book.bids), self._levels(found.book.asks)
         except ValueError as exc:
             raise parse_error(exc, body) from exc
-        return Page([BookSnapshot(ts, recv_ts, bids[::-1], asks, recv_ts)], recv_ts, recv_ts)
+        return Page([whole_book(EXCHANGE, body, ts, recv_ts, sides, recv_ts)], recv_ts, recv_ts)
 
     def _levels(self, levels: list[WireLevel]) -> list[Level]:
         base = self._base

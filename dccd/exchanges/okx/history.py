@@ -12,6 +12,7 @@ import msgspec
 
 from dccd.exchanges.bar_pager import BarWindows
 from dccd.exchanges.base import Market, Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.okx.bars import Candle, to_bar
 from dccd.exchanges.okx.books import BookData, to_levels
 from dccd.exchanges.okx.capabilities import DEPTH, KEPT
@@ -19,7 +20,7 @@ from dccd.exchanges.okx.frames import EXCHANGE, parse_error
 from dccd.exchanges.okx.symbols import BARS
 from dccd.exchanges.paging import SinglePage
 from dccd.exchanges.wire import MS, Decoder
-from dccd.records import Bar, BookSnapshot
+from dccd.records import Bar
 from dccd.symbols import NS
 
 __all__ = ["OLD", "OPENED", "BarPager", "Body", "DepthPager", "data_of"]
@@ -94,9 +95,8 @@ class DepthPager(SinglePage):
         if len(found) != 1:
             raise parse_error(f"{len(found)} books where one was asked for", body)
         try:
-            bids = sorted(to_levels(found[0].bids, self._base), reverse=True)
-            asks = sorted(to_levels(found[0].asks, self._base))
+            sides = to_levels(found[0].bids, self._base), to_levels(found[0].asks, self._base)
         except ValueError as exc:
             raise parse_error(exc, body) from exc
         seq = recv_ts if found[0].seq is None else found[0].seq
-        return Page([BookSnapshot(found[0].ms * MS, seq, bids, asks, recv_ts)], recv_ts, recv_ts)
+        return Page([whole_book(EXCHANGE, body, found[0].ms * MS, seq, sides, recv_ts)], recv_ts, recv_ts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dccd.exchanges.base import Market, Page, PageRequest
+from dccd.exchanges.book import whole_book
 from dccd.exchanges.paging import SETTLED, STATED, SinglePage
 from dccd.exchanges.unified.features import INTEREST_TIMEFRAME, Features
 from dccd.exchanges.unified.pages import Rows, UnifiedPages
@@ -19,7 +20,6 @@ from dccd.exchanges.unified.rows import (
     trade,
 )
 from dccd.exchanges.wire import MS, Decoder, parse_error
-from dccd.records import BookSnapshot
 from dccd.symbols import NS
 
 __all__ = ["BarPager", "DepthPager", "FundingPager", "InterestPager", "TradePager"]
@@ -137,12 +137,9 @@ class DepthPager(SinglePage):
         """One snapshot. Raises ParseError."""
         found = self._decoder.decode(body)
         try:
-            bids = sorted(levels(found.bids, self._market), reverse=True)
-            asks = sorted(levels(found.asks, self._market))
+            sides = levels(found.bids, self._market), levels(found.asks, self._market)
         except ValueError as exc:
             raise parse_error(self._exchange, exc, body) from exc
-        if bids and asks and bids[0][0] >= asks[0][0]:
-            raise parse_error(self._exchange, "a crossed book", body)
         ts = recv_ts if found.timestamp is None else found.timestamp * MS
-        book = BookSnapshot(ts, recv_ts if found.nonce is None else found.nonce, bids, asks, recv_ts)
-        return Page([book], ts, ts)
+        seq = recv_ts if found.nonce is None else found.nonce
+        return Page([whole_book(self._exchange, body, ts, seq, sides, recv_ts)], ts, ts)
