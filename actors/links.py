@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from actors.mail import CancelBackfill, RunEnded, StartBackfill
+from actors.mail import CancelBackfill, RunEnded, StartBackfill, StartWhole
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import Clock
 from actors.runtime.dynamic import DynamicSupervisor
@@ -167,7 +167,7 @@ class Links:
     streams: DynamicSupervisor = field(init=False)
     backfills: DynamicSupervisor = field(init=False)
 
-    async def ask_runner(self, order: StartBackfill | CancelBackfill) -> Any:
+    async def ask_runner(self, order: StartBackfill | StartWhole | CancelBackfill) -> Any:
         """Ask the runner; raises the RequestError that it answers with when it refuses, 503 when it isn't there."""
         answer = await self._runner().ask(order, timeout=30.0)
         if isinstance(answer, DccdError):

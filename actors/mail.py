@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from dccd.runs import Run, Trigger
@@ -19,6 +21,7 @@ __all__ = [
     "RunEnded",
     "RunSettled",
     "StartBackfill",
+    "StartWhole",
 ]
 
 
@@ -77,6 +80,14 @@ class StartBackfill(msgspec.Struct, frozen=True, kw_only=True):
     end: str | int | None
     trigger: Trigger
     reason: str | None = None
+
+
+class StartWhole(msgspec.Struct, frozen=True, kw_only=True):
+    """To the runner: run *operation*, which is of the whole store, with these *options*."""
+
+    operation: str
+    options: dict[str, Any]
+    trigger: Trigger = "request"
 
 
 class CancelBackfill(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@
             ├── catalogue   what there is and what is missing
             ├── archiver    bus → Parquet
             ├── compactor   segments → base
-            ├── backfills   dynamic: a Backfiller a run
+            ├── backfills   dynamic: a Backfiller (or Migrator) a run
             ├── streams     dynamic: a Collector a stream
             ├── runner      which backfills run
             ├── scheduler   when jobs run
@@ -35,6 +35,7 @@ from actors.control.runner import Runner
 from actors.control.service import Control
 from actors.control.streams import StreamDesk
 from actors.links import Links
+from actors.migrator import Migrator
 from actors.monitor import Monitor
 from actors.nats import BusLink, NatsServer
 from actors.runtime.actor import Actor, ActorNode
@@ -46,11 +47,14 @@ from actors.runtime.supervisor import Supervisor
 from actors.scheduler import Scheduler
 from dccd import subjects
 from dccd.messages import ActorChanged, TreeNode
+from dccd.runs import Run
 
 __all__ = ["build", "node"]
 
 _SOON = Backoff(initial=0.1, maximum=10.0)
 _MAX_STREAMS = 10_000
+_RUNS: dict[str, Callable[[Links, Run], Actor]] = {"backfill": Backfiller, "storage.migrate": Migrator}
+"""Who does a run, by its operation."""
 
 
 def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> ChildSpec:
@@ -78,7 +82,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
         worker("compactor", lambda: Compactor(links), shutdown=10.0),
         ChildSpec(id="backfills", start=backfills, type="supervisor"),
         ChildSpec(id="streams", start=streams, type="supervisor"),
-        worker("runner", lambda: Runner(links, lambda run: Backfiller(links, run), resume=jobs)),
+        worker("runner", lambda: Runner(links, lambda run: _RUNS[run.operation](links, run), resume=jobs)),
         worker("scheduler", lambda: Scheduler(links, desk, enabled=jobs)),
         worker("monitor", lambda: Monitor(links, desk)),
         worker("control", lambda: Control(links, handlers)),

@@ -48,12 +48,15 @@ __all__ = [
     "Repair",
     "RepairEntry",
     "Repaired",
+    "RunFile",
     "RunLog",
     "RunProgress",
+    "RunStarted",
     "RunStatus",
     "Runs",
     "RunsGet",
     "RunsList",
+    "StorageMigrate",
     "StreamChanged",
     "StreamEntry",
     "StreamGap",
@@ -500,6 +503,29 @@ class Exchanges(_Reply, frozen=True, kw_only=True):
     exchanges: dict[str, list[CapabilityEntry]]
 
 
+# ---------------------------------------------------------------- the store
+
+
+class StorageMigrate(_Request, frozen=True, kw_only=True):
+    """Bring the files of older releases in the ``data_path`` into this layout; with ``dry_run`` only say what would be
+    done. ``symbols`` says what pairs mean (``{"BTCUSDT": "BTC/USDT"}``), ``datasets`` what files or folders hold
+    (``{"dump/24.csv": "binance.trades.BTC-USDT"}``). ``remove_originals``: old files whose every row is stored are
+    removed, and not kept aside."""
+
+    dry_run: bool = True
+    symbols: dict[str, _Name] = {}
+    datasets: dict[str, _Name] = {}
+    remove_originals: bool = False
+
+
+class RunStarted(_Reply, frozen=True, kw_only=True):
+    """The run of the whole store that does it; ``already_running`` when it was running before this request."""
+
+    run_id: str
+    already_running: bool
+    run: Run
+
+
 # ---------------------------------------------------------------- the daemon
 
 
@@ -594,6 +620,31 @@ class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
     left: float | None = None
 
 
+class RunFile(_Event, frozen=True, kw_only=True, tag="run.file"):
+    """What a run of the whole store did about one file, or would do.
+
+    Of a migration: ``keep``, it is read as it is; ``migrate``, of its ``rows`` ``new`` ones go to the periods ``to`` of
+    ``dataset``, ``same`` ones are stored already, ``conflicts`` say otherwise than what is, ``left`` have no time or no
+    price, and these two stay in the old file, kept ``aside``; ``finish``, a crash had left it half migrated;
+    ``refuse``, the ``problem`` says why; ``ignore``, it holds no rows.
+    """
+
+    run_id: str
+    path: str
+    action: str
+    bytes: int = 0
+    dataset: str | None = None
+    to: list[str] = []
+    rows: int = 0
+    new: int = 0
+    same: int = 0
+    conflicts: int = 0
+    left: int = 0
+    changes: list[str] = []
+    aside: str | None = None
+    problem: str | None = None
+
+
 class RunLog(_Event, frozen=True, kw_only=True, tag="run.log"):
     """A line that a run has to say."""
 
@@ -638,4 +689,4 @@ class ActorChanged(_Event, frozen=True, kw_only=True, tag="actor"):
     restarts: int = 0
 
 
-Event = RunStatus | RunProgress | RunLog | StreamChanged | StreamGap | StreamSample | ActorChanged
+Event = RunStatus | RunProgress | RunFile | RunLog | StreamChanged | StreamGap | StreamSample | ActorChanged

@@ -17,14 +17,14 @@ import msgspec
 
 from actors.control.runbook import RunBook
 from actors.links import Links
-from actors.mail import CancelBackfill, RunEnded, RunSettled, StartBackfill
+from actors.mail import CancelBackfill, RunEnded, RunSettled, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
 from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import get as get_exchange
-from dccd.messages import BackfillStarted
+from dccd.messages import BackfillStarted, RunStarted
 from dccd.runs import Run, RunState, new_run_id
 from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
@@ -84,9 +84,14 @@ def resolve_range(
     return start, end, warning
 
 
+def _lane(run: Run) -> tuple[bool, bool]:
+    """Runs of the same lane wait for each other."""
+    return (run.trigger == "gap", not run.dataset)
+
+
 class Runner(Actor):
-    """Starts, queues, cancels and resumes backfills: at most *parallel* at once, and as many repairs of holes beside
-    them; the others wait their turn.
+    """Starts, queues, cancels and resumes backfills, and runs of the whole store: at most *parallel* at once, as many
+    repairs of holes beside them, and as many of the whole store; the others wait their turn.
 
     *resume*: go on with what was interrupted as soon as it starts; else each run waits until it is asked for again.
     """
@@ -135,6 +140,11 @@ class Runner(Actor):
                     return await self._start(message)
                 except DccdError as exc:
                     return exc  # an answer, not a crash of this actor
+            case StartWhole():
+                try:
+                    return await self._start_whole(message)
+                except DccdError as exc:
+                    return exc
             case CancelBackfill(run_id):
                 try:
                     return await self._cancel(run_id)
@@ -184,6 +194,39 @@ class Runner(Actor):
         await self._fill()
         return BackfillStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
 
+    async def _start_whole(self, ask: StartWhole) -> RunStarted:
+        """A run of the whole store: one of its kind at a time. One that was interrupted, and was asked for otherwise,
+        is over."""
+        for run in [run for run in self.links.active.values() if run.operation == ask.operation]:
+            waits = run.run_id not in self._running and run.run_id not in self._queue
+            if run.options == ask.options:
+                if waits:
+                    await self._enqueue_again(run)
+                    await self._fill()
+                return RunStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
+            if not waits:
+                told = f"run {run.run_id} is under way with other options; wait for it, or cancel it"
+                raise RequestError(409, "busy", told)
+            await self._over(run, "cancelled")
+        now = self.context.clock.wall_ns()
+        run = Run(
+            run_id=new_run_id(now, secrets.randbits(74)),
+            operation=ask.operation,
+            options=ask.options,
+            state="queued",
+            trigger=ask.trigger,
+            host=self.links.host,
+            created=now,
+            updated=now,
+            start=0,
+            end=0,
+            position=0,
+        )
+        await self.book.create(run)
+        self._queue.append(run.run_id)
+        await self._fill()
+        return RunStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
+
     async def _enqueue_again(self, run: Run) -> None:
         """An interrupted run goes on: the same run, from its recorded position."""
         await self._changed(run, "queued", resumed=run.resumed + 1)
@@ -204,9 +247,10 @@ class Runner(Actor):
             await self.links.backfills.start_child(spec)
 
     def _has_room(self, run: Run) -> bool:
-        """Repairs have their own places: exchanges forget what they wait for while years are fetched."""
+        """Repairs have their own places, since exchanges forget what they wait for while years are fetched; so has
+        what is of the whole store, which waits for no exchange."""
         active = self.links.active
-        alike = sum((active[id].trigger == "gap") == (run.trigger == "gap") for id in self._running if id in active)
+        alike = sum(_lane(active[id]) == _lane(run) for id in self._running if id in active)
         return alike < self.parallel
 
     def _made(self, run_id: str) -> Actor:
@@ -252,8 +296,9 @@ class Runner(Actor):
 
     async def _over(self, run: Run, state: RunState) -> Run:
         run = await self._changed(run, state, finished=self.context.clock.wall_ns())
-        with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself what no run fetches
-            await self.links.catalogue.tell(RunSettled(run))
+        if run.dataset:
+            with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself what no run fetches
+                await self.links.catalogue.tell(RunSettled(run))
         return run
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:

@@ -60,11 +60,14 @@ class App:
     bus: str | None = None
     json: bool = False
     debug: bool = False
+    data_path: str | None = None
 
     def config(self) -> Config:
-        """The configuration. Raises ConfigError."""
+        """The configuration; only a ``data_path`` where the command was given one. Raises ConfigError."""
         from dccd import config
 
+        if self.data_path is not None:
+            return config.Config(settings=config.Settings(data_path=self.data_path))
         return config.load(config.find(self.config_file))
 
     def target(self) -> Target:
@@ -84,8 +87,8 @@ class App:
         from dccd.client import Client, Target, noted_port
         from dccd.errors import BusUnavailable
 
-        target = self.target()
-        targets = [target]
+        target = self.target() if self.data_path is None else Target(url="", default=True)
+        targets = [target] if self.data_path is None else []
         if target.default and (port := noted_port(self.config().data_path)):
             targets.append(Target(url=f"nats://127.0.0.1:{port}", default=True))
         for candidate in targets:
@@ -96,7 +99,7 @@ class App:
                         return
         if not (embed and target.default):
             raise BusUnavailable(
-                f"no daemon answers at {target.url.rpartition('@')[2]}. "
+                f"no daemon answers at {target.url.rpartition('@')[2] or self.data_path}. "
                 "Start one with `dccd start`, or name the bus of one with --bus or DCCD_BUS_URL"
             )
         async with self._daemon() as url, Client(url) as client:

@@ -138,6 +138,12 @@ def _streams() -> click.Command:
     return streams
 
 
+def _migrate() -> click.Command:
+    from dccd.cli.migrate import migrate
+
+    return migrate
+
+
 def _health() -> click.Command:
     from dccd.cli.daemon import health
 
@@ -166,6 +172,7 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "exchanges": (_exchanges, "List what can be collected."),
     "health": (_health, "Say whether the daemon does what it should."),
     "tree": (_tree, "Show the daemon's supervision tree."),
+    "migrate": (_migrate, "Bring files and configurations of dccd 2 and 3 here."),
     "validate": (_validate, "Check the configuration."),
     "simulate": (_simulate, "Run simulated exchanges."),
     "req": (_req, "Send any request over the bus and print the reply."),

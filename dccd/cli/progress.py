@@ -74,6 +74,8 @@ class LineDisplay:
             # The error that ends a run is in its last state.
             if event.level == "warning":
                 self._say(f"{event.level}: {event.message}")
+        elif isinstance(event, m.RunFile):
+            pass  # told in a table at the end
         elif isinstance(event, m.RunStatus):
             if event.run.state != self._state:
                 self._state = event.run.state
@@ -119,6 +121,8 @@ class BarDisplay:
         if isinstance(event, m.RunLog):
             if event.level == "warning":
                 progress.console.print(f"{event.level}: {event.message}", markup=False, highlight=False)
+        elif isinstance(event, m.RunFile):
+            pass  # told in a table at the end
         elif isinstance(event, m.RunStatus):
             run = event.run
             waits = run.state in ("queued", "interrupted")

@@ -6,8 +6,8 @@ import asyncio
 import io
 import os
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -37,7 +37,7 @@ __all__ = ["Client", "RunEvent", "Time"]
 Time = str | int | date | datetime
 """ns since 1970, an ISO date or time, or a date or datetime; UTC when it names no zone."""
 
-RunEvent = m.RunStatus | m.RunProgress | m.RunLog
+RunEvent = m.RunStatus | m.RunProgress | m.RunFile | m.RunLog
 """What :meth:`Client.follow` yields."""
 
 _NO_DAEMON = "Is a daemon running? `dccd start` starts one; --bus or DCCD_BUS_URL name another bus"
@@ -290,6 +290,40 @@ class Client:
         Events may get lost with a connection, so the state is asked for when none came for *poll* seconds. Raises
         RequestError 404 for an unknown run, BusUnavailable when nobody has answered for *patience* seconds.
         """
+        async with self._run_events(run_id) as arrived:
+            # Asked for after subscribing, so that no change of state falls between the two.
+            run = await self.run(run_id)
+            async for event in self._follow(run, arrived, poll, patience):
+                yield event
+
+    async def migrate(
+        self,
+        *,
+        dry_run: bool = True,
+        symbols: Mapping[str, str] | None = None,
+        datasets: Mapping[str, str] | None = None,
+        remove_originals: bool = False,
+    ) -> AsyncGenerator[RunEvent, None]:
+        """Bring files of older releases in the daemon's ``data_path`` into this layout, or say what would be done.
+
+        Yields what the run reports, as :meth:`follow` does, with a RunFile for each file. *symbols*: what pairs mean;
+        *datasets*: what files or folders hold. Raises RequestError when it is refused.
+        """
+        message = m.StorageMigrate(
+            dry_run=dry_run,
+            symbols=dict(symbols or {}),
+            datasets=dict(datasets or {}),
+            remove_originals=remove_originals,
+        )
+        # It may be over before anybody could ask for the events of a run whose id was told.
+        async with self._run_events("*") as arrived:
+            started = await self._ask("storage.migrate", m.RunStarted, message, timeout=30)
+            async for event in self._follow(started.run, arrived, 2.0, 60.0):
+                yield event
+
+    @asynccontextmanager
+    async def _run_events(self, run_id: str) -> AsyncIterator[asyncio.Queue[RunEvent]]:
+        """What comes of run *run_id* (``*``: of all) while the block runs."""
         arrived: asyncio.Queue[RunEvent] = asyncio.Queue(1024)
 
         async def take(message: Message) -> None:
@@ -301,30 +335,36 @@ class Client:
 
         subscription = await self.bus.subscribe(subjects.run_event(run_id, ">"), take)
         try:
-            # Asked for after subscribing, so that no change of state falls between the two.
-            run = await self.run(run_id)
-            yield m.RunStatus(at=run.updated, host=run.host, run=run)
-            heard = time.monotonic()
-            while run.state in ACTIVE:
-                try:
-                    async with asyncio.timeout(poll):
-                        event = await arrived.get()
-                except TimeoutError:
-                    try:
-                        latest = await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=min(poll, 5.0))
-                    except BusUnavailable:
-                        if time.monotonic() - heard > patience:
-                            raise
-                        continue
-                    event = m.RunStatus(at=latest.updated, host=latest.host, run=latest)
-                heard = time.monotonic()
-                if isinstance(event, m.RunStatus):
-                    if event.run == run or event.run.updated < run.updated:
-                        continue  # overtaken by a reply
-                    run = event.run
-                yield event
+            yield arrived
         finally:
             await subscription.unsubscribe()
+
+    async def _follow(
+        self, run: Run, arrived: asyncio.Queue[RunEvent], poll: float, patience: float
+    ) -> AsyncGenerator[RunEvent, None]:
+        run_id = run.run_id
+        yield m.RunStatus(at=run.updated, host=run.host, run=run)
+        heard = time.monotonic()
+        while run.state in ACTIVE:
+            try:
+                async with asyncio.timeout(poll):
+                    event = await arrived.get()
+            except TimeoutError:
+                try:
+                    latest = await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=min(poll, 5.0))
+                except BusUnavailable:
+                    if time.monotonic() - heard > patience:
+                        raise
+                    continue
+                event = m.RunStatus(at=latest.updated, host=latest.host, run=latest)
+            if (event.run.run_id if isinstance(event, m.RunStatus) else event.run_id) != run_id:
+                continue
+            heard = time.monotonic()
+            if isinstance(event, m.RunStatus):
+                if event.run == run or event.run.updated < run.updated:
+                    continue  # overtaken by a reply
+                run = event.run
+            yield event
 
     async def run(self, run_id: str) -> Run:
         """One run. Raises RequestError 404."""

@@ -1,0 +1,191 @@
+"""Configuration files of dccd 3.x: their YAML flows in, ours flows out, with a word on what isn't carried over.
+
+What is written is read again by our own :func:`dccd.config.parse`, job by job: a job that it refuses is left out, and
+its words say why.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import yaml
+
+from dccd.config import parse
+from dccd.errors import ConfigError, IdentityError
+from dccd.symbols import Symbol, span_label
+
+__all__ = ["NewConfig", "convert_config"]
+
+_NO_UI = "there is no web page yet"
+_SETTINGS = {
+    "ui_host": _NO_UI,
+    "ui_port": _NO_UI,
+    "ui_auth_token": _NO_UI,
+    "ui_allow_origins": _NO_UI,
+    "ui_readonly": _NO_UI,
+    "ui_rate_limit": _NO_UI,
+    "ui_trusted_proxy": _NO_UI,
+    "runs_retention_days": "the run history isn't cleared by age",
+}
+_ALERTS = {
+    "webhook_url": "alerts go to `dccd health` and the log",
+    "max_consecutive_errors": "`dccd health` says what fails at once",
+}
+_DEFAULTS: dict[str, Any] = {
+    "ui_host": "127.0.0.1", "ui_port": 8080, "ui_auth_token": None, "ui_allow_origins": [], "ui_readonly": False,
+    "ui_rate_limit": 0, "ui_trusted_proxy": False, "runs_retention_days": 90, "webhook_url": None,
+    "max_consecutive_errors": 3,
+}  # fmt: skip
+_FIELDS = ("exchange", "pairs", "data_type", "operation", "span", "trigger_kind", "every", "cron", "start", "depth")
+
+
+class NewConfig(msgspec.Struct, frozen=True):
+    """Our file's text, what of the old one has no place in it, and what is done otherwise."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def convert_config(text: str, name: str = "config") -> NewConfig:
+    """Return *text*, a configuration of dccd 3.x, as one of ours. Raises ConfigError when it is no such thing; *name*
+    is what the error calls the file."""
+    try:
+        old = yaml.safe_load(text) or {}
+    except yaml.YAMLError as exc:
+        raise ConfigError(name, str(exc), "YAML") from exc
+    if not isinstance(old, dict):
+        raise ConfigError(name, type(old).__name__, "a configuration of dccd 3.x: settings, storage, alerts, jobs")
+    notes: list[str] = []
+    settings = _section(old, "settings", name)
+    storage = _section(old, "storage", name)
+    new: dict[str, Any] = {"settings": _settings(settings, storage, notes)}
+    _storage(storage, notes)
+    for field, value in _section(old, "alerts", name).items():
+        if _differs(field, value):
+            notes.append(f"alerts.{field} is left out: {_ALERTS.get(field, 'unknown to dccd 3.8, too')}")
+    jobs = old.get("jobs") or []
+    if not isinstance(jobs, list):
+        raise ConfigError(f"{name}: jobs", type(jobs).__name__, "a list")
+    new["jobs"] = _jobs(jobs, notes)
+    notes += [f"{field} is left out: unknown to dccd 3.8, too" for field in old if field not in _SECTIONS]
+    made = yaml.safe_dump(new, sort_keys=False, allow_unicode=True)
+    parse(made, name)
+    return NewConfig(made, tuple(notes))
+
+
+_SECTIONS = ("settings", "storage", "alerts", "jobs")
+
+
+def _section(old: dict[str, Any], field: str, name: str) -> dict[str, Any]:
+    found = old.get(field) or {}
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name}: {field}", type(found).__name__, "a section with fields")
+    return found
+
+
+def _differs(field: str, value: Any) -> bool:
+    return field not in _DEFAULTS or value != _DEFAULTS[field]
+
+
+def _settings(old: dict[str, Any], storage: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    new = {"data_path": str(old.get("data_path", "./data/crypto"))}
+    local = storage.get("local_path")
+    if local and local != new["data_path"]:
+        notes.append(f"storage.local_path is left out: data is kept in settings.data_path, {new['data_path']}")
+    zone = old.get("timezone", "local")
+    if str(zone).lower() == "local":
+        notes.append("settings.timezone was this machine's: it is UTC now; cron jobs run by it. Set it if you need to")
+    else:
+        new["timezone"] = str(zone)
+    for field, value in old.items():
+        if field not in ("data_path", "timezone") and _differs(field, value):
+            notes.append(f"settings.{field} is left out: {_SETTINGS.get(field, 'unknown to dccd 3.8, too')}")
+    return new
+
+
+def _storage(old: dict[str, Any], notes: list[str]) -> None:
+    # Not carried over, since a remote holds files by another layout: which files are where must not be guessed.
+    if old.get("remotes"):
+        remotes = ", ".join(str(one.get("remote", one) if isinstance(one, dict) else one) for one in old["remotes"])
+        notes.append(
+            f"storage.remotes is left out: set up {remotes} anew, with an empty folder of its own for this layout"
+        )
+    if old.get("min_free_gb"):
+        notes.append(
+            f"storage.min_free_gb, {old['min_free_gb']}, is left out: it purged what the remotes have; see retention"
+        )
+    if old.get("sync_interval", 3600) != 3600:
+        notes.append("storage.sync_interval is left out, with the remotes")
+    known = {"local_path", "remotes", "sync_interval", "min_free_gb"}
+    notes += [f"storage.{field} is left out: unknown to dccd 3.8, too" for field in old if field not in known]
+
+
+def _jobs(old: list[Any], notes: list[str]) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = []
+    for index, job in enumerate(old):
+        where = f"jobs[{index}]"
+        if not isinstance(job, dict):
+            raise ConfigError(where, type(job).__name__, "a job: exchange, pairs, data_type, …")
+        made = _job(job, where, notes)
+        refused = []
+        for pair in made["pairs"]:
+            try:
+                # With those before it, so that one that is there twice is found as well.
+                parse(yaml.safe_dump({"jobs": [*kept, {**made, "pairs": [pair]}]}))
+            except ConfigError as exc:
+                field = exc.path.rpartition(".")[2]
+                refused.append(pair)
+                notes.append(f"{where}, {pair}, is left out: {field}: found {exc.found}; allowed: {exc.allowed}")
+        pairs = [pair for pair in made["pairs"] if pair not in refused]
+        if pairs:
+            kept.append({**made, "pairs": pairs})
+    return kept
+
+
+def _job(old: dict[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
+    """One job with 3.x's defaults written out where ours are others."""
+    operation = old.get("operation", "backfill")
+    kind = old.get("data_type", "ohlc")
+    trigger = old.get("trigger_kind", "interval")
+    new: dict[str, Any] = {
+        "exchange": str(old.get("exchange", "")).lower(),
+        "pairs": [_pair(pair) for pair in old.get("pairs") or []],
+        "data_type": kind,
+        "operation": operation,
+    }
+    span = old.get("span")
+    if kind == "ohlc" and isinstance(span, int) and span > 0:
+        new["span"] = span_label(span)
+    elif span is not None and kind != "ohlc":
+        notes.append(f"{where}.span is left out: {kind} has none here; all of it is one dataset")
+    if operation == "stream":
+        # 3.x ran a stream for ever, whatever its trigger said, unless it was started by hand.
+        new["trigger_kind"] = "manual" if trigger == "manual" else "supervised"
+        if trigger not in ("manual", "supervised"):
+            notes.append(f"{where}.trigger_kind was {trigger}: a stream is supervised")
+    else:
+        new["trigger_kind"] = "once" if trigger == "supervised" else trigger
+        if trigger == "supervised":
+            notes.append(f"{where}.trigger_kind was supervised: a backfill runs once, at the start")
+        if trigger == "interval":
+            new["every"] = old.get("every") or span or 3600
+        if trigger == "cron" and old.get("cron"):
+            new["cron"] = old["cron"]
+        new["start"] = str(old.get("start", "last"))
+    if kind == "orderbook" and operation == "stream":
+        if old.get("depth") is not None:
+            new["depth"] = old["depth"]
+        # 3.x kept whole books at an interval, which is what `book: snapshots` does.
+        new["book"] = "snapshots"
+        new["snapshot_interval"] = old.get("snapshot_interval") or 60
+    known = (*_FIELDS, "snapshot_interval")
+    notes += [f"{where}.{field} is left out: unknown to dccd 3.8, too" for field in old if field not in known]
+    return new
+
+
+def _pair(text: Any) -> str:
+    try:
+        return Symbol.parse(str(text)).human
+    except IdentityError:
+        return str(text)
