@@ -73,6 +73,7 @@ __all__ = [
     "MessagesLost",
     "NoCapability",
     "NoProgress",
+    "NotStored",
     "OldFile",
     "OldFileProblem",
     "ParseError",
@@ -414,21 +415,28 @@ class Stopped(DccdError):
 
 
 class StoreError(DccdError):
-    """Raised when a file of the store can't be read or written; ``path`` is that file."""
+    """Raised when a file of the store can't be read or written; ``path`` is that file, ``reason`` why not."""
 
     path: Path
+    reason: str
+    hint = ""
+    """What to do about it."""
 
     def __init__(self, path: Path, message: str) -> None:
-        self.path = path
-        super().__init__(f"{path}: {message}")
+        self.path, self.reason = path, message
+        super().__init__(f"{path}: {message}{self.hint}")
 
 
 class CorruptFile(StoreError):
     """Raised when a file isn't the Parquet that it should be; rows are never left out in silence."""
 
+    hint = " (`dccd doctor` sets it aside)"
+
 
 class OldFile(CorruptFile):
     """Raised when a file of the store has times in seconds, as dccd 2.x wrote them: ``dccd migrate`` converts it."""
+
+    hint = ""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "times that aren't of its period: written by dccd 2.x? `dccd migrate` converts it")

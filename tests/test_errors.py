@@ -98,7 +98,11 @@ def test_no_exception_is_defined_elsewhere() -> None:
             {"exchange": "kraken", "sample": b"x" * 512},
         ),
         (errors.RateLimited("binance", "Way too many requests", 2.5), "Way too many requests", {"retry_after": 2.5}),
-        (errors.CorruptFile(Path("a/b.parquet"), "no footer"), "a/b.parquet: no footer", {"path": Path("a/b.parquet")}),
+        (
+            errors.CorruptFile(Path("a/b.parquet"), "no footer"),
+            "a/b.parquet: no footer (`dccd doctor` sets it aside)",
+            {"path": Path("a/b.parquet"), "reason": "no footer"},
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, DccdError) else "",
 )
