@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import anyio
@@ -124,7 +125,11 @@ class Catalogue(Actor):
         name = gap.dataset.name
         repairable = not gap.gone and self._repairable(gap.dataset)
         told = (Gap(gap.start, gap.end, gap.reason),)
-        await self._note(name, Notes(missing=told) if repairable else Notes(unavailable=told))
+        doubted = () if gap.doubted is None else (gap.doubted,)
+        await self._note(
+            name,
+            Notes(missing=told, doubted=doubted) if repairable else Notes(unavailable=told, doubted=doubted),
+        )
         await self._keep(self._entry(name))
         now = self.context.clock.wall_ns()
         event = StreamGap(at=now, host=self.links.host, dataset=name, start=gap.start, end=gap.end, reason=gap.reason)
@@ -156,11 +161,15 @@ class Catalogue(Actor):
             self._unsaved[name] = waiting.plus(self._unsaved.get(name, Notes()))
 
     def _write_notes(self, dataset: Dataset, notes: Notes) -> None:
-        self.links.notes.add(dataset, missing=notes.missing, unavailable=notes.unavailable)
+        self.links.notes.add(dataset, missing=notes.missing, unavailable=notes.unavailable, doubted=notes.doubted)
 
     async def _settled(self, run: Run) -> None:
         """A run of a dataset is over: what it leaves is noted with the reason, and asked for again after a while."""
         name = run.dataset
+        if run.state == "done" and self._known.get(name, _Known()).notes.doubted:
+            with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
+                forget = partial(self.links.notes.forget_doubted, Dataset.parse(name), *asked_range(run))
+                await anyio.to_thread.run_sync(forget)
         await self._refresh_safely(name)
         if run.trigger != "gap":
             if run.state != "done" and (left := left_by(run, self._coverage(name))):

@@ -32,14 +32,17 @@ class Claimed:
         """Up to here it was claimed, or told as a hole."""
         return self._from
 
-    def hole(self, since: int, until: int) -> None:
-        """``[since, until)`` may miss records; all before is there."""
+    def hole(self, since: int, until: int) -> Interval | None:
+        """``[since, until)`` may miss records; all before is there. Return what of it had been claimed, if anything:
+        that is doubted now."""
         if self._from is None:
             self._from = until
-            return
-        if since > self._from:
-            self._due.append((self._from, since))
-        self._from = max(self._from, until)
+            return None
+        before = self._from
+        if since > before:
+            self._due.append((before, since))
+        self._from = max(before, until)
+        return (since, min(until, before)) if since < before else None
 
     def batch(self, first: int, certain: int | None) -> Sequence[Interval]:
         """Return what the message of these records claims: the *first* of them is of this time, and all before

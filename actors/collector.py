@@ -12,6 +12,7 @@ import contextlib
 import anyio
 import msgspec
 
+from actors.claimed import Claimed
 from actors.links import Links, StreamState
 from actors.mail import GapFound
 from actors.runtime.actor import Actor
@@ -21,10 +22,13 @@ from dccd.bus.streams import last_message
 from dccd.errors import BusUnavailable, StoreError, SubscriptionRefused
 from dccd.exchanges.capability import depth_warning
 from dccd.exchanges.registry import get as get_exchange
+from dccd.feeds.holes import LATE
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
 from dccd.feeds.session import Session
 from dccd.messages import StreamChanged, StreamSample
 from dccd.records import RECORD_TYPES, Record
+from dccd.store.intervals import Interval
+from dccd.subjects import covered_header
 from dccd.symbols import NS, DataType
 
 __all__ = ["Collector", "hole_since", "split", "stood_at"]
@@ -32,7 +36,6 @@ __all__ = ["Collector", "hole_since", "split", "stood_at"]
 MAX_PAYLOAD = 900_000
 """Bytes of one tick message: below the server's ``max_payload`` of 1 MiB, with room for headers."""
 
-_MARGIN = 5 * NS
 _AHEAD = 60 * NS
 _RETRY_SECONDS = 0.5
 
@@ -45,7 +48,7 @@ def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
     """
     if last_ts is None:
         return None
-    return last_ts - _MARGIN if data_type is DataType.TRADES else last_ts
+    return last_ts - LATE if data_type is DataType.TRADES else last_ts
 
 
 def stood_at(stored: int | None, last: list[Record], now: int) -> int | None:
@@ -81,6 +84,7 @@ class Collector(Actor):
         self.exchange = get_exchange(self.dataset.exchange)
         self.subject = subjects.ticks(self.dataset)
         self._encoder = msgspec.json.Encoder()
+        self._claimed = Claimed()
 
     def __repr__(self) -> str:
         return f"<Collector {self.dataset} {self.state.state} {self.state.records} records>"
@@ -114,6 +118,8 @@ class Collector(Actor):
         self.state.state = "connecting"
         if (warning := depth_warning(self.exchange.capabilities, self.dataset, self.state.options)) is not None:
             self.context.log.warning(warning, dataset=self.dataset.name)
+        since = hole_since(self.dataset.data_type, await self._stood_at())
+        self._claimed = Claimed(since)
         session = Session(
             self.exchange,
             self.dataset,
@@ -121,7 +127,7 @@ class Collector(Actor):
             rest=self.links.rest.get(self.exchange.id),
             sockets=self.links.sockets.get(self.exchange),
             clock=self.context.clock,
-            since=hole_since(self.dataset.data_type, await self._stood_at()),
+            since=since,
         )
         try:
             async with contextlib.aclosing(session.run()) as items:
@@ -146,10 +152,20 @@ class Collector(Actor):
         state.saw(batch.records, batch.recv_ts)
         if state.overflow is not None:
             # The publisher had no room for a while, and has it again: first the hole, then what follows it.
-            await self._report(*state.overflow, "overflow: the bus was away for longer than the buffer holds")
+            hole = self._claimed.dropped(*state.overflow)
+            await self._report(*hole, "overflow: the bus was away for longer than the buffer holds")
             state.overflow = None
-        for payload, records in split(batch.records, self._encoder):
-            publisher.offer(self.subject, payload, len(records), records[0].ts, records[-1].ts)
+        due = self._claimed.batch(batch.records[0].ts, batch.certain)
+        parts = split(batch.records, self._encoder)
+        taken = True
+        for number, (payload, records) in enumerate(parts, 1):
+            # What the batch makes certain is in all of its messages: the last one claims it.
+            covered = covered_header(due if number == len(parts) else ())
+            taken &= publisher.offer(
+                self.subject, payload, len(records), records[0].ts, records[-1].ts, covered=covered
+            )
+        if not taken:
+            self._claimed.undo(due)
         await publisher.room()
 
     async def _note(self, item: Item) -> None:
@@ -165,7 +181,8 @@ class Collector(Actor):
                 state.reconnects += 1
                 self._status("reconnecting", reason)
             case Hole(since, until, reason):
-                await self._report(since, until, reason)
+                doubted = self._claimed.hole(since, until)
+                await self._report(since, until, reason, doubted)
             case Broke(reason=reason, resync=resync):
                 self._status(f"resync by {resync}", reason)
             case Silent(since=since):
@@ -179,12 +196,14 @@ class Collector(Actor):
                 )
                 self.links.emit(subjects.stream_event(self.dataset, "sample"), event)
 
-    async def _report(self, start: int, end: int, reason: str) -> None:
-        """Put a hole on record, and come back only then."""
+    async def _report(self, start: int, end: int, reason: str, doubted: Interval | None = None) -> None:
+        """Put a hole on record, and come back only then. *doubted*: what of it had been claimed."""
         self.state.gaps += 1
         while True:
             try:
-                await self.links.catalogue.ask(GapFound(self.dataset, start, end, reason), timeout=None)
+                await self.links.catalogue.ask(
+                    GapFound(self.dataset, start, end, reason, doubted=doubted), timeout=None
+                )
                 return
             except ActorGone:
                 # It restarts, and is another one then. This stream has no part in that.

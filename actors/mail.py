@@ -28,7 +28,8 @@ __all__ = [
 class GapFound(msgspec.Struct, frozen=True):
     """To the catalogue: a stream has a hole ``[start, end)``; answered once it is on record.
 
-    ``gone``: that is what a repair has found out, so there is no use in another one.
+    ``gone``: that is what a repair has found out, so there is no use in another one. ``doubted``: what of it had been
+    claimed to be complete.
     """
 
     dataset: Dataset
@@ -36,6 +37,7 @@ class GapFound(msgspec.Struct, frozen=True):
     end: int
     reason: str
     gone: bool = False
+    doubted: tuple[int, int] | None = None
 
 
 class RepairGaps(msgspec.Struct, frozen=True):

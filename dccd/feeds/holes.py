@@ -18,8 +18,10 @@ from dccd.feeds.items import Hole
 from dccd.records import Bar, Record, Trade
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Holes"]
+__all__ = ["LATE", "Holes"]
 
+LATE = 5 * NS
+"""How late a record may come after one of a later time (ns); a parser holds a jump in trade ids open for less."""
 _QUIET = 10 * NS
 """How long a hole waits for a record to end it (ns)."""
 _TOGETHER = 60 * NS
@@ -64,6 +66,21 @@ class Holes:
         if self._complete_to is not None:
             return self._complete_to
         return self.last_ts or self._listened_at or wall
+
+    @property
+    def certain(self) -> int | None:
+        """All before this time has come and was handed on, but for what was told as a hole; None: nothing is certain.
+
+        Where :meth:`known_until` is where a hole would begin, this leaves time for records that come late.
+        """
+        if self._open is not None:
+            return None
+        if self._span:
+            doubtful = None if self._doubts is None else self._doubts.start
+            if self._complete_to is None or doubtful is None:
+                return self._complete_to
+            return min(self._complete_to, doubtful)
+        return None if self.last_ts is None else self.last_ts - LATE
 
     def begin(self, reason: str, wall: int, since: int | None = None) -> None:
         """What comes from now on is not complete: a connection was lost, or (with *since*) the data broke."""

@@ -15,11 +15,14 @@ __all__ = ["Batch", "Broke", "Connected", "Hole", "Item", "Live", "Lost", "Silen
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """The records of all frames that were there at once, in arrival order; never empty.
 
-    ``recv_ts`` is when the first of their bytes were read (or the clock's time, for what a tick has made).
+    ``recv_ts`` is when the first of their bytes were read (or the clock's time, for what a tick has made). All records
+    from before ``certain`` (ns) are in this batch and those before it, but for what was told as a hole; None where
+    nobody knows.
     """
 
     records: list[Record]
     recv_ts: int
+    certain: int | None = None
 
 
 class Connected(msgspec.Struct, frozen=True):

@@ -369,7 +369,7 @@ class Machine:
             if hole is not None:
                 done.append(hole)
             if kept:
-                done.append(Batch(list(kept) if kept is not out else out, recv_ts))
+                done.append(Batch(list(kept) if kept is not out else out, recv_ts, self._holes.certain))
 
     def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
         if isinstance(signal, Subscribed):

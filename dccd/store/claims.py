@@ -70,9 +70,10 @@ class NoteBook:
         purged: Iterable[Interval] = (),
         unavailable: Iterable[Gap] = (),
         missing: Iterable[Gap] = (),
+        doubted: Iterable[Interval] = (),
     ) -> None:
         """Note more about *dataset*; durable on return. Raises StoreFull, StoreError, CorruptFile."""
-        more = Notes(tuple(asked), tuple(empty), tuple(purged), tuple(unavailable), tuple(missing))
+        more = Notes(*map(tuple, (asked, empty, purged, unavailable, missing, doubted)))
         self._change(dataset, lambda notes: notes.plus(more))
 
     def forget_missing(self, dataset: Dataset, done: IntervalSet) -> None:
@@ -85,6 +86,15 @@ class NoteBook:
 
         def change(notes: Notes) -> Notes:
             return msgspec.structs.replace(notes, purged=tuple(IntervalSet(notes.purged).minus(again)))
+
+        self._change_all(dataset, change)
+
+    def forget_doubted(self, dataset: Dataset, start: int, end: int) -> None:
+        """``[start, end)`` ns was fetched again. Raises as ``add`` does."""
+        again = IntervalSet([(start, end)])
+
+        def change(notes: Notes) -> Notes:
+            return msgspec.structs.replace(notes, doubted=tuple(IntervalSet(notes.doubted).minus(again)))
 
         self._change_all(dataset, change)
 

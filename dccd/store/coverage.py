@@ -10,10 +10,10 @@ each point of time between the first and the last that anybody asked for, or has
 * ``unavailable``: the exchange serves it no more, or never did;
 * ``missing``: all else, with the reason where somebody told one.
 
-Each of these is a union of what files say, and the first of them in this order holds: so it doesn't matter in which
-order files are written, folded or read, or by how many processes, and a claim goes with the file whose rows it is
-about. Only claims make a thing verified; a reason that was lost makes a hole no smaller. Pure. Half-open intervals
-in ns.
+Each of these is a union of what files say, and the first of them in this order holds; what is ``doubted`` (claimed, and
+told later to miss something: a rare thing) is as if it weren't there. So it doesn't matter in which order files are
+written, folded or read, or by how many processes, and a claim goes with the file whose rows it is about. Only claims
+make a thing verified; a reason that was lost makes a hole no smaller. Pure. Half-open intervals in ns.
 """
 
 from __future__ import annotations
@@ -58,13 +58,17 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Notes(msgspec.Struct, frozen=True):
-    """What is noted beside the files. ``asked``: somebody wanted it; ``missing`` and ``unavailable`` say why."""
+    """What is noted beside the files. ``asked``: somebody wanted it; ``missing`` and ``unavailable`` say why.
+
+    ``doubted``: claimed, and then told to miss something; it counts for nothing until it was fetched again.
+    """
 
     asked: tuple[Interval, ...] = ()
     empty: tuple[Interval, ...] = ()
     purged: tuple[Interval, ...] = ()
     unavailable: tuple[Gap, ...] = ()
     missing: tuple[Gap, ...] = ()
+    doubted: tuple[Interval, ...] = ()
 
     def plus(self, other: Notes) -> Notes:
         """Return what either says, as few intervals as that takes, and never more than a file should hold."""
@@ -74,6 +78,7 @@ class Notes(msgspec.Struct, frozen=True):
             purged=tuple(IntervalSet([*self.purged, *other.purged])),
             unavailable=tuple(bounded(merged_gaps([*self.unavailable, *other.unavailable]))),
             missing=tuple(bounded(merged_gaps([*self.missing, *other.missing]))),
+            doubted=tuple(IntervalSet([*self.doubted, *other.doubted])),
         )
 
     def without_missing(self, done: IntervalSet) -> Notes:
@@ -147,16 +152,17 @@ class Coverage(msgspec.Struct, frozen=True):
 
 def coverage_of(claims: Claims, notes: Notes) -> Coverage:
     """Return the states of all time that *claims* and *notes* are about."""
-    verified = claims.verified
-    empty = IntervalSet(notes.empty).minus(verified)
+    doubted = IntervalSet(notes.doubted)
+    verified = claims.verified.minus(doubted)
+    empty = IntervalSet(notes.empty).minus(verified.union(doubted))
     there = verified.union(empty)
-    unverified = claims.unverified.minus(there)
+    unverified = claims.unverified.minus(there.union(doubted))
     there = there.union(unverified)
     purged = IntervalSet(notes.purged).minus(there)
     there = there.union(purged)
     gone = IntervalSet((gap.start, gap.end) for gap in notes.unavailable)
     told = IntervalSet((gap.start, gap.end) for gap in notes.missing)
-    hull = there.union(gone, told, IntervalSet(notes.asked)).bounds
+    hull = there.union(gone, told, doubted, IntervalSet(notes.asked)).bounds
     if hull is None:
         return Coverage()
     unavailable = _labelled(gone.minus(there), notes.unavailable, "")

@@ -54,6 +54,16 @@ def test_the_header_has_room() -> None:
     assert len(claimed.batch(1000, 1001)) == 16
 
 
+def test_a_hole_in_what_was_claimed_is_doubted() -> None:
+    """Who is told late that something is missing takes back what was claimed."""
+    claimed = Claimed()
+    claimed.batch(100, 200)
+    assert claimed.hole(150, 180) == (150, 180)
+    assert claimed.hole(150, 300) == (150, 200)
+    assert claimed.hole(310, 320) is None
+    assert claimed.batch(330, 330) == [(300, 310), (320, 330)]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["batch", "hole", "drop"]), st.integers(1, 9), st.integers(0, 5))))
 def test_no_hole_is_ever_claimed(steps: list[tuple[str, int, int]]) -> None:
     """Whatever comes, no point of a hole or of a dropped message is claimed by a message that was taken."""

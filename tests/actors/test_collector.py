@@ -20,6 +20,7 @@ from actors.runtime.spec import ChildSpec
 from actors.runtime.supervisor import Supervisor
 from dccd.errors import BusUnavailable
 from dccd.exchanges.base import StreamOptions
+from dccd.feeds.items import Batch
 from dccd.records import Trade
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
@@ -170,3 +171,44 @@ def test_records_are_split_into_messages_that_the_bus_takes() -> None:
     assert all(len(payload) <= 900_000 for payload, _ in parts)
     assert [record for _, part in parts for record in part] == records
     assert [msgspec.json.decode(payload, type=list[Trade]) for payload, _ in parts] == [part for _, part in parts]
+
+
+class Shelf:
+    """A publisher that keeps what it is offered, as long as it has ``room``."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, str | None]] = []
+        self.has_room = True
+
+    def offer(self, subject: str, payload: bytes, count: int, first: int, last: int, covered: str | None) -> bool:
+        if self.has_room:
+            self.taken.append((count, covered))
+        return self.has_room
+
+    async def room(self) -> None: ...
+
+
+@pytest.mark.anyio
+async def test_messages_claim_what_is_certain(tmp_path: Path) -> None:
+    """Each says of which time all records are in it and those before; a dropped one takes its claim with it."""
+    desk: Any = Desk(tmp_path)
+    state = StreamState(DATASET, StreamOptions())
+    desk.publisher = shelf = Shelf()
+    reported: list[tuple[int, int]] = []
+
+    class Publishing(Reporting):
+        async def _report(self, start: int, end: int, reason: str, doubted: Any = None) -> None:
+            reported.append((start, end))
+
+        async def run(self) -> None:
+            for number in range(4):
+                ts = 1000 + number * 100
+                shelf.has_room = number != 2
+                if number == 3:
+                    state.overflow = (1200, 1200)
+                await self._publish(Batch([trade(ts)], ts, ts - 50))
+
+    async with open_root(ChildSpec("stream", lambda: Publishing(desk, state), "temporary"), clock=FakeClock()) as ref:
+        await ref.wait()
+    assert shelf.taken == [(1, "0-0"), (1, "1001-1050"), (1, "1201-1250")]
+    assert reported == [(1050, 1201)]

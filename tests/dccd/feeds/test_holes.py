@@ -299,3 +299,22 @@ def test_a_bar_whose_last_word_cannot_be_read() -> None:
     assert holes.spoilt(at(122))
     holes.begin("gone", at(123))
     assert take(holes, bar(3, closed=False)) == Hole(START + MINUTE, START + 3 * MINUTE, "gone")
+
+
+def test_what_is_certain_lags_behind_the_last_record() -> None:
+    """A trade may come some seconds late; nothing is certain while a hole is open."""
+    holes = listening(TRADES)
+    assert holes.certain is None
+    take(holes, trade(100))
+    assert holes.certain == at(95)
+    holes.begin("lost", at(101))
+    assert holes.certain is None
+
+
+def test_a_bar_is_certain_when_it_is_closed() -> None:
+    """Its later states would have told it otherwise; the open one isn't."""
+    holes = listening(BARS)
+    take(holes, bar(0, closed=False), now=30)
+    assert holes.certain == at(0)
+    take(holes, bar(0, closed=True), bar(1, closed=False), now=61)
+    assert holes.certain == at(60)

@@ -48,9 +48,12 @@ def test_notes_add_up_and_are_forgotten(layout: Layout) -> None:
     book.forget_missing(TRADES, IntervalSet([(0, 25)]))
     book.forget_purged(TRADES, [(10, 20)])
     book.forget_unavailable(TRADES, 70, 80)
+    book.add(TRADES, doubted=[(0, 30)])
+    book.forget_doubted(TRADES, 10, 20)
     notes = read_notes(layout, TRADES)
     assert notes.missing == (Gap(25, 30, "b"),)
     assert notes.purged == ((0, 10), (20, 50))
+    assert notes.doubted == ((0, 10), (20, 30))
     assert notes.unavailable == (Gap(60, 70, "gone"), Gap(80, 90, "gone"))
 
 

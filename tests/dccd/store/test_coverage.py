@@ -157,6 +157,15 @@ def test_too_many_gaps_become_fewer() -> None:
     assert bounded(many, 5) == many
 
 
+def test_what_is_doubted_is_not_there() -> None:
+    """What was claimed, and told later to miss something, is missing for that reason, until it is fetched again."""
+    noted = Notes(missing=(Gap(20, 30, "late word"),), doubted=((20, 30),), empty=((25, 40),))
+    coverage = coverage_of(Claims(IntervalSet([(0, 30)]), IntervalSet([(0, 50)])), noted)
+    assert coverage.missing == (Gap(20, 30, "late word"),)
+    assert (coverage.verified, coverage.empty) == (IntervalSet([(0, 20)]), IntervalSet([(30, 40)]))
+    assert coverage.unverified == IntervalSet([(40, 50)])
+
+
 def test_a_reason_is_forgotten_with_its_hole() -> None:
     """Reasons of what is there by now go; those of the rest stay."""
     noted = Notes(missing=(Gap(0, 10, "a"), Gap(20, 30, "b")))
