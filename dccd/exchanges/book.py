@@ -14,7 +14,11 @@ from collections.abc import Iterable, Sequence
 from dccd.exchanges.wire import parse_error
 from dccd.records import BookSnapshot, Level
 
-__all__ = ["Book", "BookSide", "whole_book"]
+__all__ = ["MOST_LEVELS", "Book", "BookSide", "whole_book"]
+
+MOST_LEVELS = 200_000
+"""Levels a side that a book may have: some 25 MB. The deepest that exchanges send whole (Coinbase's BTC-USD) has some
+tens of thousands. One that grows beyond is missing removals, or somebody fills it: it must not take the daemon down."""
 
 _DEEPEST = float("inf")
 
@@ -157,6 +161,18 @@ class Book:
         """Whether the best bid is at or above the best ask, as in no book that is whole."""
         bids, asks = self.bids.keys, self.asks.keys
         return bool(bids and asks) and -bids[0] >= asks[0]
+
+    @property
+    def too_deep(self) -> bool:
+        """Whether a side has more than :data:`MOST_LEVELS`."""
+        return len(self.bids.keys) > MOST_LEVELS or len(self.asks.keys) > MOST_LEVELS
+
+    @property
+    def wrong(self) -> str:
+        """What of the book can't be, as ``is crossed``; empty when nothing is."""
+        if self.too_deep:
+            return f"has more than {MOST_LEVELS:,} levels a side"
+        return "is crossed" if self.crossed else ""
 
 
 def whole_book(

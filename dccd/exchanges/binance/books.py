@@ -101,8 +101,8 @@ class BookStream(BinanceStream[DepthEvent]):
         changes = self._book.apply(event.bids, event.asks)
         self._seq = event.last
         self._joined = True
-        if self._book.crossed:
-            return self._break(f"the book is crossed at update {event.last}", event)
+        if wrong := self._book.wrong:
+            return self._break(f"the book {wrong} at update {event.last}", event)
         self._output.change(ts, event.last, recv_ts, changes, out)
         return None
 
@@ -122,8 +122,9 @@ class BookStream(BinanceStream[DepthEvent]):
                 return self._again(f"the REST snapshot ends at {seq}, the next event follows {event.after}")
             book.apply(event.bids, event.asks)
             seq, ts = event.last, event.ms
-        if book.crossed or seq < self._seq:
-            return self._again(f"the REST snapshot at {found.last} doesn't fit the events since")
+        if (wrong := book.wrong) or seq < self._seq:
+            told = f", whose book {wrong}" if wrong else ""
+            return self._again(f"the REST snapshot at {found.last} doesn't fit the events since{told}")
         self._asked, self._events, self._tries, self._refreshed = False, [], 0, recv_ts
         self._seq, self._joined = seq, seq > found.last
         # Taken over as it is: the output holds on to the book.

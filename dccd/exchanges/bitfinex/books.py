@@ -152,8 +152,8 @@ class BookStream(UnnumberedBook, BitfinexStream):
         self._bids, self._asks = [], []
         self._book.reset(bids, asks)
         self._checksum.reset()
-        if self._book.crossed:
-            return self._broken("the snapshot is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot {wrong}")
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return self._confirm()
 
@@ -165,8 +165,8 @@ class BookStream(UnnumberedBook, BitfinexStream):
         self._checksum.forget(bids, asks)
         if checksum is not None and not self._checksum.matches(checksum):
             return self._broken(f"the book's checksum is not {checksum}")
-        if self._book.crossed:
-            return self._broken("the book is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the book {wrong}")
         if bids or asks:
             self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
         return None

@@ -78,8 +78,8 @@ class BookStream(UnnumberedBook, BitmexStream[BookRow]):
                 else:
                     del self._prices[row.id, row.side]
         changes = self._book.apply(bids, asks)
-        if self._book.crossed:
-            return self._broken("the book is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the book {wrong}")
         self._output.change(ts, self._next(recv_ts), recv_ts, changes, out, more=True)
         return None
 
@@ -120,8 +120,8 @@ class BookStream(UnnumberedBook, BitmexStream[BookRow]):
         bids, asks = levels_of(rows, self._base)
         self._prices = {(row.id, row.side): row.price for row in rows if row.price}
         self._book.reset(bids, asks)
-        if self._book.crossed:
-            return self._broken("the partial is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the partial {wrong}")
         self._unread = False
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return None

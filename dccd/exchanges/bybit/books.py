@@ -48,8 +48,8 @@ class BookStream(BookTopic, BybitStream[BookFrame]):
             return self._broken(f"updates {self._seq + 1} to {u - 1} are missing")
         changes = self._book.apply(data.bids, data.asks)
         self._seq = u
-        if self._book.crossed:
-            return self._broken(f"the book is crossed at update {u}")
+        if wrong := self._book.wrong:
+            return self._broken(f"the book {wrong} at update {u}")
         self._output.change(ts, u, recv_ts, changes, out)
         return None
 
@@ -59,8 +59,8 @@ class BookStream(BookTopic, BybitStream[BookFrame]):
         shown = self._book.view()
         self._book.reset(bids, asks)
         self._seq = u
-        if self._book.crossed:
-            return self._broken(f"the snapshot at update {u} is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot at update {u} {wrong}")
         if was_live and (u in (before, before + 1) or (self._best_only and u > before)):
             # Nothing lies between: it goes on.
             now = self._book.view()

@@ -64,15 +64,15 @@ class BookStream(UnnumberedBook, CoinbaseStream[Level2Frame]):
 
     def _start(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
         self._book.reset(bids, asks)
-        if self._book.crossed:
-            return self._broken("the snapshot is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot {wrong}")
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return None
 
     def _update(self, bids: list[Level], asks: list[Level], ts: int, recv_ts: int, out: list[Record]) -> Signal | None:
         changes = self._book.apply(bids, asks)
-        if self._book.crossed:
-            return self._broken("the book is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the book {wrong}")
         self._output.change(ts, self._next(recv_ts), recv_ts, changes, out)
         return None
 

@@ -91,6 +91,8 @@ class BookStream(UnnumberedBook, KrakenStream[BookFrame]):
         self._checksum.take(bids, asks)
         if not self._checksum.settle(checksum):
             return self._broken(f"the snapshot's checksum is not {checksum}")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot {wrong}")
         self._output.start(ts, self._next(recv_ts), recv_ts, out)
         return None
 
@@ -98,7 +100,8 @@ class BookStream(UnnumberedBook, KrakenStream[BookFrame]):
         """Whether the book is Kraken's. *item*: which of the frame's items was taken without its texts."""
         if not self._checksum.matches(checksum) and (item is None or not self._reread(item, checksum)):
             return self._broken(f"the book's checksum is not {checksum}")
-        return self._broken("the book is crossed") if self._book.crossed else None
+        wrong = self._book.wrong
+        return self._broken(f"the book {wrong}") if wrong else None
 
     def _reread(self, item: int, checksum: int) -> bool:
         """The same, its texts being looked at: they may have more decimals than were seen in an empty snapshot."""

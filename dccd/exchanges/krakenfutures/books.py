@@ -52,12 +52,14 @@ class BookStream(BookTopic, FuturesStream[BookFrame | WholeBookFrame]):
             amount = self._base(amount, found.price)
         if ts > (output.last_ts or 0):
             # Only now the moment before is whole: on its way the book may well have been crossed.
-            if self._book.crossed:
-                return self._broken(f"the book is crossed at change {self._seq}")
+            if wrong := self._book.wrong:
+                return self._broken(f"the book {wrong} at change {self._seq}")
             output.settle(recv_ts, out)
         self._seq, self._recv_ts = seq, recv_ts
         level = [(found.price, amount)]
         changes = self._book.apply(level, ()) if found.side == "buy" else self._book.apply((), level)
+        if self._book.too_deep:
+            return self._broken(f"the book {self._book.wrong} at change {seq}")
         output.change(ts, seq, recv_ts, changes, out, more=True)
         return None
 
@@ -68,8 +70,8 @@ class BookStream(BookTopic, FuturesStream[BookFrame | WholeBookFrame]):
         bids, asks = self._levels(found.bids), self._levels(found.asks)
         self._book.reset(bids, asks)
         self._seq, self._recv_ts, self._waiting = found.seq, recv_ts, 0
-        if self._book.crossed:
-            return self._broken(f"the snapshot at change {found.seq} is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot at change {found.seq} {wrong}")
         ts = found.ms * MS
         self._output.start(ts, found.seq, recv_ts, out)
         if not was_live or since is None:
@@ -86,6 +88,6 @@ class BookStream(BookTopic, FuturesStream[BookFrame | WholeBookFrame]):
         if self._output.live:
             if now - self._recv_ts < NS:
                 return None
-            if self._book.crossed:
-                return self._broken(f"the book is crossed at change {self._seq}")
+            if wrong := self._book.wrong:
+                return self._broken(f"the book {wrong} at change {self._seq}")
         return super().tick(now, out)

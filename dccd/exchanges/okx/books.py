@@ -135,8 +135,8 @@ class BookStream(UnnumberedBook, OkxStream[BookFrame]):
         self._verifying = text is not None and data.checksum != 0
         if not self._verified(data, text):
             return self._broken(f"the snapshot's checksum is not {data.checksum}")
-        if self._book.crossed:
-            return self._broken("the snapshot is crossed")
+        if wrong := self._book.wrong:
+            return self._broken(f"the snapshot {wrong}")
         self._output.start(data.ms * MS, self._seq, recv_ts, out)
         return None
 
@@ -159,8 +159,8 @@ class BookStream(UnnumberedBook, OkxStream[BookFrame]):
         changes = self._book.apply(bids, asks)
         if not self._verified(data, text):
             return self._broken(f"the book's checksum is not {data.checksum}")
-        if self._book.crossed:
-            return self._broken(f"the book is crossed at update {self._seq}")
+        if wrong := self._book.wrong:
+            return self._broken(f"the book {wrong} at update {self._seq}")
         self._output.change(data.ms * MS, self._seq, recv_ts, changes, out)
         return None
 

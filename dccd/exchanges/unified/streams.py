@@ -152,14 +152,14 @@ class BookStream(_Stream[Book]):
             if not bids and not asks:
                 return None  # ccxt has none yet
             self._book.reset(bids, asks)
-            if self._book.crossed:
-                return self._broken()
+            if wrong := self._book.wrong:
+                return self._broken(wrong)
             self._output.start(ts, self._next(row.nonce, recv_ts), recv_ts, out)
             return None
         was_bids, was_asks = self._book.view()
         changed = self._book.apply(changes(was_bids, bids), changes(was_asks, asks))
-        if self._book.crossed:
-            return self._broken()
+        if wrong := self._book.wrong:
+            return self._broken(wrong)
         self._output.change(ts, self._next(row.nonce, recv_ts), recv_ts, changed, out)
         return None
 
@@ -168,9 +168,9 @@ class BookStream(_Stream[Book]):
         self._output.tick(now, out)
         return super().tick(now, out)
 
-    def _broken(self) -> Broken:
+    def _broken(self, wrong: str) -> Broken:
         self._output.stop()
-        return Broken("ccxt's book is crossed", self._output.last_ts, "reconnect")
+        return Broken(f"ccxt's book {wrong}", self._output.last_ts, "reconnect")
 
     def _next(self, nonce: int | None, recv_ts: int) -> int:
         # Two views may share a number, and rows are told apart by theirs.

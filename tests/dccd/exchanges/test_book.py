@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.exchanges.book import Book
+from dccd.errors import ParseError
+from dccd.exchanges.book import MOST_LEVELS, Book, whole_book
+from dccd.records import BookSnapshot
 
 LEVEL = st.tuples(st.integers(1, 30).map(lambda n: n / 2), st.sampled_from([0.0, 0.0, 1.0, 2.5, 7.0]))
 UPDATE = st.tuples(st.lists(LEVEL, max_size=8), st.lists(LEVEL, max_size=8))
@@ -106,3 +108,32 @@ def test_a_side_with_no_levels_is_not_crossed() -> None:
     book = Book()
     book.reset([(5.0, 1.0)], [])
     assert not book.crossed
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_book_without_end(side: int) -> None:
+    """Beyond the levels that any real book has it is wrong, on either side; up to them it isn't."""
+    book = Book()
+    levels = [(float(n), 1.0) for n in range(1, MOST_LEVELS + 1)]
+    book.reset(*([levels, []] if side == 0 else [[], levels]))
+    assert book.wrong == ""
+    one = [(MOST_LEVELS + 1.0, 1.0)]
+    book.apply(*([one, []] if side == 0 else [[], one]))
+    assert book.wrong == "has more than 200,000 levels a side"
+
+
+def test_what_is_wrong_with_a_book() -> None:
+    """A crossed one is, too."""
+    book = Book()
+    book.reset([(10.0, 1.0)], [(10.0, 1.0)])
+    assert book.wrong == "is crossed"
+    book.apply([(10.0, 0.0)], [])
+    assert not book.wrong
+
+
+def test_a_whole_book() -> None:
+    """Both sides are sorted, best first; one that is crossed raises."""
+    sides = [(1.0, 1.0), (2.0, 1.0)], [(4.0, 1.0), (3.0, 1.0)]
+    assert whole_book("x", b"", 5, 6, sides, 7) == BookSnapshot(5, 6, sides[0][::-1], sides[1][::-1], 7)
+    with pytest.raises(ParseError, match="bids up to 4, asks from 3"):
+        whole_book("x", b"", 5, 6, ([(4.0, 1.0)], sides[1]), 7)

@@ -171,6 +171,14 @@ def test_numbers_grow_though_the_clock_stands_still_or_goes_back() -> None:
     assert [record.seq for record in out if isinstance(record, BookSnapshot | BookDelta)] == [100, 101, 102, 103, 500]
 
 
+def test_a_crossed_snapshot_is_a_break() -> None:
+    """Even when its checksum holds."""
+    made = market()
+    made.bids["10.5"] = "1.00000000"
+    broken = stream(depth=10).receive(made.snapshot(), 0, [])
+    assert broken == Broken("the snapshot is crossed", None, "resubscribe")
+
+
 def test_a_crossed_book_is_a_break() -> None:
     """Even when its checksum holds."""
     protocol, made = stream(), market()
