@@ -36,7 +36,7 @@ from dccd.errors import (
     StoreError,
 )
 from dccd.exchanges.base import Capability, Exchange, StreamOptions
-from dccd.exchanges.capability import depth_warning
+from dccd.exchanges.capability import check_any, depth_warning
 from dccd.exchanges.registry import EXCHANGES
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds import elsewhere
@@ -99,6 +99,8 @@ class Handlers:
         if request.all and request.exchange is None:
             names = await anyio.to_thread.run_sync(elsewhere.names)
         await elsewhere.learn(*names)
+        if request.exchange is not None:
+            check_any(request.exchange, get_exchange(request.exchange).capabilities)
         return m.Exchanges(exchanges={name: _capabilities(get_exchange(name)) for name in names})
 
     # ------------------------------------------------------------ backfills and runs

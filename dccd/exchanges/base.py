@@ -112,10 +112,12 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is of one kind of market."""
+    """What there is of one kind of market; ``not_live``, ``not_historical``: why there isn't what one would expect."""
 
     live: dict[DataType, Capability] = {}
     historical: dict[DataType, Capability] = {}
+    not_live: dict[DataType, str] = {}
+    not_historical: dict[DataType, str] = {}
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from dccd.symbols import Dataset, DataType, Symbol, span_label
 if TYPE_CHECKING:
     from dccd.exchanges.base import Capabilities, StreamOptions
 
-__all__ = ["check", "depth_warning", "snap_depth"]
+__all__ = ["check", "check_any", "depth_warning", "snap_depth"]
 
 
 def check(exchange: str, capabilities: Capabilities, dataset: Dataset, live: bool) -> None:
@@ -21,7 +21,8 @@ def check(exchange: str, capabilities: Capabilities, dataset: Dataset, live: boo
     offer = capabilities.of(dataset.symbol)
     table = offer.live if live else offer.historical
     kind = _kind(dataset.symbol)
-    if not offer.live and not offer.historical:
+    why = (offer.not_live if live else offer.not_historical).get(dataset.data_type)
+    if not offer.live and not offer.historical and why is None:
         kinds = " and ".join(
             name
             for name, there in (
@@ -34,14 +35,23 @@ def check(exchange: str, capabilities: Capabilities, dataset: Dataset, live: boo
         raise NoCapability(exchange, f"{exchange} here has no {kind}, as {dataset.symbol} is; it has {kinds}", "symbol")
     capability = table.get(dataset.data_type)
     if capability is None:
-        offered = ", ".join(table) or "nothing"
-        raise NoCapability(
-            exchange, f"{exchange} has no {dataset.data_type} of {kind} {how}; it has {offered}", "data_type"
-        )
+        offered = f"it has {', '.join(table) or 'nothing'}"
+        told = offered if why is None else f"{why}; {offered}"
+        raise NoCapability(exchange, f"{exchange} has no {dataset.data_type} of {kind} {how}; {told}", "data_type")
     if dataset.data_type is DataType.OHLC and dataset.span not in capability.spans:
         offered = ", ".join(map(span_label, capability.spans))
         asked = span_label(dataset.span) if dataset.span else "no span"
         raise NoCapability(exchange, f"{exchange} has no bars of {asked} {how}; it has {offered}", "span")
+
+
+def check_any(exchange: str, capabilities: Capabilities) -> None:
+    """Raise NoCapability, saying why, when *exchange* has nothing at all to collect."""
+    offers = [one for one in (capabilities.spot, capabilities.perp, capabilities.dated) if one is not None]
+    if any(one.live or one.historical for one in offers):
+        return
+    reasons = [f"{kind}: {why}" for one in offers for kind, why in {**one.not_live, **one.not_historical}.items()]
+    told = "; ".join(dict.fromkeys(reasons)) or "ccxt has no method for any of it"
+    raise NoCapability(exchange, f"{exchange} has nothing that can be collected ({told})", "exchange")
 
 
 def _kind(symbol: Symbol) -> str:

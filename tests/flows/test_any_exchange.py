@@ -104,6 +104,10 @@ async def test_what_cannot_be_had_is_refused_with_what_can(config: Config) -> No
         with pytest.raises(RequestError, match=r"BitMEX closed.*exchanges.bitmex.rest_url") as caught:
             await client.backfill("bitmex", "BTC/USD:perp", "trades")
         assert (caught.value.code, caught.value.reason, caught.value.field) == (422, "no_capability", "exchange")
+        with pytest.raises(RequestError, match="one user's own trades"):
+            await client.backfill("hyperliquid", "BTC/USDC:perp", "trades")
+        with pytest.raises(RequestError, match="nothing that can be collected"):
+            await client.exchanges("coinspot")
         heart, every = await client.exchanges(), await client.exchanges(all=True)
         assert set(heart) < set(every) and len(every) > 100
         assert "kucoin" in every and "kucoin" not in heart
