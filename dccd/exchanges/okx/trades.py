@@ -13,9 +13,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from dccd.exchanges.base import Broken, Market, Signal
+from dccd.exchanges.base import Market, Signal
 from dccd.exchanges.okx.frames import BUSINESS, OkxStream, PushFrame, parse_error
-from dccd.exchanges.trade_ids import TradeIds
+from dccd.exchanges.trade_ids import NumberedTrades, TradeIds
 from dccd.exchanges.wire import DECODE_ERRORS, MS, Id, Millis, Price, Traded
 from dccd.records import Record, Side, Trade
 
@@ -37,8 +37,12 @@ TradeFrame = PushFrame[TradeData]
 _DECODER = msgspec.json.Decoder(TradeFrame, strict=False)
 
 
-class TradeStream(OkxStream[TradeFrame]):
-    """Ids are consecutive in each instrument: of three summed up under id 123 the others are 122 and 121."""
+class TradeStream(NumberedTrades, OkxStream[TradeFrame]):
+    """Ids are consecutive in each instrument: of three summed up under id 123 the others are 122 and 121.
+
+    OKX doesn't promise it, but recordings of swaps, futures and spot have no jump. Were one no loss, it would only be
+    fetched in vain: history is asked by time.
+    """
 
     decoder = _DECODER
 
@@ -80,14 +84,6 @@ class TradeStream(OkxStream[TradeFrame]):
         if ids.waiting or not self._confirmed:
             return ids.expired(recv_ts) or self._confirm()
         return None
-
-    def tick(self, now: int, out: list[Record]) -> Signal | None:
-        """A jump of the ids that wasn't filled in time is a hole."""
-        return self._ids.expired(now)
-
-    def unresolved(self) -> list[Broken]:
-        """Jumps that were still held open."""
-        return self._ids.unresolved()
 
 
 _CHANNELS = frozenset({"trades-all", "trades"})
