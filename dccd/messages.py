@@ -30,6 +30,8 @@ __all__ = [
     "CoverageEntry",
     "CoverageGet",
     "DatasetEntry",
+    "Doctor",
+    "DoctorLine",
     "Empty",
     "Event",
     "Exchanges",
@@ -357,6 +359,38 @@ class BooksReply(_Reply, frozen=True, kw_only=True):
     rows: list[list[Any]]
     unknown: list[Unknown] = []
     next: int | None = None
+
+
+class Doctor(_Request, frozen=True, kw_only=True):
+    """Read every stored file whole, or those of datasets whose names begin with ``dataset``, and tell what is wrong.
+    ``set_aside``: move damaged files to ``.dccd/damaged``, and note their intervals as missing."""
+
+    dataset: _Name | None = None
+    set_aside: bool = False
+
+
+class DoctorLine(_Reply, frozen=True, kw_only=True):
+    """A line of the answer, which is as many as it takes, a line a message. ``kind`` is ``progress``: so many files
+    and bytes of how many have been read, all of them in the last line; or ``finding``: ``what`` of ``path``, below the
+    ``data_path``. ``[start, end)`` ns are the rows of a damaged file, ``moved`` is where it is now."""
+
+    kind: Literal["progress", "finding"]
+    files: int = 0
+    of_files: int = 0
+    bytes: int = 0
+    of_bytes: int = 0
+    what: Literal["damaged", "unreadable", "old", "misnamed", "notes", "rejected", "leftover", "unknown"] | None = None
+    path: str = ""
+    detail: str = ""
+    dataset: str | None = None
+    start: int | None = None
+    end: int | None = None
+    moved: str | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether somebody should do something about it."""
+        return self.what not in (None, "leftover", "unknown") and self.moved is None
 
 
 class InventoryList(_Request, frozen=True, kw_only=True):

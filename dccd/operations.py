@@ -57,6 +57,7 @@ OPERATIONS: dict[str, Operation] = {
             m.RunStarted,
             "Bring files of older releases into this layout (dry_run: say what would be done); answers with a run_id",
         ),
+        Operation("doctor", m.Doctor, m.DoctorLine, "Read all files and tell which are damaged: JSON, a line a message"),
         Operation("exchanges", m.ExchangesList, m.Exchanges, "What can be collected, per exchange and data type"),
     )
 }

@@ -126,6 +126,7 @@ ERRORS: dict[str, list[Error]] = {
         *_STORED,
         (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
     ],
+    "doctor": [(503, "slow_reader", "a chunk was not acknowledged within 30 s")],
     "exchanges": [(422, "no_capability", "neither dccd nor ccxt knows `exchange`; it names those of similar names")],
 }
 """What an operation may answer beside the errors that all have."""
@@ -152,6 +153,7 @@ EXAMPLES = {
     "book": 'nats req --raw dccd.book \'{"dataset": "kraken.orderbook.BTC-USD", "depth": 5}\'',
     "books": 'nats req --raw dccd.books \'{"dataset": "kraken.orderbook.BTC-USD", "every": "10s", "depth": 1, '
     '"shape": "wide", "limit": 5}\'',
+    "doctor": 'nats req --raw --wait-for-empty dccd.doctor \'{"dataset": "binance.trades"}\'',
     "exchanges": 'nats req --raw dccd.exchanges \'{"exchange": "kucoin"}\'',
 }
 """A command to try."""

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from actors.control import books, coverage, reading
+from actors.control import books, coverage, doctor, reading
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -182,6 +182,9 @@ class Handlers:
         if request.format == "arrow":
             return _in_threads(await books.books_arrow(self.links, request))
         return await books.books_json(self.links, request)
+
+    async def do_doctor(self, request: m.Doctor) -> m.DoctorLine | AsyncIterator[bytes]:
+        return _in_threads(doctor.lines(self.links, request))
 
 
 @contextmanager

@@ -90,6 +90,12 @@ def _book() -> click.Command:
     return book
 
 
+def _doctor() -> click.Command:
+    from dccd.cli.doctor import doctor
+
+    return doctor
+
+
 def _req() -> click.Command:
     from dccd.cli.req import req
 
@@ -173,6 +179,7 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "health": (_health, "Say whether the daemon does what it should."),
     "tree": (_tree, "Show the daemon's supervision tree."),
     "migrate": (_migrate, "Bring files and configurations of dccd 2 and 3 here."),
+    "doctor": (_doctor, "Find damaged files, and set them aside."),
     "validate": (_validate, "Check the configuration."),
     "simulate": (_simulate, "Run simulated exchanges."),
     "req": (_req, "Send any request over the bus and print the reply."),

@@ -452,6 +452,23 @@ class Client:
         except BusUnavailable as exc:
             raise self._unavailable(exc) from exc
 
+    async def doctor(
+        self, dataset: str | None = None, *, set_aside: bool = False
+    ) -> AsyncGenerator[m.DoctorLine, None]:
+        """Have every file read whole, or those of datasets that begin with *dataset*; yield progress and what is
+        wrong.
+
+        *set_aside* moves damaged files out of the way and notes their intervals as missing.
+        """
+        payload = msgspec.json.encode(m.Doctor(dataset=dataset, set_aside=set_aside))
+        try:
+            async with aclosing(receive(self.bus, subjects.request("doctor"), payload, timeout=120.0)) as chunks:
+                async for chunk in chunks:
+                    for line in chunk.splitlines():
+                        yield _decode(line, m.DoctorLine, "doctor")
+        except BusUnavailable as exc:
+            raise self._unavailable(exc) from exc
+
     async def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
         """Return the order book at *at* (default: the newest row's time), the best *depth* levels a side.
 

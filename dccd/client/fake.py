@@ -80,6 +80,7 @@ class FakeDaemon:
                 bids=[(9.0, 1.0), (8.0, 2.5)], asks=[(10.0, 3.0), (11.0, 0.5)],
             ),
             "books": self._books,
+            "doctor": m.DoctorLine(kind="progress", files=3, of_files=3, bytes=9, of_bytes=9),
         }  # fmt: skip
         self.now = 1_704_067_200_000_000_000
         self._bus = bus

@@ -59,11 +59,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag="finding", tag_fiel
     end: int | None = None
     moved: str | None = None
 
-    @property
-    def wrong(self) -> bool:
-        """Whether somebody should do something about it."""
-        return self.what not in ("leftover", "unknown") and self.moved is None
-
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress", tag_field="kind"):
     """So many of the files and bytes have been read."""

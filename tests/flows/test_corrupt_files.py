@@ -31,6 +31,7 @@ async def test_a_corrupt_file_is_told_and_holds_up_nothing(sim: Simulator, confi
     )
     async with daemon(config) as running, Client(running.bus_url) as client:
         await take(client.ticks("binance", "BTC/USDT"), 20)
+        await take(client.ticks("kraken", "BTC/USD"), 5)
     store = Store(Path(config.settings.data_path))
     path = max(store.layout.dataset_segments(DAMAGED).rglob("*.parquet"), default=None) or next(
         store.layout.folder(DAMAGED).glob("*.parquet")
@@ -48,6 +49,18 @@ async def test_a_corrupt_file_is_told_and_holds_up_nothing(sim: Simulator, confi
             await client.read(DAMAGED)
         assert caught.value.reason == "corrupt_file"
         assert [check.name for check in (await client.health()).checks if not check.ok] == ["store"]
+        # Looking names it and changes nothing; set aside, the rest can be read, and its interval is missing.
+        (found,) = [line async for line in client.doctor() if line.kind == "finding"]
+        assert (found.what, Path(found.path).name, found.wrong) == ("damaged", path.name, True)
+        assert path.exists()
+        (found,) = [line async for line in client.doctor(DAMAGED.name, set_aside=True) if line.kind == "finding"]
+        assert found.moved is not None
+        assert not path.exists()
+        await client.read(DAMAGED)
+        assert any(gap.start <= found.start < gap.end for gap in store.coverage(DAMAGED).missing)
+        assert {line.kind async for line in client.doctor()} == {"progress"}
+        # Put back where it was, whole again, its rows are there.
+        (store.layout.root / found.moved).rename(path)
         path.write_bytes(whole)
         ids = sorted(int(tid) for tid in (await client.read(DAMAGED))["tid"])
         assert len(ids) == len(set(ids)) > 20

@@ -62,11 +62,13 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
     """``request`` takes any operation of the table, and decodes its reply into the declared struct."""
     run = daemon.new_run(OHLC)
     daemon.frames[OHLC] = pl.DataFrame({"TS": [1]})
+    daemon.frames["kraken.orderbook.BTC-USD"] = pl.DataFrame({"TS": [1]})
     message: dict[str, Any] = {
         "backfill.start": {"dataset": OHLC},
         "streams.start": {"dataset": OHLC},
         "streams.stop": {"dataset": OHLC},
         "read": {"dataset": OHLC},
+        "books": {"dataset": "kraken.orderbook.BTC-USD"},
         "coverage": {"dataset": OHLC},
         "runs.get": {"run_id": run.run_id},
         "backfill.status": {"run_id": run.run_id},

@@ -58,17 +58,16 @@ def test_a_damaged_file_is_named_and_set_aside(bench: Any, where: str, base: boo
     damage(path, where)
     before = bench.files()
     (one,) = found(bench)
-    assert (one.what, one.path, one.dataset, one.wrong) == (
+    assert (one.what, one.path, one.dataset, one.moved) == (
         "damaged",
         str(path.relative_to(bench.layout.root)),
         bench.trades.name,
-        True,
+        None,
     )
     assert bench.files() == before
     with pytest.raises(CorruptFile, match="dccd doctor"):
         bench.tids()
     (one,) = found(bench, set_aside=True)
-    assert not one.wrong
     assert one.moved is not None
     assert (bench.layout.root / one.moved).exists()
     assert not path.exists()
@@ -146,7 +145,7 @@ def test_a_file_that_is_folded_meanwhile_is_nothing_wrong(bench: Any) -> None:
 
 
 def test_what_is_no_rows_is_told(bench: Any) -> None:
-    """Remains, rejected messages, notes, files of others; only some of them are wrong."""
+    """Remains, rejected messages, notes, files of others."""
     root = bench.layout.root
     (segment,) = bench.put([bench.trade(1)])
     renamed = segment.path.with_name("mine.parquet")
@@ -158,13 +157,13 @@ def test_what_is_no_rows_is_told(bench: Any) -> None:
     for path in (leftover, notes, rejected, stranger):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{")
-    told = {(one.what, one.path, one.wrong) for one in found(bench)}
+    told = {(one.what, one.path) for one in found(bench)}
     assert told == {
-        ("misnamed", str(renamed.relative_to(root)), True),
-        ("leftover", str(leftover.relative_to(root)), False),
-        ("notes", str(notes.relative_to(root)), True),
-        ("rejected", str(rejected.relative_to(root)), True),
-        ("unknown", str(stranger.relative_to(root)), False),
+        ("misnamed", str(renamed.relative_to(root))),
+        ("leftover", str(leftover.relative_to(root))),
+        ("notes", str(notes.relative_to(root))),
+        ("rejected", str(rejected.relative_to(root))),
+        ("unknown", str(stranger.relative_to(root))),
     }
     assert {one.what for one in found(bench, set_aside=True)} == {"misnamed", "notes", "rejected", "unknown"}
     assert not leftover.exists()
