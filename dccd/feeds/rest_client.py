@@ -24,6 +24,7 @@ from dccd.exchanges import registry
 from dccd.exchanges.base import Market
 from dccd.exchanges.markets import Listed, choose
 from dccd.feeds import trim
+from dccd.feeds.network import why
 from dccd.symbols import NS, Symbol
 
 __all__ = ["RestClient", "rebase", "retry_after"]
@@ -122,7 +123,8 @@ class RestClient:
         except TimeoutError as exc:
             raise ExchangeDown(self.exchange, f"{self.exchange} doesn't answer in time: {url}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise ExchangeDown(self.exchange, f"{self.exchange} can't be reached: {exc}") from exc
+            told = f"{why(exc)}: {url}" if why(exc) else exc
+            raise ExchangeDown(self.exchange, f"{self.exchange} can't be reached: {told}") from exc
         self.bytes += len(body)
         if (weight := response.headers.get(_WEIGHT)) is not None and weight.isdecimal():
             self.used_weight = int(weight)
@@ -232,6 +234,9 @@ class RestClient:
             return RateLimited(exchange, words, wait)
         if isinstance(exc, ccxt.BadSymbol) or _BAD_SYMBOL.search(words):
             return BadSymbol(exchange, words)
+        if status is None and isinstance(exc, ccxt.NetworkError) and (told := why(exc)) is not None:
+            # ccxt says what it asked for only.
+            words = f"{exchange} can't be reached: {told}: {words}"
         # ccxt calls 404 and 451 "not available" too; asking those again is no use.
         if isinstance(exc, ccxt.OperationFailed) and (status is None or status < 400 or status in (408, 425)):
             return ExchangeDown(exchange, words)

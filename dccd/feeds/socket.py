@@ -25,6 +25,7 @@ from websockets.uri import parse_uri
 
 from dccd.errors import SocketClosed
 from dccd.feeds.framing import Framing
+from dccd.feeds.network import why
 from dccd.feeds.timing import Clock, SystemClock
 
 __all__ = ["Read", "Socket", "connect"]
@@ -309,7 +310,8 @@ async def connect(
     except TimeoutError as exc:
         raise SocketClosed(CloseCode.ABNORMAL_CLOSURE, f"not open within {open_timeout:g} s") from exc
     except OSError as exc:
-        raise SocketClosed(CloseCode.ABNORMAL_CLOSURE, _words(exc)) from exc
+        told = f"{uri.host} can't be reached: {why(exc) or _words(exc)}"
+        raise SocketClosed(CloseCode.ABNORMAL_CLOSURE, told) from exc
     else:
         made.clear()
         return socket
