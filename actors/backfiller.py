@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from actors.control.runbook import RunBook
+from actors.known import of_history
 from actors.links import Links
 from actors.mail import GapFound, RunEnded
 from actors.missed import Missed
@@ -41,7 +42,8 @@ _FLUSH_SECONDS = 5.0
 _TELL_SECONDS = 1.0
 _ATTEMPTS = 8
 _SELDOM = {DataType.FUNDING: "the rates that were paid only", DataType.OPEN_INTEREST: "a value some minutes apart"}
-"""What streams tell more often than history: a hole between two values of history can't be repaired."""
+"""What streams tell more often than history: what a stream missed can't be had, though the few values that there are
+are stored."""
 
 
 class Backfiller(Actor):
@@ -55,7 +57,7 @@ class Backfiller(Actor):
         self._held: list[Record] = []
         self._covered = IntervalSet()  # by the pages whose rows are held
         self._empty = IntervalSet()  # by pages without rows that weren't noted yet
-        self._unserved = IntervalSet()  # the same of what history has too seldom to repair it
+        self._unserved = IntervalSet()  # the same of what history has too seldom to repair it, with rows or without
         self._asked = False
         self._missed = Missed(self.dataset.exchange, (self.dataset.span or 0) * NS)
         self._warnings = [] if run.warning is None else [run.warning]
@@ -168,12 +170,18 @@ class Backfiller(Actor):
         if self._run.asked[0] == "origin" and self._run.start == 0:
             return  # before the exchange's history
         start = max(page.start, self._run.start)
-        if page.records:
-            self._covered = self._covered.add(start, page.end)
-        elif self._run.trigger == "gap" and self.dataset.data_type in _SELDOM:
+        if self._is_coarse():
             self._unserved = self._unserved.add(start, page.end)
+        elif page.records:
+            self._covered = self._covered.add(start, page.end)
         else:
             self._empty = self._empty.add(start, page.end)
+
+    def _is_coarse(self) -> bool:
+        """Whether the run is to repair what a stream told more often than history does."""
+        data_type, run = self.dataset.data_type, self._run
+        live = get_exchange(self.dataset.exchange).capabilities.of(self.dataset.symbol).live
+        return run.trigger == "gap" and data_type in _SELDOM and data_type in live and not of_history(run.reason or "")
 
     def _begin_with(self, market: Market) -> None:
         """Ask *market* for nothing from before the symbol meant it: its records would pass for the other contract's.

@@ -23,6 +23,7 @@ __all__ = [
     "entry_of",
     "gaps_of",
     "left_by",
+    "of_history",
     "repaired_by",
     "to_repair",
 ]
@@ -32,6 +33,8 @@ CANCELLED = "its backfill was cancelled"
 
 REMOVED = "files that held it were removed or changed"
 """The reason of what somebody took away by hand: it isn't asked for by itself either."""
+
+_FAILED = "its backfill failed"
 
 _KEEP = 100
 _AT_ONCE = 8
@@ -106,9 +109,14 @@ def left_by(run: Run, coverage: Coverage) -> list[Gap]:
     """
     if not run.rows and run.position <= run.start:
         return []
-    why = CANCELLED if run.state == "cancelled" else f"its backfill failed: {run.error or 'unknown'}"
+    why = CANCELLED if run.state == "cancelled" else f"{_FAILED}: {run.error or 'unknown'}"
     missing = IntervalSet((gap.start, gap.end) for gap in coverage.missing if gap.reason == NEVER_ASKED)
     return [Gap(start, end, why) for start, end in missing.within(run.position, run.end)]
+
+
+def of_history(reason: str) -> bool:
+    """Whether a hole of this *reason* is one in what a backfill was to fetch, not in what a stream told."""
+    return any(known in reason for known in (_FAILED, CANCELLED, NEVER_ASKED))
 
 
 def repaired_by(run: Run, coverage: Coverage) -> list[GapEntry]:

@@ -334,3 +334,41 @@ async def test_a_hole_between_two_values_of_history_cannot_be_repaired(tmp_path:
     (gone,) = desk.store.coverage(Dataset.parse("binance.funding.BTC-USDT_PERP")).unavailable
     assert gone.reason == "disconnect; binance's history has the rates that were paid only"
     assert (gone.start, gone.end) == (NOW - 60 * MINUTE, NOW - 50 * MINUTE)
+
+
+def interest(request: PageRequest) -> bytes:
+    """Bybit's answer: the open interest at each whole five minutes that was asked for, the newest first."""
+    first, last = (int(request.params[name]) for name in ("startTime", "endTime"))
+    times = range(-(-first // 300_000) * 300_000, last + 1, 300_000)
+    rows = [{"openInterest": "5", "timestamp": str(at)} for at in reversed(times)]
+    result = {"symbol": "BTCUSDT", "category": "linear", "list": rows, "nextPageCursor": ""}
+    return msgspec.json.encode({"retCode": 0, "retMsg": "OK", "result": result})
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "values"),
+    [
+        ("disconnect", "unavailable", 2),
+        ("its repair was asked for (disconnect)", "unavailable", 2),
+        ("its backfill failed: page refused", "verified", 2),
+    ],
+)
+async def test_a_hole_with_values_of_history_in_it(reason: str, state: str, values: int, tmp_path: Path) -> None:
+    """They are stored, and what a stream would have told between them stays unavailable; to a backfill they are all."""
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange._answer, desk.exchange.markets = interest, [Market("BTCUSDT")]
+    name = "bybit.open_interest.BTC-USDT_PERP"
+    run = run_of(NOW - 70 * MINUTE, NOW - 60 * MINUTE, trigger="gap", reason=reason)
+    await perform(desk, msgspec.structs.replace(run, dataset=name))
+    assert states(desk, name) == [(-70, -60, state)]
+    assert desk.store.read(Dataset.parse(name)).height == values
+    assert desk.ended[0].state == "done"
+
+
+async def test_a_hole_of_what_no_stream_tells(tmp_path: Path) -> None:
+    """Binance's open interest comes from its history only: where that has no value there is none."""
+    desk: Any = Desk(tmp_path, b"[]")
+    name = "binance.open_interest.BTC-USDT_PERP"
+    run = run_of(NOW - 70 * MINUTE, NOW - 60 * MINUTE, trigger="gap", reason="several")
+    await perform(desk, msgspec.structs.replace(run, dataset=name))
+    assert states(desk, name) == [(-70, -60, "empty")]

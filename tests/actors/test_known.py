@@ -5,7 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.known import CANCELLED, REMOVED, asked_for, asked_range, entry_of, gaps_of, left_by, repaired_by, to_repair
+from actors.known import (
+    CANCELLED,
+    REMOVED,
+    asked_for,
+    asked_range,
+    entry_of,
+    gaps_of,
+    left_by,
+    of_history,
+    repaired_by,
+    to_repair,
+)
 from dccd.messages import DatasetEntry, GapEntry
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
@@ -112,6 +123,23 @@ def test_what_a_run_leaves() -> None:
     assert left_by(failed, COVERAGE) == [Gap(85, 90, "its backfill failed: page refused")]
     assert left_by(run(0, 100, state="cancelled", position=85), COVERAGE) == [Gap(85, 90, CANCELLED)]
     assert left_by(run(0, 100, state="failed"), COVERAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "history"),
+    [
+        ("its backfill failed: page refused", True),
+        ("its repair was asked for (its backfill was cancelled)", True),
+        ("its repair was asked for (never asked)", True),
+        ("its repair was asked for (disconnect)", False),
+        ("the collector was not running", False),
+        ("several", False),
+        ("", False),
+    ],
+)
+def test_whose_hole_it_is(reason: str, history: bool) -> None:
+    """What a backfill was to fetch is told from what a stream missed; where it can't be told, a stream did."""
+    assert of_history(reason) is history
 
 
 def test_what_a_run_repaired() -> None:
