@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -276,17 +277,24 @@ def _check(config: Config) -> None:
     ):  # fmt: skip
         _read(f"{section}.{field}", getattr(getattr(config, section), field), read)
     check_storage(config.storage)
-    if config.bus.url is not None and not re.match(r"(nats|tls|ws|wss)://", config.bus.url):
-        raise ConfigError("bus.url", repr(config.bus.url), "a NATS URL, as nats://host:4222")
+    if config.bus.url is not None:
+        for url in config.bus.url.split(","):
+            if not _is_url(url.strip(), ("nats", "tls", "ws", "wss"), bare=False):
+                raise ConfigError("bus.url", repr(config.bus.url), "a NATS URL, as nats://host:4222")
     for exchange, settings in config.exchanges.items():
         for field, schemes in (("rest_url", ("http", "https")), ("ws_url", ("ws", "wss"))):
             url = getattr(settings, field)
-            if url is not None and not re.fullmatch(rf"({'|'.join(schemes)})://[^/\s]+/?", url):
+            if url is not None and not _is_url(url, schemes):
                 raise ConfigError(
                     f"exchanges.{exchange}.{field}",
                     repr(url),
-                    f"scheme, host and port, as {schemes[0]}://127.0.0.1:8080",
+                    f"scheme, host and port (1 to 65535), as {schemes[0]}://127.0.0.1:8080",
                 )
+        if knows(exchange):  # else whoever runs it checks: it takes ccxt to tell
+            try:
+                get_exchange(exchange)
+            except NoCapability as exc:
+                raise ConfigError(f"exchanges.{exchange}", repr(exchange), str(exc)) from exc
     seen: dict[str, str] = {}
     for index, job in enumerate(config.jobs):
         _check_job(config, job, f"jobs[{index}]")
@@ -295,6 +303,17 @@ def _check(config: Config) -> None:
             if name in seen:
                 raise ConfigError(f"jobs[{index}].pairs", f"{name}, which {seen[name]} has too", "each job once")
             seen[name] = f"jobs[{index}]"
+
+
+def _is_url(text: str, schemes: tuple[str, ...], *, bare: bool = True) -> bool:
+    """Whether *text* is a URL of one of *schemes* with a host and a port that can be; *bare*: and nothing else."""
+    if re.fullmatch(rf"({'|'.join(schemes)})://[^/\s]+" + ("/?" if bare else r"(/\S*)?"), text) is None:
+        return False
+    try:
+        of = urlsplit(text)
+        return bool(of.hostname) and of.port != 0
+    except ValueError:  # a port that is no number, or beyond 65535; brackets that don't match
+        return False
 
 
 def _check_job(config: Config, job: Job, path: str) -> None:
@@ -328,13 +347,13 @@ def _check_job(config: Config, job: Job, path: str) -> None:
             next(CronSim(job.cron, datetime(2024, 1, 1)))
         except (CronSimError, StopIteration) as exc:
             raise ConfigError(f"{path}.cron", repr(job.cron), f"five cron fields ({exc})") from exc
+    for field in ("depth", "snapshot_interval", "book"):
+        if getattr(job, field) is not None and (job.data_type, job.operation) != (DataType.ORDERBOOK.value, "stream"):
+            raise ConfigError(f"{path}.{field}", repr(getattr(job, field)), "for streams of data_type: orderbook only")
     if job.start is not None and job.operation == "stream":
         raise ConfigError(f"{path}.start", repr(job.start), "for backfills only: a stream starts now")
     if job.start not in (None, "last", "origin"):
         _read(f"{path}.start", job.start, lambda v: parse_time(v, "start"), "last, origin, ")
-    for field in ("depth", "snapshot_interval", "book"):
-        if getattr(job, field) is not None and job.data_type != DataType.ORDERBOOK.value:
-            raise ConfigError(f"{path}.{field}", repr(getattr(job, field)), "for data_type: orderbook only")
     if job.snapshot_interval is not None and not (
         1 <= _read(f"{path}.snapshot_interval", job.snapshot_interval, parse_duration) <= 86_400
     ):

@@ -57,6 +57,7 @@ TABLE: dict[str, Part] = {
     "dccd.config": Part(
         f"{IDENTITIES} dccd.exchanges dccd.config_errors dccd.config_storage dccd.config_units", "cronsim msgspec yaml"
     ),
+    "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
     "dccd.store": Part(IDENTITIES, "msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
@@ -64,7 +65,9 @@ TABLE: dict[str, Part] = {
     "dccd.old_runs": Part("dccd.errors dccd.symbols dccd.runs", "msgspec"),
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
-    "dccd.cli": Part(f"dccd {WORDS} dccd.client dccd.old_config dccd.simulator", "anyio click msgspec rich yaml"),
+    "dccd.cli": Part(
+        f"dccd {WORDS} dccd.config_reach dccd.client dccd.old_config dccd.simulator", "anyio click msgspec rich yaml"
+    ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
     "actors": Part(),
     "actors.runtime": Part("", "anyio msgspec structlog"),

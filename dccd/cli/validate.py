@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dccd import config as configuration
 from dccd.cli.app import DONE, USAGE, App, entry_point, local_options, note
 from dccd.cli.output import json_document, table
 from dccd.config import Config, Job
+from dccd.config_reach import beyond_reach
 from dccd.errors import ConfigError
 
 __all__ = ["errors_in", "validate"]
@@ -56,7 +58,7 @@ def validate(app: App, file: Path | None) -> int:
             for job in config.jobs
             for dataset in job.datasets
         ]
-        json_document({"file": str(path), "ok": True, "errors": [], "warnings": config.warnings, "jobs": jobs})
+        json_document({"file": str(path), "ok": True, "errors": [], "warnings": _warnings(config), "jobs": jobs})
     else:
         _show(path, config)
     return DONE
@@ -83,8 +85,13 @@ def _show(path: Path, config: Config) -> None:
         ),
         empty="no jobs: the daemon does what it is asked over the bus",
     )
-    for warning in config.warnings:
+    for warning in _warnings(config):
         note(f"warning: {warning}")
+
+
+def _warnings(config: Config) -> list[str]:
+    """What is right, and isn't quite what is asked for."""
+    return [*config.warnings, *beyond_reach(config, time.time_ns())]
 
 
 def _when(job: Job) -> str:
@@ -113,15 +120,41 @@ def errors_in(path: Path, first: ConfigError) -> list[ConfigError]:
 
 def _parts(raw: dict[Any, Any]) -> Iterator[tuple[dict[Any, Any], int]]:
     """The file in parts that are right or wrong by themselves, each with the index of its job."""
+    exchanges = _sound(raw.get("exchanges"))
     for section, content in raw.items():
         if section == "jobs" and isinstance(content, list):
             for index, job in enumerate(content):
-                yield {section: [job]}, index
+                yield {"exchanges": exchanges, section: [job]}, index
         elif isinstance(content, dict):
             for name, value in content.items():
-                yield {section: {name: value}}, 0
+                if section == "exchanges" and isinstance(value, dict):
+                    yield {section: {name: {}}}, 0
+                    for field, given in value.items():
+                        yield {section: {name: {field: given}}}, 0
+                else:
+                    yield {section: {name: value}}, 0
         else:
             yield {section: content}, 0
+
+
+_SOUND = {"rest_url": "http://localhost", "ws_url": "ws://localhost"}
+
+
+def _sound(exchanges: Any) -> dict[str, dict[str, Any]]:
+    """What of ``exchanges`` is right, for the jobs that go by it. A URL that isn't one is told as such, and counts as
+    given: a job that needs it has no second error for that.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, fields in exchanges.items() if isinstance(exchanges, dict) else ():
+        if not isinstance(name, str) or not isinstance(fields, dict) or any(_check({"exchanges": {name: {}}}, 0)):
+            continue
+        found[name] = {}
+        for field, value in fields.items():
+            if not any(_check({"exchanges": {name: {field: value}}}, 0)):
+                found[name][field] = value
+            elif field in _SOUND:
+                found[name][field] = _SOUND[field]
+    return found
 
 
 def _check(part: dict[Any, Any], index: int) -> Iterator[ConfigError]:

@@ -16,7 +16,7 @@ exchanges: {binance: {rest_url: "http://127.0.0.1:8080"}}
 jobs:
   - {exchange: binance, pairs: [BTC/USDT, ETH/USDT], data_type: trades}
   - {exchange: kraken, pairs: [BTC/USD], data_type: ohlc, span: 1m,
-     operation: backfill, trigger_kind: interval, every: 1h, start: 2024-01-01}
+     operation: backfill, trigger_kind: interval, every: 1h, start: last}
 """
 
 BAD = """
@@ -44,7 +44,7 @@ def test_a_right_file_says_what_would_run(tmp_path: Path) -> None:
     lines = [text.split() for text in result.stdout.splitlines()]
     assert ["stream.binance.trades.BTC-USDT", "always"] in lines
     assert ["stream.binance.trades.ETH-USDT", "always"] in lines
-    assert ["backfill.kraken.ohlc.BTC-USD.1m", "every", "1h", "2024-01-01"] in lines
+    assert ["backfill.kraken.ohlc.BTC-USD.1m", "every", "1h", "last"] in lines
     assert "http://127.0.0.1:8080" in result.stdout
 
 
@@ -72,8 +72,48 @@ def test_people_get_the_same(tmp_path: Path) -> None:
     """Each error with what was found and what is allowed, then their number."""
     result = run(tmp_path, BAD)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "jobs[2].depth: found 5\n    allowed: for data_type: orderbook only\n" in result.stderr
+    assert "jobs[2].depth: found 5\n    allowed: for streams of data_type: orderbook only\n" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("config.yml: 9 errors")
+
+
+def test_jobs_are_judged_by_the_exchanges_of_the_file(tmp_path: Path) -> None:
+    """Whatever else is wrong: BitMEX's jobs need a server, which is named, if perhaps by a URL that isn't one."""
+    job = "  - {exchange: bitmex, pairs: ['BTC/USD:perp'], data_type: trades}\n"
+    wrong = "settings: {timezone: Mars/Base}\n"
+    for exchanges, paths in (
+        ("{bitmex: {ws_url: 'ws://127.0.0.1:1', rest_url: 'http://127.0.0.1:2'}}", {"settings.timezone"}),
+        (
+            "{bitmex: {ws_url: 'ws://127.0.0.1:1', concurrency: 0}, kraken: 5}",
+            {"settings.timezone", "exchanges.bitmex.concurrency", "exchanges.kraken"},
+        ),
+        ("{bitmex: {ws_url: 'ftp://x'}}", {"settings.timezone", "exchanges.bitmex.ws_url"}),
+        ("{bitmex: {rest_url: 'http://127.0.0.1:2'}}", {"settings.timezone", "jobs[0].exchange"}),
+        (
+            "{bitmexx: {ws_url: 'ftp://x'}}",
+            {"settings.timezone", "jobs[0].exchange", "exchanges.bitmexx", "exchanges.bitmexx.ws_url"},
+        ),
+    ):
+        report = json.loads(run(tmp_path, f"{wrong}exchanges: {exchanges}\njobs:\n{job}", "--json").stdout)
+        assert {error["path"] for error in report["errors"]} == paths
+
+
+def test_an_exchange_that_is_misspelt(tmp_path: Path) -> None:
+    """Its settings would be nobody's."""
+    result = run(tmp_path, "exchanges: {krakenn: {concurrency: 2}, kucoin: {rate_limit: false}}")
+    assert result.exit_code == 2
+    assert "exchanges.krakenn: found 'krakenn'" in result.stderr and "did you mean kraken" in result.stderr
+    assert "kucoin'" not in result.stderr and result.stderr.splitlines()[-1].endswith("1 error")
+
+
+def test_what_an_exchange_doesn_t_serve_is_told_before(tmp_path: Path) -> None:
+    """Both in the table for people and in JSON; the file is right all the same."""
+    what = "exchange: kraken, pairs: [BTC/USD], data_type: ohlc, span: 1m"
+    text = f"jobs: [{{{what}, operation: backfill, start: 2024-01-01}}]"
+    result = run(tmp_path, text)
+    assert result.exit_code == 0
+    assert "warning: jobs[0].start: kraken serves ohlc of BTC/USD no further than 720 bars back" in result.stderr
+    (warning,) = json.loads(run(tmp_path, text, "--json").stdout)["warnings"]
+    assert "2024-01-01 is beyond" in warning
 
 
 def test_errors_between_jobs_are_found(tmp_path: Path) -> None:
