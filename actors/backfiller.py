@@ -14,13 +14,13 @@ import anyio
 import msgspec
 
 from actors.control.runbook import RunBook
-from actors.known import of_history
+from actors.known import check_book, of_history
 from actors.links import Links
 from actors.mail import GapFound, RunEnded
 from actors.missed import Missed
 from actors.runtime.actor import Actor
 from dccd import subjects
-from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited
+from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited, RequestError
 from dccd.exchanges.base import Exchange, HistoryPager, Market, Page
 from dccd.exchanges.markets import meant_since
 from dccd.exchanges.paging import SETTLED, STATED
@@ -101,7 +101,7 @@ class Backfiller(Actor):
                     wait = max(wait, exc.retry_after)
                 self._log("warning", f"{exc}; trying again in {wait:.0f} s ({failures} of {_ATTEMPTS})")
                 await clock.sleep(wait)
-            except ExchangeError as exc:
+            except (ExchangeError, RequestError) as exc:
                 await self._flush()
                 await self._finish("failed", str(exc))
                 return
@@ -150,6 +150,7 @@ class Backfiller(Actor):
                 if self._run.asked[0] == "origin" and self._run.start == 0 and page.records:
                     # Now it is known where the exchange's history begins: progress counts from there.
                     self._begin_at(page.records[0].ts)
+                check_book(self.dataset, self.links.board)  # it may have begun while the run waited its turn
                 self._held.extend(page.records)
                 self._claim(page)
                 self._position = max(self._position, pager.position)

@@ -5,21 +5,23 @@ Statistics, coverage and the runs under way flow in; entries for ``dccd_datasets
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import msgspec
 
+from dccd.errors import RequestError
 from dccd.messages import DatasetEntry, GapEntry
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
 from dccd.store.coverage import NEVER_ASKED, Coverage, Gap, IntervalSet, bounded
-from dccd.symbols import NS
+from dccd.symbols import NS, Dataset, DataType
 
 __all__ = [
     "CANCELLED",
     "REMOVED",
     "asked_for",
     "asked_range",
+    "check_book",
     "entry_of",
     "gaps_of",
     "left_by",
@@ -117,6 +119,21 @@ def left_by(run: Run, coverage: Coverage) -> list[Gap]:
 def of_history(reason: str) -> bool:
     """Whether a hole of this *reason* is one in what a backfill was to fetch, not in what a stream told."""
     return any(known in reason for known in (_FAILED, CANCELLED, NEVER_ASKED))
+
+
+def check_book(dataset: Dataset, streams: Container[str]) -> None:
+    """Raise RequestError when *dataset* is an order book that one of *streams* tells: none over REST belongs in it.
+
+    It has another depth, and a place among the stream's changes that nobody can tell for certain: whoever applies the
+    changes that follow has a wrong book until the stream's next snapshot.
+    """
+    if dataset.data_type is DataType.ORDERBOOK and dataset.name in streams:
+        told = (
+            f"a stream of {dataset} runs here: a book over REST, of another depth and out of turn, would spoil what "
+            "its changes add up to; the stream stores the whole book each snapshot_interval, and dccd read has it; "
+            "stop it to take one over REST"
+        )
+        raise RequestError(422, "stream_runs", told, "data_type")
 
 
 def repaired_by(run: Run, coverage: Coverage) -> list[GapEntry]:

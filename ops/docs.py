@@ -94,6 +94,7 @@ ERRORS: dict[str, list[Error]] = {
         _DATASET,
         _CAPABILITY,
         (422, "empty_range", "`start` is not before `end`"),
+        (422, "stream_runs", "a stream of this order book runs: a book over REST has no place among its changes"),
     ],
     "backfill.status": [_RUN],
     "backfill.cancel": [_RUN, (409, "not_running", "the run is over")],

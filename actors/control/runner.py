@@ -16,6 +16,7 @@ import anyio
 import msgspec
 
 from actors.control.runbook import RunBook
+from actors.known import check_book
 from actors.links import Links
 from actors.mail import CancelBackfill, RunEnded, RunSettled, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
@@ -159,6 +160,7 @@ class Runner(Actor):
         exchange = get_exchange(dataset.exchange)
         exchange.check(dataset, live=False)
         self.links.config.reach(exchange, dataset.symbol, live=False)
+        check_book(dataset, self.links.board)
         asked = (str(ask.start), None if ask.end is None else str(ask.end))
         for run in self.links.active.values():
             if run.dataset == dataset.name and run.asked == asked:

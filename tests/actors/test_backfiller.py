@@ -59,7 +59,7 @@ class Desk(SimpleNamespace):
     def __init__(self, root: Path, body: bytes) -> None:
         self.exchange = exchange = FakeRest(answer=lambda _: body)
         super().__init__(
-            config=Config(), host="alpha", layout=Layout(root), active={}, progress={}, recent=[], runs=self,
+            config=Config(), host="alpha", board={}, layout=Layout(root), active={}, progress={}, recent=[], runs=self,
             catalogue=Ref(), notes=NoteBook(Layout(root), "alpha"), store=Store(root), ended=[], events=[],
             rest=SimpleNamespace(get=lambda _: exchange),
         )  # fmt: skip
@@ -372,3 +372,16 @@ async def test_a_hole_of_what_no_stream_tells(tmp_path: Path) -> None:
     run = run_of(NOW - 70 * MINUTE, NOW - 60 * MINUTE, trigger="gap", reason="several")
     await perform(desk, msgspec.structs.replace(run, dataset=name))
     assert states(desk, name) == [(-70, -60, "empty")]
+
+
+@pytest.mark.parametrize("streams", [0, 1])
+async def test_a_book_that_comes_when_a_stream_has_begun(streams: int, tmp_path: Path) -> None:
+    """It is left out, and the run says why; without a stream it is stored, whole."""
+    body = b'{"error":[],"result":{"XXBTZUSD":{"bids":[["9","1",1]],"asks":[["10","1",1]]}}}'
+    desk: Any = Desk(tmp_path, body)
+    book = Dataset.parse("kraken.orderbook.BTC-USD")
+    desk.board = dict.fromkeys([book.name][:streams])
+    await perform(desk, msgspec.structs.replace(run_of(NOW - 1, NOW), dataset=book.name))
+    (ended,) = desk.ended
+    assert (ended.state, desk.store.read(book).height) == (("failed", 0) if streams else ("done", 2))
+    assert not streams or "a stream of kraken.orderbook.BTC-USD runs here" in ended.error

@@ -10,6 +10,7 @@ from actors.known import (
     REMOVED,
     asked_for,
     asked_range,
+    check_book,
     entry_of,
     gaps_of,
     left_by,
@@ -17,11 +18,12 @@ from actors.known import (
     repaired_by,
     to_repair,
 )
+from dccd.errors import RequestError
 from dccd.messages import DatasetEntry, GapEntry
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
 from dccd.store.coverage import NEVER_ASKED, Coverage, Gap, IntervalSet
-from dccd.symbols import NS
+from dccd.symbols import NS, Dataset
 
 COVERAGE = Coverage(
     start=0,
@@ -140,6 +142,15 @@ def test_what_a_run_leaves() -> None:
 def test_whose_hole_it_is(reason: str, history: bool) -> None:
     """What a backfill was to fetch is told from what a stream missed; where it can't be told, a stream did."""
     assert of_history(reason) is history
+
+
+def test_whose_book_it_is() -> None:
+    """A stream's order book takes no other; everything else is nobody's alone."""
+    book, trades = Dataset.parse("kraken.orderbook.BTC-USD"), Dataset.parse("kraken.trades.BTC-USD")
+    check_book(book, [trades.name])
+    check_book(trades, [trades.name])
+    with pytest.raises(RequestError, match=r"a stream of kraken\.orderbook\.BTC-USD runs here"):
+        check_book(book, [book.name])
 
 
 def test_what_a_run_repaired() -> None:

@@ -98,6 +98,7 @@ class Desk(SimpleNamespace):
             host="alpha",
             config=Config(),
             active={},
+            board={},
             progress={},
             recent=[],
             runs=self,
@@ -175,6 +176,26 @@ async def test_the_past_of_an_exchange_that_has_closed_needs_a_server() -> None:
         assert isinstance(answer, NoCapability)
         assert answer.field == "exchange" and "exchanges.bitmex.rest_url" in str(answer)
         assert not desk.entries
+
+
+@pytest.mark.anyio
+async def test_a_book_over_rest_has_no_place_beside_a_stream() -> None:
+    """422 while a stream of the same book runs, with what to do; other books, and other data of it, are taken."""
+    desk: Any = Desk()
+    desk.board = dict.fromkeys([BOOK.name, TRADES.name])
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        answer = await runner.ask(StartBackfill(dataset=BOOK, start="2023-11-14", end=None, trigger="request"))
+        assert isinstance(answer, RequestError)
+        assert (answer.code, answer.reason, answer.field) == (422, "stream_runs", "data_type")
+        assert "stop it to take one" in str(answer) and not desk.entries
+        other = Dataset.parse("kraken.orderbook.ETH-USD")
+        for dataset in (other, TRADES):
+            started = await runner.ask(StartBackfill(dataset=dataset, start="2023-11-14", end=None, trigger="request"))
+            assert started.run.dataset == dataset.name
+        del desk.board[BOOK.name]
+        assert (await runner.ask(StartBackfill(dataset=BOOK, start="2023-11-14", end=None, trigger="request"))).run
 
 
 @pytest.mark.anyio
