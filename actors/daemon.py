@@ -19,7 +19,7 @@ import structlog
 from rich.console import Console
 
 from actors.demo import demo_config, simulated
-from actors.links import Links
+from actors.links import Links, RemoteState
 from actors.log import configure
 from actors.look import Look, farewell
 from actors.runtime.clock import SystemClock
@@ -29,7 +29,7 @@ from actors.runtime.spec import ChildSpec
 from actors.screen import Screen
 from actors.tree import build, node, observer
 from dccd import __version__
-from dccd.config import Config
+from dccd.config import Config, parse_duration, parse_size
 from dccd.errors import DccdError, StoreError
 from dccd.feeds import elsewhere
 from dccd.feeds.history import RestOptions, RestPool
@@ -37,6 +37,8 @@ from dccd.feeds.pool import SocketPools
 from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
+from dccd.store.remote.opening import open_remote
+from dccd.store.remote.past import Past
 
 __all__ = ["Daemon", "daemon", "main"]
 
@@ -70,18 +72,27 @@ def make_links(config: Config) -> Links:
         config.data_path.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise StoreError(config.data_path, f"settings.data_path can't be made: {exc.strerror or exc}") from exc
+    layout, host = Layout(config.data_path), config.settings.host_id
+    remotes = {
+        remote.id: RemoteState(
+            open_remote(remote.id, remote.url, remote.provider_options), parse_duration(remote.interval)
+        )
+        for remote in config.storage.remotes
+    }
+    past = Past(layout, [state.remote for state in remotes.values()], host, parse_size(config.storage.cache))
     return Links(
         config=config,
         host=config.settings.host_id,
         data_path=config.data_path,
         clock=clock,
         layout=Layout(config.data_path),
-        store=Store(config.data_path),
+        store=Store(layout, past),
         notes=NoteBook(Layout(config.data_path), config.settings.host_id),
         rest=rests,
         sockets=SocketPools(urls, rests=rests, clock=clock),
         started=clock.wall_ns(),
         version=__version__,
+        remotes=remotes,
         bus_url=config.bus.url or "",
     )
 

@@ -26,7 +26,7 @@ from actors.runtime.exits import ActorError
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
-from dccd.config import Config
+from dccd.config import Config, parse_duration, parse_size
 from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
@@ -37,9 +37,11 @@ from dccd.runs import Run
 from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
-from dccd.symbols import NS, Dataset
+from dccd.store.remote.base import Remote
+from dccd.store.retention import Rule
+from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Archive", "Links", "StreamState"]
+__all__ = ["Archive", "Links", "RemoteState", "Retention", "StreamState"]
 
 _RATE_WINDOW = 5 * NS
 _RECENT_RUNS = 20
@@ -130,6 +132,25 @@ class Archive:
 
 
 @dataclass
+class RemoteState:
+    """A remote of the configuration: ``interval`` seconds between syncs (0: only when asked), when the last one that
+    came to its end did (ns), and what kept a later one from it, or was left out."""
+
+    remote: Remote
+    interval: float
+    synced: int | None = None
+    error: str | None = None
+
+
+@dataclass
+class Retention:
+    """What retention last said: what it couldn't purge and why, and the bytes that the floor lacks all the same."""
+
+    kept: list[str] = field(default_factory=list)
+    short: int = 0
+
+
+@dataclass
 class Links:
     """The shared names. Those without a default are set by the actor that owns them, when it starts."""
 
@@ -153,6 +174,8 @@ class Links:
     entries: dict[str, DatasetEntry] = field(default_factory=dict)
     recent: deque[Run] = field(default_factory=lambda: deque(maxlen=_RECENT_RUNS))
     progress: dict[str, RunProgress] = field(default_factory=dict)
+    remotes: dict[str, RemoteState] = field(default_factory=dict)
+    retention: Retention = field(default_factory=Retention)
     tree: Callable[[], TreeNode] = field(init=False)
     bus_url: str = ""
     bus: Bus = field(init=False)
@@ -182,6 +205,22 @@ class Links:
         if self.runner is None:
             raise RequestError(503, "not_now", "the daemon is starting; try again")
         return self.runner
+
+    @property
+    def rules(self) -> dict[DataType, Rule]:
+        """What is kept of each data type, by the configuration: in ns and bytes."""
+        return {
+            kind: Rule(
+                age=None if rule.age is None else int(parse_duration(rule.age) * NS),
+                size=None if rule.size is None else parse_size(rule.size),
+            )
+            for kind, rule in self.config.storage.retention.rules.items()
+        }
+
+    @property
+    def floor(self) -> int:
+        """The bytes of the disk that retention keeps free."""
+        return parse_size(self.config.storage.retention.free_space)
 
     @property
     def bus_shown(self) -> str:

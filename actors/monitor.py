@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from actors.control.streams import StreamDesk
-from actors.links import Links
+from actors.links import Links, RemoteState, Retention
 from actors.mail import GetHealth
 from actors.runtime.actor import Actor, run_together
 from dccd.config import Alerts, parse_duration, parse_size
@@ -102,6 +102,16 @@ def check_store(unreadable: dict[str, str]) -> HealthCheck:
     return HealthCheck(name="store", ok=not unreadable, detail=detail or "all files can be read")
 
 
+def check_remotes(remotes: dict[str, RemoteState], retention: Retention) -> HealthCheck:
+    """The last sync of each remote must have come to its end, and retention must find the room that it is to keep."""
+    bad = [f"{name}: {state.error}" for name, state in remotes.items() if state.error is not None]
+    if retention.short:
+        bad.append(f"{retention.short / 2**30:.1f} GiB short of storage.retention.free_space, and nothing that may go")
+    elif retention.kept:
+        bad.append(f"{len(retention.kept)} periods can't be purged, as {retention.kept[0]}")
+    return HealthCheck(name="remotes", ok=not bad, detail="; ".join(bad) or f"{len(remotes)} remotes")
+
+
 class Monitor(Actor):
     """Keeps the last finding; a check that turns is told in the log once."""
 
@@ -143,6 +153,7 @@ class Monitor(Actor):
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
             check_store(links.unreadable),
             check_space(shutil.disk_usage(links.data_path).free, alerts),
+            *([check_remotes(links.remotes, links.retention)] if links.remotes or links.retention.short else []),
         ]
         return Health(
             ok=all(check.ok for check in checks),

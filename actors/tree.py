@@ -10,7 +10,8 @@
             ├── catalogue   what there is and what is missing
             ├── archiver    bus → Parquet
             ├── compactor   segments → base
-            ├── backfills   dynamic: a Backfiller (or Migrator) a run
+            ├── keeper      copies to remotes when they are due; what leaves the store
+            ├── backfills   dynamic: a Backfiller (or Migrator, Mirror) a run
             ├── streams     dynamic: a Collector a stream
             ├── runner      which backfills run
             ├── scheduler   when jobs run
@@ -34,8 +35,10 @@ from actors.control.handlers import Handlers
 from actors.control.runner import Runner
 from actors.control.service import Control
 from actors.control.streams import StreamDesk
+from actors.keeper import Keeper
 from actors.links import Links
 from actors.migrator import Migrator
+from actors.mirror import Mirror
 from actors.monitor import Monitor
 from actors.nats import BusLink, NatsServer
 from actors.runtime.actor import Actor, ActorNode
@@ -53,7 +56,13 @@ __all__ = ["build", "node"]
 
 _SOON = Backoff(initial=0.1, maximum=10.0)
 _MAX_STREAMS = 10_000
-_RUNS: dict[str, Callable[[Links, Run], Actor]] = {"backfill": Backfiller, "storage.migrate": Migrator}
+_RUNS: dict[str, Callable[[Links, Run], Actor]] = {
+    "backfill": Backfiller,
+    "storage.migrate": Migrator,
+    "storage.sync": Mirror,
+    "storage.verify": Mirror,
+    "storage.restore": Mirror,
+}
 """Who does a run, by its operation."""
 
 
@@ -84,6 +93,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
         ChildSpec(id="streams", start=streams, type="supervisor"),
         worker("runner", lambda: Runner(links, lambda run: _RUNS[run.operation](links, run), resume=jobs)),
         worker("scheduler", lambda: Scheduler(links, desk, enabled=jobs)),
+        *([worker("keeper", lambda: Keeper(links), shutdown=20.0)] if jobs else []),
         worker("monitor", lambda: Monitor(links, desk)),
         worker("control", lambda: Control(links, handlers)),
         *(extra or []),

@@ -53,12 +53,20 @@ __all__ = [
     "RunFile",
     "RunLog",
     "RunProgress",
+    "Remotes",
+    "RemoteEntry",
+    "Retention",
+    "RetentionEntry",
     "RunStarted",
     "RunStatus",
     "Runs",
     "RunsGet",
     "RunsList",
     "StorageMigrate",
+    "StoragePurged",
+    "StorageRestore",
+    "StorageSync",
+    "StorageVerify",
     "StreamChanged",
     "StreamEntry",
     "StreamGap",
@@ -552,6 +560,77 @@ class StorageMigrate(_Request, frozen=True, kw_only=True):
     remove_originals: bool = False
 
 
+class StorageSync(_Request, frozen=True, kw_only=True):
+    """Copy to ``remotes`` (null: to all) what they lack of datasets whose name is or begins with ``dataset`` (null:
+    all). ``adopt``: go on in a folder that has another store's files."""
+
+    remotes: list[_Name] | None = None
+    dataset: _Name | None = None
+    adopt: bool = False
+
+
+class StorageVerify(_Request, frozen=True, kw_only=True):
+    """Read every copy on ``remotes`` (null: on all) and compare it with what its manifest says. ``mend``: take what
+    differs out of the manifests, so that it is copied anew, and remove what none names."""
+
+    remotes: list[_Name] | None = None
+    dataset: _Name | None = None
+    mend: bool = False
+
+
+class StorageRestore(_Request, frozen=True, kw_only=True):
+    """Bring back from ``remote`` (null: the first) the periods of ``dataset`` (a name, or a prefix; null: all) that
+    have a part in ``[start, end)``. ``host``: whose copies (null: this host's)."""
+
+    remote: _Name | None = None
+    dataset: _Name | None = None
+    start: _Time | None = None
+    end: _Time | None = None
+    host: _Name | None = None
+
+
+class RemoteEntry(_Reply, frozen=True, kw_only=True):
+    """A remote: ``interval`` seconds between syncs (0: only when asked), when the last one that came to its end since
+    the daemon started did (ns), and what kept a later one from it."""
+
+    name: str
+    url: str
+    interval: float
+    synced: int | None = None
+    error: str | None = None
+
+
+class Remotes(_Reply, frozen=True, kw_only=True):
+    """The remotes of a host."""
+
+    host: str
+    remotes: list[RemoteEntry]
+
+
+class RetentionEntry(_Reply, frozen=True, kw_only=True):
+    """A period that is to go, its bytes, and the rule by which. ``kept``: why it can't yet, by what the remotes'
+    manifests say."""
+
+    dataset: str
+    period: str
+    bytes: int
+    reason: Literal["age", "size", "free_space"]
+    kept: str | None = None
+
+
+class Retention(_Reply, frozen=True, kw_only=True):
+    """What would be purged now: so many ``periods`` of so many ``bytes``, the first thousand in ``purge``, oldest
+    first. ``free`` bytes of the disk are free, ``floor`` are to be, and ``short`` lack all the same."""
+
+    host: str
+    free: int
+    floor: int
+    short: int
+    periods: int
+    bytes: int
+    purge: list[RetentionEntry]
+
+
 class RunStarted(_Reply, frozen=True, kw_only=True):
     """The run of the whole store that does it; ``already_running`` when it was running before this request."""
 
@@ -640,7 +719,8 @@ class RunStatus(_Event, frozen=True, kw_only=True, tag="run.status"):
 class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
     """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown).
 
-    Of a run of the whole store ``dataset`` is empty, and ``position``, ``start`` and ``end`` count bytes.
+    Of a run of the whole store ``dataset`` is empty, and ``position``, ``start`` and ``end`` count bytes; ``files``: those
+    that are done, where a run counts them.
     """
 
     run_id: str
@@ -652,6 +732,7 @@ class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
     rows: int
     rate: float
     left: float | None = None
+    files: int = 0
 
 
 class RunFile(_Event, frozen=True, kw_only=True, tag="run.file"):
@@ -723,4 +804,23 @@ class ActorChanged(_Event, frozen=True, kw_only=True, tag="actor"):
     restarts: int = 0
 
 
-Event = RunStatus | RunProgress | RunFile | RunLog | StreamChanged | StreamGap | StreamSample | ActorChanged
+class StoragePurged(_Event, frozen=True, kw_only=True, tag="storage.purged"):
+    """Retention has removed a period of a dataset, of so many bytes, by this rule."""
+
+    dataset: str
+    period: str
+    bytes: int
+    reason: Literal["age", "size", "free_space"]
+
+
+Event = (
+    RunStatus
+    | RunProgress
+    | RunFile
+    | RunLog
+    | StreamChanged
+    | StreamGap
+    | StreamSample
+    | StoragePurged
+    | ActorChanged
+)

@@ -31,6 +31,7 @@ __all__ = [
     "request",
     "run_event",
     "run_key",
+    "storage_event",
     "stream_event",
     "ticks",
 ]
@@ -108,6 +109,11 @@ def run_event(run_id: str, kind: str) -> str:
 def stream_event(dataset: Dataset, kind: str) -> str:
     """``dccd.events.stream.<dataset>.{status,sample,gap}``."""
     return f"{EVENTS}.stream.{dataset.name}.{kind}"
+
+
+def storage_event(kind: str) -> str:
+    """``dccd.events.storage.purged``."""
+    return f"{EVENTS}.storage.{kind}"
 
 
 def actor_event(kind: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from actors.control import books, coverage, doctor, reading
+from actors.control import books, coverage, doctor, reading, storage
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -32,6 +32,7 @@ from dccd.errors import (
     IdentityError,
     NoCapability,
     NotStored,
+    RemoteError,
     RequestError,
     StoreError,
 )
@@ -134,6 +135,21 @@ class Handlers:
         started: m.RunStarted = await self.links.ask_runner(order)
         return started
 
+    async def do_storage_sync(self, request: m.StorageSync) -> m.RunStarted:
+        return await storage.sync(self.links, request)
+
+    async def do_storage_verify(self, request: m.StorageVerify) -> m.RunStarted:
+        return await storage.verify(self.links, request)
+
+    async def do_storage_restore(self, request: m.StorageRestore) -> m.RunStarted:
+        return await storage.restore(self.links, request)
+
+    async def do_storage_remotes(self, request: m.Empty) -> m.Remotes:
+        return storage.remotes(self.links)
+
+    async def do_storage_retention(self, request: m.Empty) -> m.Retention:
+        return await storage.retention(self.links)
+
     # ------------------------------------------------------------ streams and jobs
 
     async def do_streams_list(self, request: m.Empty) -> m.Streams:
@@ -208,6 +224,8 @@ def _as_request_errors() -> Iterator[None]:
         raise RequestError(422, "bad_read", str(exc), exc.field) from exc
     except CorruptFile as exc:
         raise RequestError(500, "corrupt_file", str(exc)) from exc
+    except RemoteError as exc:
+        raise RequestError(503, "remote", str(exc)) from exc
     except StoreError as exc:
         raise RequestError(503, "store", str(exc)) from exc
     except (BusError, TimeoutError, ActorError) as exc:

@@ -10,8 +10,10 @@ Steps, for tests: ``verified``, ``note``, those of the note's file, ``remove`` b
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -26,7 +28,7 @@ from dccd.store.remote.restore import purged_intervals
 from dccd.store.remote.sync import load_manifest
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Purge", "Rule", "Stored", "held_by", "plan", "purge", "stored"]
+__all__ = ["Planned", "Purge", "Rule", "Stored", "held_by", "plan", "planned", "purge", "stored"]
 
 _SETTLE = 3600 * NS
 """A period that has ended so short ago (ns) is still being written."""
@@ -50,12 +52,12 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Purge(msgspec.Struct, frozen=True):
-    """A period that is to go, and why: ``age``, ``size`` or ``free_space``."""
+    """A period that is to go, and why."""
 
     dataset: Dataset
     period: str
     bytes: int
-    reason: str
+    reason: Literal["age", "size", "free_space"]
 
 
 def plan(
@@ -69,7 +71,7 @@ def plan(
     over = sorted((s for s in found if period_bounds(s.period)[1] + _SETTLE <= now), key=_oldest)
     going: dict[tuple[Dataset, str], Purge] = {}
 
-    def take(one: Stored, reason: str) -> None:
+    def take(one: Stored, reason: Literal["age", "size", "free_space"]) -> None:
         going[one.dataset, one.period] = Purge(one.dataset, one.period, one.bytes, reason)
 
     for kind, rule in rules.items():
@@ -93,6 +95,21 @@ def plan(
             take(one, "free_space")
             short = max(short - one.bytes, 0)
     return sorted(going.values(), key=lambda p: (period_bounds(p.period)[1], p.dataset.name)), short
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What is to go, the bytes that the floor then still lacks, and those that are free now."""
+
+    going: list[Purge]
+    short: int
+    free: int
+
+
+def planned(layout: Layout, rules: Mapping[DataType, Rule], floor: int, now: int) -> Planned:
+    """The plan for the store as it is; *now* in ns. Costs a listing."""
+    free = shutil.disk_usage(layout.root).free
+    going, short = plan(stored(layout), rules, floor, free, now)
+    return Planned(going, short, free)
 
 
 def _oldest(one: Stored) -> tuple[int, str]:

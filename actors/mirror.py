@@ -1,0 +1,256 @@
+"""Copies on remotes: a run of ``storage.sync``, ``storage.verify`` or ``storage.restore`` flows in; objects, progress
+and the outcome flow out. One actor a run; each can be stopped at any moment, and done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeVar
+
+import anyio
+import msgspec
+
+from actors.aside import Aside
+from actors.control.runbook import RunBook
+from actors.links import Links
+from actors.mail import RunEnded
+from actors.runtime.actor import Actor, run_together
+from dccd import subjects
+from dccd.errors import DccdError, IdentityError, RemoteError, RequestError, StoreError, Uninstalled
+from dccd.messages import RunLog, RunProgress, StorageRestore, StorageSync, StorageVerify
+from dccd.runs import Run, RunState
+from dccd.store.claims import noted_datasets
+from dccd.store.remote.base import Remote, Wait
+from dccd.store.remote.restore import restore
+from dccd.store.remote.sync import Progress, sync
+from dccd.store.remote.verify import manifests, verify
+from dccd.symbols import Dataset, parse_time
+
+__all__ = ["Mirror"]
+
+_TELL_SECONDS = 1.0
+
+R = TypeVar("R", StorageSync, StorageVerify, StorageRestore)
+
+
+class Mirror(Actor):
+    """Does one run; ends done, with what couldn't be done as a warning, or failed."""
+
+    def __init__(self, links: Links, run: Run) -> None:
+        self.links, self._run = links, run
+        self._book = RunBook(links)
+        self._aside = Aside()
+        self._before = Progress()  # of the remotes that are done
+        self._now = Progress()
+        self._summary: list[str] = []
+        self._warnings: list[str] = []
+        self._over = False
+        self._begun = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Mirror {self._run.operation}: {self._total.bytes} of {self._total.all_bytes} bytes>"
+
+    async def run(self) -> None:
+        self._begun = self.context.clock.now()
+        await run_together(self._work, self._tell_now_and_then)
+
+    async def on_stop(self) -> None:
+        """Wait for the thread, which ends between two pieces of a file; what it has done is kept."""
+        if not await self._aside.stop():
+            self.context.log.error("still at it", run_id=self._run.run_id)
+        if not self._over:
+            await self._book.save(self._current("interrupted"))
+
+    async def _work(self) -> None:
+        works: dict[str, Callable[[], object]] = {
+            "storage.sync": self._sync,
+            "storage.verify": self._verify,
+            "storage.restore": self._restore,
+        }
+        try:
+            await self._aside.run(lambda wait: self._do(works[self._run.operation], wait))
+        except (RemoteError, StoreError, Uninstalled, IdentityError, RequestError) as exc:
+            await self._finish("failed", str(exc))
+        else:
+            await self._finish("failed" if self._failed else "done", self._failed)
+
+    _failed: str | None = None
+
+    def _do(self, work: Callable[[], object], wait: Wait) -> None:
+        self._wait = wait
+        work()
+
+    # ------------------------------------------------------------ what runs in the thread
+
+    def _sync(self) -> None:
+        asked = msgspec.convert(self._run.options, StorageSync)
+        away: list[str] = []
+        for remote in self._remotes(asked.remotes):
+            layout = self.links.layout
+            datasets = None
+            if asked.dataset is not None:
+                datasets = _chosen({*layout.datasets(), *noted_datasets(layout)}, asked.dataset)
+            state = self.links.remotes[remote.name]
+            try:
+                done = sync(
+                    layout,
+                    remote,
+                    self.links.host,
+                    datasets=datasets,
+                    adopt=asked.adopt,
+                    tell=self._told,
+                    wait=self._wait,
+                )
+            except (RemoteError, StoreError) as exc:
+                # The others may be there.
+                state.error = str(exc)
+                away.append(str(exc))
+                continue
+            if asked.dataset is None:
+                state.synced, state.error = self.links.clock.wall_ns(), "; ".join(done.problems) or None
+            self._warnings += done.problems
+            removed = f", {done.removed:,} removed" if done.removed else ""
+            self._summary.append(f"{remote.name}: {done.files:,} files copied ({done.bytes:,} bytes){removed}")
+            self._next()
+        self._failed = "; ".join(away) or None
+
+    def _verify(self) -> None:
+        asked = msgspec.convert(self._run.options, StorageVerify)
+        for remote in self._remotes(asked.remotes):
+            datasets = None
+            if asked.dataset is not None:
+                found = {dataset for dataset, _, _ in manifests(remote, self.links.host, None, self._wait)}
+                datasets = _chosen(found, asked.dataset)
+            done = verify(
+                self.links.layout,
+                remote,
+                self.links.host,
+                datasets=datasets,
+                mend=asked.mend,
+                tell=self._told,
+                wait=self._wait,
+            )
+            for one in done.different:
+                self._warnings.append(f"{remote.name}: {one.dataset} {one.period}: {one.key}: {one.why}")
+            differ = f"{len(done.different):,} differ" if done.different else "all as they should be"
+            loose = f", {done.loose:,} that no manifest names" if done.loose else ""
+            removed = " (removed)" if done.loose and asked.mend else ""
+            self._summary.append(
+                f"{remote.name}: {done.files:,} files read ({done.bytes:,} bytes), {differ}{loose}{removed}"
+            )
+            if done.different:
+                mended = "; the next sync copies them anew where they are here" if asked.mend else ""
+                self._failed = f"{remote.name}: {len(done.different):,} files differ{mended}"
+            self._next()
+
+    def _restore(self) -> None:
+        asked = msgspec.convert(self._run.options, StorageRestore)
+        (remote, *_) = self._remotes(None if asked.remote is None else [asked.remote])
+        host = asked.host or self.links.host
+        datasets = None
+        if asked.dataset is not None:
+            datasets = _chosen({dataset for dataset, _, _ in manifests(remote, host, None, self._wait)}, asked.dataset)
+        done = restore(
+            self.links.layout,
+            remote,
+            host,
+            ours=host == self.links.host,
+            datasets=datasets,
+            start=None if asked.start is None else parse_time(asked.start, "start"),
+            end=None if asked.end is None else parse_time(asked.end, "end"),
+            tell=self._told,
+            wait=self._wait,
+        )
+        self.links.dirty.update(dataset.name for dataset in self.links.layout.datasets())
+        self._warnings += done.problems
+        self._summary.append(
+            f"{remote.name}: {done.files:,} files of {done.periods:,} periods restored ({done.bytes:,} bytes)"
+        )
+
+    def _remotes(self, names: list[str] | None) -> list[Remote]:
+        return [state.remote for name, state in self.links.remotes.items() if names is None or name in names]
+
+    def _told(self, progress: Progress) -> None:
+        self._now = progress
+
+    def _next(self) -> None:
+        self._before, self._now = self._total, Progress()
+
+    # ------------------------------------------------------------ what is told
+
+    @property
+    def _total(self) -> Progress:
+        a, b = self._before, self._now
+        return Progress(a.files + b.files, a.bytes + b.bytes, a.all_bytes + b.all_bytes)
+
+    async def _tell_now_and_then(self) -> None:
+        while True:
+            await self.context.clock.sleep(_TELL_SECONDS)
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        spent = max(self.context.clock.now() - self._begun, 1e-3)
+        total = self._total
+        event = RunProgress(
+            at=self.context.clock.wall_ns(),
+            host=self.links.host,
+            run_id=self._run.run_id,
+            dataset="",
+            position=total.bytes,
+            start=0,
+            end=total.all_bytes,
+            fraction=min(total.bytes / total.all_bytes, 1.0) if total.all_bytes else 1.0,
+            rows=0,
+            rate=0.0,
+            files=total.files,
+            left=(total.all_bytes - total.bytes) / total.bytes * spent if 0 < total.bytes <= total.all_bytes else None,
+        )
+        self.links.progress[self._run.run_id] = event
+        self.links.emit(subjects.run_event(self._run.run_id, "progress"), event)
+
+    async def _finish(self, state: RunState, error: str | None = None) -> None:
+        self._tell_progress()
+        for warning in self._warnings:
+            self._log("warning", warning)
+        if error is not None:
+            self._log("error", error)
+        run = msgspec.structs.replace(
+            self._current(state),
+            summary="; ".join(self._summary) or None,
+            warning=_few(self._warnings),
+            error=error,
+        )
+        self._over = True
+        await self.links.tell_runner(RunEnded(run))
+
+    def _current(self, state: RunState) -> Run:
+        total = self._total
+        return msgspec.structs.replace(
+            self.links.active.get(self._run.run_id, self._run),
+            state=state,
+            start=0,
+            end=total.all_bytes,
+            position=min(total.bytes, total.all_bytes),
+            updated=self.context.clock.wall_ns(),
+        )
+
+    def _log(self, level: Literal["warning", "error"], message: str) -> None:
+        getattr(self.context.log, level)(message, run_id=self._run.run_id)
+        event = RunLog(
+            at=self.context.clock.wall_ns(), host=self.links.host, run_id=self._run.run_id, level=level, message=message
+        )
+        self.links.emit(subjects.run_event(self._run.run_id, "log"), event)
+
+
+def _chosen(datasets: Iterable[Dataset], prefix: str) -> list[Dataset]:
+    """Those called *prefix*, or whose names go on from it. Raises RequestError when there are none."""
+    found = [d for d in datasets if d.name == prefix or d.name.startswith(f"{prefix}.")]
+    if not found:
+        raise RequestError(404, "no_dataset", f"there is nothing of {prefix}", "dataset")
+    return found
+
+
+def _few(lines: list[str], most: int = 20) -> str | None:
+    """They go into a record of bounded size; the run's events have all of them."""
+    more = [f"and {len(lines) - most:,} more"] if len(lines) > most else []
+    return "; ".join([*lines[:most], *more]) or None
