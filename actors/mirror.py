@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeVar
 
-import anyio
 import msgspec
 
 from actors.aside import Aside
@@ -16,7 +15,7 @@ from actors.links import Links
 from actors.mail import RunEnded
 from actors.runtime.actor import Actor, run_together
 from dccd import subjects
-from dccd.errors import DccdError, IdentityError, RemoteError, RequestError, StoreError, Uninstalled
+from dccd.errors import IdentityError, RemoteError, RequestError, StoreError, Uninstalled
 from dccd.messages import RunLog, RunProgress, StorageRestore, StorageSync, StorageVerify
 from dccd.runs import Run, RunState
 from dccd.store.claims import noted_datasets

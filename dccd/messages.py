@@ -47,16 +47,16 @@ __all__ = [
     "Operations",
     "Read",
     "ReadReply",
+    "RemoteEntry",
+    "Remotes",
     "Repair",
     "RepairEntry",
     "Repaired",
+    "Retention",
+    "RetentionEntry",
     "RunFile",
     "RunLog",
     "RunProgress",
-    "Remotes",
-    "RemoteEntry",
-    "Retention",
-    "RetentionEntry",
     "RunStarted",
     "RunStatus",
     "Runs",
@@ -719,8 +719,8 @@ class RunStatus(_Event, frozen=True, kw_only=True, tag="run.status"):
 class RunProgress(_Event, frozen=True, kw_only=True, tag="run.progress"):
     """How far a run is: ``fraction`` of the asked time, ``rate`` rows a second, ``left`` seconds (null: unknown).
 
-    Of a run of the whole store ``dataset`` is empty, and ``position``, ``start`` and ``end`` count bytes; ``files``: those
-    that are done, where a run counts them.
+    Of a run of the whole store ``dataset`` is empty, and ``position``, ``start`` and ``end`` count bytes; ``files``:
+    those that are done, where a run counts them.
     """
 
     run_id: str
@@ -814,13 +814,5 @@ class StoragePurged(_Event, frozen=True, kw_only=True, tag="storage.purged"):
 
 
 Event = (
-    RunStatus
-    | RunProgress
-    | RunFile
-    | RunLog
-    | StreamChanged
-    | StreamGap
-    | StreamSample
-    | StoragePurged
-    | ActorChanged
+    RunStatus | RunProgress | RunFile | RunLog | StreamChanged | StreamGap | StreamSample | StoragePurged | ActorChanged
 )

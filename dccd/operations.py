@@ -57,12 +57,18 @@ OPERATIONS: dict[str, Operation] = {
             m.RunStarted,
             "Bring files of older releases into this layout (dry_run: say what would be done); answers with a run_id",
         ),
-        Operation("storage.sync", m.StorageSync, m.RunStarted, "Copy what is new to the remotes; answers with a run_id"),
-        Operation("storage.verify", m.StorageVerify, m.RunStarted, "Read the copies and compare; answers with a run_id"),
+        Operation(
+            "storage.sync", m.StorageSync, m.RunStarted, "Copy what is new to the remotes; answers with a run_id"
+        ),
+        Operation(
+            "storage.verify", m.StorageVerify, m.RunStarted, "Read the copies and compare; answers with a run_id"
+        ),
         Operation("storage.restore", m.StorageRestore, m.RunStarted, "Bring files back; answers with a run_id"),
         Operation("storage.remotes", m.Empty, m.Remotes, "The remotes, and when each was last up to date"),
         Operation("storage.retention", m.Empty, m.Retention, "What retention would purge now; nothing is purged"),
-        Operation("doctor", m.Doctor, m.DoctorLine, "Read all files and tell which are damaged: JSON, a line a message"),
+        Operation(
+            "doctor", m.Doctor, m.DoctorLine, "Read all files and tell which are damaged: JSON, a line a message"
+        ),
         Operation("exchanges", m.ExchangesList, m.Exchanges, "What can be collected, per exchange and data type"),
     )
 }
