@@ -206,14 +206,15 @@ class Catalogue(Actor):
             return False
         return True
 
-    async def _repair(self, dataset: Dataset) -> list[RepairEntry]:
-        """Order a backfill of just each missing interval, as many at once as are sensible; return what was ordered."""
+    async def _repair(self, dataset: Dataset, *, at_once: bool = False) -> list[RepairEntry]:
+        """Order a backfill of just each missing interval, as many at once as are sensible; return what was ordered.
+        *at_once*: also of holes that aren't over."""
         name = dataset.name
         done: list[RepairEntry] = []
         clock = self.context.clock
         if clock.now() < self._not_before.get(name, 0.0) or any(run.state == "queued" for run in self._runs(name)):
             return done  # holes upon holes are ordered together, and the runner's queue doesn't grow
-        wanted = together(to_repair(self._coverage(name), self._runs(name))[0], clock.wall_ns())
+        wanted = together(to_repair(self._coverage(name), self._runs(name))[0], clock.wall_ns(), at_once=at_once)
         if wanted:
             self._not_before[name] = clock.now() + _SPACING
         for gap in wanted:
@@ -254,7 +255,7 @@ class Catalogue(Actor):
                 ]
             elif gaps:
                 await self._want(dataset, gaps)
-                ordered = await self._repair(dataset)
+                ordered = await self._repair(dataset, at_once=True)
                 known = {repair.run_id for repair in ordered}
                 repairs += ordered + [one for one in self._under_way(name, gaps) if one.run_id not in known]
                 waiting += to_repair(self._coverage(name), self._runs(name))[1]

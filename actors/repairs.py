@@ -17,11 +17,11 @@ _NEAR = 60 * NS
 _SOON = 5 * NS
 
 
-def together(gaps: Iterable[Gap], until: int) -> list[Gap]:
+def together(gaps: Iterable[Gap], until: int, *, at_once: bool = False) -> list[Gap]:
     """Return what to order of *gaps*: the near ones as one, nothing beyond *until* (ns); the newest first.
 
     A stream tells losses upon losses in advance, so that a hole may end in the future: it is waited for, but of one
-    that goes on for long what is over is ordered.
+    that goes on for long what is over is ordered; *at_once*: of every one, since somebody asks for it now.
     """
     found: list[Gap] = []
     for gap in sorted(gaps):
@@ -33,8 +33,8 @@ def together(gaps: Iterable[Gap], until: int) -> list[Gap]:
             found.append(gap)
     cut = [
         Gap(gap.start, until, gap.reason)
-        if gap.start <= until - _NEAR and gap.end > until + _SOON
+        if gap.end > until and (at_once or (gap.start <= until - _NEAR and gap.end > until + _SOON))
         else gap
         for gap in found
     ]  # fmt: skip
-    return [gap for gap in reversed(cut) if gap.end <= until]
+    return [gap for gap in reversed(cut) if gap.start < gap.end <= until]

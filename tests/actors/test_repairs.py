@@ -26,3 +26,9 @@ def test_holes_near_each_other_are_one_order() -> None:
 def test_a_hole_told_in_advance_is_waited_for(start: int, end: int, ordered: list[tuple[int, int]]) -> None:
     """Unless it goes on for long: then what is over is ordered. It is 90 s."""
     assert together([gap(start, end)], 90 * NS) == [gap(*one) for one in ordered]
+
+
+def test_who_asks_now_gets_what_is_over() -> None:
+    """A hole that goes on is cut at the moment; what is yet to come isn't asked for."""
+    holes = [gap(60, 100), gap(200, 210), gap(10, 20)]
+    assert together(holes, 90 * NS, at_once=True) == [gap(10, 90)]
