@@ -144,6 +144,18 @@ def _streams() -> click.Command:
     return streams
 
 
+def _remote() -> click.Command:
+    from dccd.cli.remote import remote
+
+    return remote
+
+
+def _retention() -> click.Command:
+    from dccd.cli.remote import retention
+
+    return retention
+
+
 def _migrate() -> click.Command:
     from dccd.cli.migrate import migrate
 
@@ -178,6 +190,8 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "exchanges": (_exchanges, "List what can be collected."),
     "health": (_health, "Say whether the daemon does what it should."),
     "tree": (_tree, "Show the daemon's supervision tree."),
+    "remote": (_remote, "List remotes; copy to them, compare, bring back."),
+    "retention": (_retention, "Say what would be purged, and what keeps it."),
     "migrate": (_migrate, "Bring files and configurations of dccd 2 and 3 here."),
     "doctor": (_doctor, "Find damaged files, and set them aside."),
     "validate": (_validate, "Check the configuration."),

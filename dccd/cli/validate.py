@@ -14,7 +14,7 @@ import yaml
 from dccd import config as configuration
 from dccd.cli.app import DONE, USAGE, App, entry_point, local_options, note
 from dccd.cli.output import json_document, table
-from dccd.config import Config, Job
+from dccd.config import Config, Job, RemoteConfig, RetentionRule, parse_duration
 from dccd.config_reach import beyond_reach
 from dccd.errors import ConfigError
 
@@ -72,6 +72,9 @@ def _show(path: Path, config: Config) -> None:
             ["configuration", path],
             ["data", config.data_path],
             ["bus", bus],
+            *([f"remote {r.id}", f"{r.url}, {_every(r)}"] for r in config.storage.remotes),
+            *([f"kept of {kind}", _kept(rule)] for kind, rule in config.storage.retention.rules.items()),
+            *([["kept free", config.storage.retention.free_space]] if config.storage.retention.free_space else []),
             *([f"{name} at", " ".join(filter(None, (e.rest_url, e.ws_url)))] for name, e in config.exchanges.items()),
         ],
     )
@@ -92,6 +95,14 @@ def _show(path: Path, config: Config) -> None:
 def _warnings(config: Config) -> list[str]:
     """What is right, and isn't quite what is asked for."""
     return [*config.warnings, *beyond_reach(config, time.time_ns())]
+
+
+def _every(remote: RemoteConfig) -> str:
+    return f"every {remote.interval}" if parse_duration(remote.interval) else "when asked"
+
+
+def _kept(rule: RetentionRule) -> str:
+    return " and ".join(str(value) for value in (rule.age, rule.size) if value is not None)
 
 
 def _when(job: Job) -> str:

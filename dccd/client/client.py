@@ -321,6 +321,27 @@ class Client:
             async for event in self._follow(started.run, arrived, 2.0, 60.0):
                 yield event
 
+    async def storage(
+        self, message: m.StorageSync | m.StorageVerify | m.StorageRestore
+    ) -> AsyncGenerator[RunEvent, None]:
+        """Copy to the daemon's remotes, compare the copies, or bring them back, as *message* says.
+
+        Yields what the run reports, as :meth:`follow` does. Raises RequestError when it is refused.
+        """
+        operation = f"storage.{type(message).__name__.removeprefix('Storage').lower()}"
+        async with self._run_events("*") as arrived:
+            started = await self._ask(operation, m.RunStarted, message, timeout=30)
+            async for event in self._follow(started.run, arrived, 2.0, 60.0):
+                yield event
+
+    async def remotes(self) -> list[m.RemoteEntry]:
+        """The daemon's remotes, and when each was last up to date."""
+        return (await self._ask("storage.remotes", m.Remotes)).remotes
+
+    async def retention(self) -> m.Retention:
+        """What retention would purge now; nothing is purged."""
+        return await self._ask("storage.retention", m.Retention, timeout=300)
+
     @asynccontextmanager
     async def _run_events(self, run_id: str) -> AsyncIterator[asyncio.Queue[RunEvent]]:
         """What comes of run *run_id* (``*``: of all) while the block runs."""

@@ -65,6 +65,20 @@ class FakeDaemon:
             ),
             "repair": m.Repaired(repairs=[]),
             "storage.migrate": self._migrate,
+            "storage.sync": lambda ask: self._whole("storage.sync", ask),
+            "storage.verify": lambda ask: self._whole("storage.verify", ask),
+            "storage.restore": lambda ask: self._whole("storage.restore", ask),
+            "storage.remotes": m.Remotes(
+                host=HOST, remotes=[m.RemoteEntry(name="backup", url="s3://bucket/data", interval=900.0, synced=10**18)]
+            ),
+            "storage.retention": m.Retention(
+                host=HOST, free=10**9, floor=0, short=0, periods=1, bytes=2**20, purge=[
+                    m.RetentionEntry(
+                        dataset="binance.trades.BTC-USDT", period="2024-01-01", bytes=2**20, reason="age",
+                        kept="remote backup doesn't have it yet",
+                    ),
+                ],
+            ),
             "jobs.list": m.Jobs(host=HOST, jobs=[]),
             "streams.list": m.Streams(host=HOST, streams=[]),
             "streams.start": lambda ask: m.StreamStarted(dataset=ask.resolve().name, already_running=False),
@@ -175,9 +189,10 @@ class FakeDaemon:
         return m.BackfillStarted(run_id=run.run_id, already_running=False, run=run)
 
     async def _migrate(self, ask: m.StorageMigrate) -> m.RunStarted:
-        run = self.new_run(
-            "", operation="storage.migrate", start=0, end=0, position=0, options=msgspec.to_builtins(ask)
-        )
+        return await self._whole("storage.migrate", ask)
+
+    async def _whole(self, operation: str, ask: msgspec.Struct) -> m.RunStarted:
+        run = self.new_run("", operation=operation, start=0, end=0, position=0, options=msgspec.to_builtins(ask))
         script, self.script = self.script, []
         for event in script:
             of_run = isinstance(event, m.RunStatus)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dccd import messages as m
-from dccd.errors import BusError
+from dccd.errors import BusError, RunFailed
 from dccd.runs import Run, RunState
 from dccd.symbols import Dataset
 
@@ -228,6 +228,30 @@ class SyncClient:
     ) -> m.StreamStopped:
         """See :meth:`Client.stop_stream`."""
         return self._call(self._client.stop_stream, exchange, symbol, data_type, span)
+
+    def storage(self, message: m.StorageSync | m.StorageVerify | m.StorageRestore) -> Run:
+        """See :meth:`Client.storage`; returns the run as it ended. Raises RunFailed when that isn't done."""
+
+        async def ended() -> Run:
+            run = None
+            async for event in self._client.storage(message):
+                if isinstance(event, m.RunStatus):
+                    run = event.run
+            assert run is not None  # the first event is the run's state
+            return run
+
+        run = self._call(ended)
+        if run.state != "done":
+            raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
+        return run
+
+    def remotes(self) -> list[m.RemoteEntry]:
+        """See :meth:`Client.remotes`."""
+        return self._call(self._client.remotes)
+
+    def retention(self) -> m.Retention:
+        """See :meth:`Client.retention`."""
+        return self._call(self._client.retention)
 
     def jobs(self) -> list[m.JobEntry]:
         """See :meth:`Client.jobs`."""
