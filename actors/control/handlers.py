@@ -37,7 +37,7 @@ from dccd.errors import (
     StoreError,
 )
 from dccd.exchanges.base import Capability, Exchange, StreamOptions
-from dccd.exchanges.capability import check_any, depth_warning
+from dccd.exchanges.capability import check_any, check_options, depth_warning
 from dccd.exchanges.registry import EXCHANGES
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds import elsewhere
@@ -159,6 +159,7 @@ class Handlers:
         dataset = request.resolve()
         await elsewhere.learn(dataset.exchange)
         options = StreamOptions(depth=request.depth, snapshot_interval=request.snapshot_interval, book=request.book)
+        check_options(dataset, options)
         started = await self.desk.start(dataset, options)
         warning = depth_warning(get_exchange(dataset.exchange).capabilities, dataset, options)
         return m.StreamStarted(dataset=dataset.name, already_running=not started, warning=warning)

@@ -67,6 +67,7 @@ def backfill(
                     json_document(started)
                 else:
                     click.echo(run.run_id)
+                    _warn(run)
                 return DONE
             if not app.json:
                 _announce(session, run, started.already_running)
@@ -79,6 +80,10 @@ def _announce(session: Session, run: Run, already_running: bool) -> None:
     where = "no daemon runs, so it is done here" if session.embedded else f"the daemon on {run.host} does it"
     how = "goes on" if already_running or run.resumed else "starts"
     note(f"run {run.run_id} {how}: {interval(run.start, run.end)} ({where})")
+    _warn(run)
+
+
+def _warn(run: Run) -> None:
     if run.warning:
         note(f"warning: {run.warning}")
 

@@ -10,7 +10,7 @@ from dccd.symbols import Dataset, DataType, Symbol, span_label
 if TYPE_CHECKING:
     from dccd.exchanges.base import Capabilities, StreamOptions
 
-__all__ = ["check", "check_any", "depth_warning", "snap_depth"]
+__all__ = ["check", "check_any", "check_options", "depth_warning", "snap_depth"]
 
 
 def check(exchange: str, capabilities: Capabilities, dataset: Dataset, live: bool) -> None:
@@ -65,6 +65,20 @@ def snap_depth(depths: tuple[int, ...], asked: int | None, default: int) -> tupl
     """
     depth = min(default if asked is None else asked, depths[-1])
     return next(offered for offered in depths if offered >= depth), depth
+
+
+def check_options(dataset: Dataset, options: StreamOptions) -> None:
+    """Raise NoCapability for an option that *dataset* has no use for, where it differs from the default.
+
+    Who gives one wants something; that it would be ignored must be told.
+    """
+    if dataset.data_type is DataType.ORDERBOOK:
+        return
+    for field, default in zip(options.__struct_fields__, options.__struct_defaults__, strict=True):
+        value = getattr(options, field)
+        if value != default:
+            told = f"{field} is for order books, and {dataset} is none: {value} would change nothing"
+            raise NoCapability(dataset.exchange, told, field)
 
 
 def depth_warning(capabilities: Capabilities, dataset: Dataset, options: StreamOptions) -> str | None:

@@ -104,6 +104,9 @@ async def test_what_cannot_be_had_is_refused_with_what_can(config: Config) -> No
         with pytest.raises(RequestError, match=r"BitMEX closed.*exchanges.bitmex.rest_url") as caught:
             await client.backfill("bitmex", "BTC/USD:perp", "trades")
         assert (caught.value.code, caught.value.reason, caught.value.field) == (422, "no_capability", "exchange")
+        with pytest.raises(RequestError, match="depth is for order books, and kucoin") as caught:
+            await client.start_stream("kucoin", "BTC/USDT", "trades", depth=5)
+        assert (caught.value.code, caught.value.field) == (422, "depth")
         with pytest.raises(RequestError, match="one user's own trades"):
             await client.backfill("hyperliquid", "BTC/USDC:perp", "trades")
         with pytest.raises(RequestError, match="nothing that can be collected"):

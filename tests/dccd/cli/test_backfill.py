@@ -94,6 +94,16 @@ async def test_a_refused_request_is_2_and_names_the_field(dccd: Command, daemon:
     assert (done.code, done.err) == (2, "error: kraken has no 7m bars (field: span)\n")
 
 
+async def test_detach_says_what_is_clamped(dccd: Command, daemon: FakeDaemon) -> None:
+    """The id alone is on stdout; nobody would see the warning otherwise."""
+    run = daemon.new_run(OHLC, warning="kraken serves nothing before 2024-01-01T00:00:00Z: it starts there")
+    done = await dccd(*ASK, "--detach")
+    assert (done.code, done.out) == (0, f"{run.run_id}\n")
+    assert done.err == f"warning: {run.warning}\n"
+    done = await dccd(*ASK, "--detach", "--json")
+    assert json.loads(done.out)["run"]["warning"] == run.warning and done.err == ""
+
+
 async def test_detach_prints_the_run_and_leaves(dccd: Command, daemon: FakeDaemon) -> None:
     """``--detach`` gives a script the id, and doesn't wait."""
     done = await dccd(*ASK, "--detach")

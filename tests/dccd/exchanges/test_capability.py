@@ -6,7 +6,7 @@ import pytest
 
 from dccd.errors import NoCapability
 from dccd.exchanges.base import Market, Offer, StreamOptions
-from dccd.exchanges.capability import depth_warning, snap_depth
+from dccd.exchanges.capability import check_options, depth_warning, snap_depth
 from dccd.exchanges.registry import EXCHANGES, get
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
@@ -107,3 +107,21 @@ def test_a_deeper_book_than_there_is_gets_a_warning() -> None:
         assert depth_warning(found.capabilities, dataset, StreamOptions(depth=depth)) is None
     trades = Dataset.parse("kraken.trades.BTC-USD")
     assert depth_warning(found.capabilities, trades, StreamOptions(depth=5000)) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (StreamOptions(depth=5), "depth"),
+        (StreamOptions(snapshot_interval=5.0), "snapshot_interval"),
+        (StreamOptions(book="snapshots"), "book"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(options: StreamOptions, field: str) -> None:
+    """Order books have use for it, trades haven't; the defaults are no option."""
+    check_options(Dataset.parse("kraken.orderbook.BTC-USD"), options)
+    trades = Dataset.parse("kraken.trades.BTC-USD")
+    check_options(trades, StreamOptions())
+    with pytest.raises(NoCapability, match=f"{field} is for order books, and kraken.trades.BTC-USD is none") as caught:
+        check_options(trades, options)
+    assert caught.value.field == field
