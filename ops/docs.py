@@ -90,6 +90,8 @@ ERRORS: dict[str, list[Error]] = {
     "health": [],
     "tree": [],
     "inventory": [],
+    "coverage": [_DATASET],
+    "repair": [],
     "backfill.start": [
         _DATASET,
         _CAPABILITY,
@@ -140,6 +142,8 @@ EXAMPLES = {
     "health": "nats req --raw dccd.health ''",
     "tree": "nats req --raw dccd.tree ''",
     "inventory": 'nats req --raw dccd.inventory \'{"dataset": "binance.trades"}\'',
+    "coverage": 'nats req --raw dccd.coverage \'{"dataset": "binance.trades.BTC-USDT"}\'',
+    "repair": 'nats req --raw dccd.repair \'{"dataset": "binance.trades", "dry_run": true}\'',
     "backfill.start": f'nats req --raw dccd.backfill.start \'{{{_BARS}, "start": "origin"}}\'',
     "backfill.status": _DETACH + "nats req --raw dccd.backfill.status '{\"run_id\": \"'$run'\"}'",
     "backfill.cancel": _DETACH + "nats req --raw dccd.backfill.cancel '{\"run_id\": \"'$run'\"}'",
