@@ -133,12 +133,11 @@ class Archive:
 
 @dataclass
 class RemoteState:
-    """A remote of the configuration: ``interval`` seconds between syncs (0: only when asked), when the last one that
-    came to its end did (ns), and what kept a later one from it, or was left out."""
+    """A remote of the configuration: ``interval`` seconds between syncs (0: only when asked), and what kept the last
+    one from its end, or was left out of it."""
 
     remote: Remote
     interval: float
-    synced: int | None = None
     error: str | None = None
 
 

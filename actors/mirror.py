@@ -106,7 +106,7 @@ class Mirror(Actor):
                 away.append(str(exc))
                 continue
             if asked.dataset is None:
-                state.synced, state.error = self.links.clock.wall_ns(), "; ".join(done.problems) or None
+                state.error = "; ".join(done.problems) or None
             self._warnings += done.problems
             removed = f", {done.removed:,} removed" if done.removed else ""
             self._summary.append(f"{remote.name}: {done.files:,} files copied ({done.bytes:,} bytes){removed}")

@@ -590,8 +590,8 @@ class StorageRestore(_Request, frozen=True, kw_only=True):
 
 
 class RemoteEntry(_Reply, frozen=True, kw_only=True):
-    """A remote: ``interval`` seconds between syncs (0: only when asked), when the last one that came to its end since
-    the daemon started did (ns), and what kept a later one from it."""
+    """A remote: ``interval`` seconds between syncs (0: only when asked), when all that there was had last been copied
+    (ns), and what has kept a later sync from it since the daemon started."""
 
     name: str
     url: str

@@ -14,6 +14,7 @@ from dccd.config import parse_size
 from dccd.errors import RequestError
 from dccd.store.remote.base import waiting
 from dccd.store.remote.local import Hashes, snapshot
+from dccd.store.remote.sync import last_synced
 from dccd.store.retention import Purge, held_by, planned
 from dccd.symbols import Dataset, parse_time
 
@@ -46,7 +47,13 @@ async def restore(links: Links, request: m.StorageRestore) -> m.RunStarted:
 def remotes(links: Links) -> m.Remotes:
     """What there is of remotes, and when they were last up to date."""
     listed = [
-        m.RemoteEntry(name=name, url=state.remote.url, interval=state.interval, synced=state.synced, error=state.error)
+        m.RemoteEntry(
+            name=name,
+            url=state.remote.url,
+            interval=state.interval,
+            synced=last_synced(links.layout, state.remote),
+            error=state.error,
+        )
         for name, state in links.remotes.items()
     ]
     return m.Remotes(host=links.host, remotes=listed)

@@ -83,7 +83,9 @@ class LineDisplay:
         elif time.monotonic() >= self._due:
             self._due = time.monotonic() + self._every
             left = "" if event.left is None else f", {duration(event.left)} left"
-            rows = f"{count(event.rows)} rows, {event.rate:,.0f} rows/s" if event.rows else f"{count(event.files)} files"
+            rows = (
+                f"{count(event.rows)} rows, {event.rate:,.0f} rows/s" if event.rows else f"{count(event.files)} files"
+            )
             self._say(f"{event.fraction:.1%}, {_at(event)}, {rows}{left}")
 
     def _say(self, text: str) -> None:

@@ -50,7 +50,7 @@ from dccd.store.remote.manifest import (
 )
 from dccd.symbols import Dataset
 
-__all__ = ["Progress", "SyncResult", "forget", "load_manifest", "next_manifest", "own", "sync", "using"]
+__all__ = ["Progress", "SyncResult", "forget", "last_synced", "load_manifest", "next_manifest", "own", "sync", "using"]
 
 _BATCH_BYTES = 256 * 2**20
 _BATCH_FILES = 128
@@ -81,6 +81,7 @@ class _Seen(msgspec.Struct):
     url: str = ""
     periods: dict[str, dict[str, str]] = {}
     notes: dict[str, str] = {}
+    at: int | None = None
 
 
 def sync(
@@ -130,6 +131,18 @@ def load_manifest(
     except RemoteMissing:
         return Manifest(dataset.name, 0)
     return decoded(remote.name, key, text)
+
+
+def last_synced(layout: Layout, remote: Remote) -> int | None:
+    """When all that there was had last been copied (ns); None where that isn't known."""
+    return _read_seen(layout, remote).at
+
+
+def _read_seen(layout: Layout, remote: Remote) -> _Seen:
+    try:
+        return msgspec.msgpack.decode(seen_path(layout, remote).read_bytes(), type=_Seen)
+    except (OSError, msgspec.MsgspecError):
+        return _Seen()
 
 
 def forget(layout: Layout, remote: Remote) -> None:
@@ -201,6 +214,8 @@ class _Sync:
                     self._halt.set()
                     pool.shutdown(cancel_futures=True)
                     raise
+            if datasets is None and not self._result.problems:
+                self._seen.at = time.time_ns()
         finally:
             self._remember()
         return self._result
@@ -328,10 +343,7 @@ class _Sync:
     # ------------------------------------------------------------ what is remembered
 
     def _load(self) -> _Seen:
-        try:
-            seen = msgspec.msgpack.decode(seen_path(self.layout, self.remote).read_bytes(), type=_Seen)
-        except (OSError, msgspec.MsgspecError):
-            seen = _Seen()
+        seen = _read_seen(self.layout, self.remote)
         if (seen.host, seen.url) != (self.host, self.remote.url):
             seen = _Seen(self.host, self.remote.url)
         return seen
