@@ -59,20 +59,23 @@ TABLE: dict[str, Part] = {
     ),
     "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
-    "dccd.store": Part(IDENTITIES, "msgspec obstore openpyxl polars pyarrow"),
+    "dccd.store": Part(IDENTITIES, "duckdb msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
     "dccd.client": Part(f"{WORDS} dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.old_runs": Part("dccd.errors dccd.symbols dccd.runs", "msgspec"),
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
-        f"dccd {WORDS} dccd.config_reach dccd.client dccd.old_config dccd.simulator", "anyio click msgspec rich yaml"
+        f"dccd {WORDS} dccd.config_reach dccd.client dccd.old_config dccd.simulator dccd.store",
+        "anyio click msgspec rich yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
     "actors": Part(),
     "actors.runtime": Part("", "anyio msgspec structlog"),
     "actors.control": Part(f"{WORDS} {EDGES} actors.runtime actors.*", "anyio msgspec structlog"),
-    "actors.*": Part(f"{WORDS} {EDGES} dccd.old_runs actors.runtime actors.control", "anyio cronsim msgspec rich structlog"),
+    "actors.*": Part(
+        f"{WORDS} {EDGES} dccd.old_runs actors.runtime actors.control", "anyio cronsim msgspec rich structlog"
+    ),
     "actors.tree": Part(f"{WORDS} {EDGES} actors.runtime actors.control actors.*", "anyio msgspec structlog"),
     "actors.daemon": Part(f"{WORDS} {EDGES} actors.runtime actors.* actors.tree", "anyio msgspec rich structlog"),
 }
@@ -80,6 +83,7 @@ TABLE: dict[str, Part] = {
 
 HOMES = {
     "ccxt": {"dccd.feeds"},
+    "duckdb": {"dccd.store"},
     "nats": {"dccd.bus"},
     "obstore": {"dccd.store"},
     "polars": {"dccd.store", "dccd.client"},  # the client hands out a frame

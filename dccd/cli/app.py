@@ -258,6 +258,12 @@ def report(exc: Exception, app: App) -> int:
             code, reason, field = USAGE, "config", exc.path
         case errors.IdentityError() | errors.NoCapability():
             code, reason, field = USAGE, "malformed", exc.field
+        case errors.BadRead():
+            code, reason, field = USAGE, "bad_read", exc.field
+        case errors.BadQuery():
+            code, reason = USAGE, "bad_query"
+        case errors.NotStored():
+            code, reason = NOT_FOUND, "no_dataset"
         case errors.BusUnavailable() | errors.BusRefused():
             code, reason = NO_DAEMON, "no_daemon"
         case errors.RunFailed():

@@ -96,6 +96,12 @@ def _doctor() -> click.Command:
     return doctor
 
 
+def _export() -> click.Command:
+    from dccd.cli.export import export
+
+    return export
+
+
 def _req() -> click.Command:
     from dccd.cli.req import req
 
@@ -179,7 +185,8 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "backfill": (_backfill, "Fetch history, with or without a daemon."),
     "cancel": (_cancel, "Stop a backfill; what it stored is kept."),
     "tail": (_tail, "Print ticks as they arrive."),
-    "read": (_read, "Print or export stored rows."),
+    "read": (_read, "Print stored rows, or what SQL makes of them."),
+    "export": (_export, "Write stored rows into a Parquet, CSV, Arrow or DuckDB file."),
     "book": (_book, "Show an order book as it was at a time, or a series of them."),
     "inventory": (_inventory, "List what is stored, and what is missing."),
     "coverage": (_coverage, "Show what is there of a dataset's time, and what isn't and why."),

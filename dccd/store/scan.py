@@ -22,11 +22,11 @@ from dccd.symbols import Dataset
 
 __all__ = ["About", "Scan"]
 
-_KEY = b"dccd"
+_KEY = b"dccd.rows"  # `dccd` is the footer of the files of the store
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What rows are, as JSON under the key ``dccd`` of their Arrow schema.
+    """What rows are, as JSON under the key ``dccd.rows`` of their Arrow schema.
 
     ``derived_from``: the dataset that these bars were made of; they are not the exchange's own. ``incomplete``:
     intervals (ns) of which there are no bars, since that dataset isn't known to be whole there. ``first_ts`` and

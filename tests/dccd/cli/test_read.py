@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,6 +14,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from dccd.client.fake import FakeDaemon
+from dccd.records import Trade
+from dccd.store.layout import Layout
+from dccd.store.scan import About
+from dccd.store.schema import table_from_records
+from dccd.store.writer import SegmentWriter
+from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
     from tests.dccd.cli.conftest import Command
@@ -78,6 +87,29 @@ async def test_a_file_takes_its_format_from_its_name(dccd: Command, stored: pl.D
     assert [path.name for path in dccd.folder.iterdir()] == ["day.parquet"]
 
 
+async def test_a_reader_of_the_pipe_that_leaves_ends_it(dccd: Command, daemon: FakeDaemon) -> None:
+    """``| head``: without a word, and without reading the rest."""
+    daemon.frames[TRADES] = pl.DataFrame({"TS": range(200_000), "price": [1.5] * 200_000})
+    process = await dccd.start("read", TRADES, "--format", "csv")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert await process.stdout.readline() == b"TS,price\n"
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # asyncio's has no name for it
+    async with asyncio.timeout(30):
+        assert await process.stderr.read() == b""
+        assert await process.wait() == 1
+    assert daemon.sent < 12_000
+
+
+async def test_the_source_of_bars_travels(dccd: Command, daemon: FakeDaemon, stored: pl.DataFrame) -> None:
+    """``--from`` says what to make them of; what was made is told."""
+    daemon.derived[TRADES] = About(TRADES, "binance.ohlc.BTC-USDT.1m")
+    done = await dccd("read", TRADES, "--from", "1m", "--json")
+    assert len(done.out.splitlines()) == 100
+    assert "bars made of binance.ohlc.BTC-USDT.1m, not the exchange's own" in done.err
+    assert daemon.asked("read")[0].source == "1m"
+
+
 async def test_a_folder_that_is_not_there_is_1(dccd: Command, stored: pl.DataFrame) -> None:
     """A file that can't be written is an error of one line."""
     done = await dccd("read", TRADES, "-o", "absent/day.parquet")
@@ -115,3 +147,84 @@ async def test_without_a_daemon_or_a_store_it_is_4(alone: Command) -> None:
     assert done.code == 4
     assert "stand-in" not in done.err
     assert not (alone.folder / "data").exists()
+
+
+@pytest.fixture
+def files(alone: Command) -> Command:
+    """The command in a folder with a store of a thousand trades of two files, which share some; without a daemon."""
+    dataset = Dataset.parse(TRADES)
+    writer = SegmentWriter(Layout(alone.folder / "data"), "test")
+    for part in (range(600), range(500, 1000)):
+        trades = [Trade(NOON + n * 1_000_000_000, 1.0 + n, 1.0, "buy", str(n)) for n in part]
+        writer.write(dataset, table_from_records(dataset.data_type, trades))
+    return alone
+
+
+async def test_files_are_read_without_a_daemon(files: Command) -> None:
+    """With the path of the data, nobody is asked."""
+    done = await files("read", TRADES, "--data-path", "data", "--newest", "--limit", "2", "--columns", "tid", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [json.loads(line)["tid"] for line in done.out.splitlines()] == ["998", "999"]
+
+
+async def test_sql_is_run_over_the_files(files: Command) -> None:
+    """Of the configuration's data_path, or the one that is named, each row once."""
+    sql = f"SELECT count(*) n, sum(amount) a FROM \"{TRADES}\" WHERE TS >= ns('2024-01-01 12:00:10')"
+    for where in ([], ["--data-path", "data"]):
+        done = await files("read", "--sql", sql, *where, "--json")
+        assert (done.code, done.out, done.err) == (0, '{"n":990,"a":990.0}\n', "")
+
+
+async def test_sql_gives_tables_and_files(files: Command) -> None:
+    """As any other read."""
+    sql = f'SELECT tid, make_timestamp_ns(TS) AS "time" FROM "{TRADES}" ORDER BY TS'
+    done = await files("read", "--sql", sql)
+    assert done.out.splitlines()[1].split() == ["0", "2024-01-01", "12:00:00"]
+    assert len(done.out.splitlines()) == 21
+    assert "… and more" in done.err
+    done = await files("read", "--sql", sql, "-o", "a.parquet")
+    assert (done.code, done.err) == (0, "1,000 rows in a.parquet\n")
+    assert pl.read_parquet(files.folder / "a.parquet")["tid"].to_list() == [str(n) for n in range(1000)]
+
+
+async def test_sql_tells_of_made_bars(files: Command) -> None:
+    """They aren't the exchange's own in SQL either."""
+    done = await files("read", "--sql", 'SELECT count(*) n FROM "binance.ohlc.BTC-USDT.7m"', "--json")
+    assert done.out == '{"n":2}\n'
+    assert f"bars made of {TRADES}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--sql", "SELEC 1"], 2, "syntax error"),
+        (["--sql", 'SELECT 1 FROM "binance.trades.ETH-USDT"'], 3, "nothing is stored"),
+        (["--sql", "SELECT 1", TRADES], 2, "--sql says itself what to read"),
+        (["--sql", "SELECT 1", "--limit", "3"], 2, "--sql says itself what to read"),
+        ([], 2, "which DATASET?"),
+    ],
+)
+async def test_sql_that_cannot_be(files: Command, words: list[str], code: int, said: str) -> None:
+    """One or two lines and an exit code, whoever refuses."""
+    done = await files("read", *words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_sql_can_be_stopped(files: Command, sign: signal.Signals, code: int) -> None:
+    """In the middle of a query that would take for ever; nothing of its file is left, nor of DuckDB's."""
+    temporary = files.folder / "temporary"
+    temporary.mkdir()
+    files.environ["TMPDIR"] = str(temporary)
+    endless = f'SELECT sum(sin(a.range * b.range)) FROM range(10000000) a, range(10000000) b, "{TRADES}"'
+    process = await files.start("--debug", "read", "--sql", endless, "-o", "a.csv")
+    async with asyncio.timeout(30):
+        while not os.listdir(temporary):  # noqa: ASYNC110 - a folder has no event
+            await asyncio.sleep(0.01)
+        process.send_signal(sign)
+        done = await files.finish(process)
+    assert done.code == code
+    assert os.listdir(temporary) == []
+    assert not [name for name in os.listdir(files.folder) if "csv" in name]
