@@ -160,7 +160,7 @@ def times(column: pl.Series, path: Path, said: list[str]) -> pl.Series:
         else:
             exact = name.cast(pl.Int64, strict=False) * scale
         value = pl.when(inside).then(exact).otherwise(value)
-    result = frame.select(value.alias("TS"))["TS"]
+    result = frame.with_columns(value.alias("ns"))["ns"]
     if result.null_count() != told.null_count():
         odd = told.filter(result.is_null() & told.is_not_null())[0]
         raise OldFileProblem(path, f"{odd} is no time between 2009 and 2261, in whatever unit")

@@ -21,7 +21,7 @@ from dccd.errors import CorruptFile, IdentityError, OldFileProblem, StoreLocked
 from dccd.store.files import Step, locked, no_step, remove, remove_empty
 from dccd.store.fold import fold
 from dccd.store.layout import Layout, period_bounds, period_of
-from dccd.store.merge import SLACK, merged
+from dccd.store.merge import merged
 from dccd.store.old.commit import commit, read_journal, resume, stage, staging_root, stat_of, unfinished
 from dccd.store.old.convert import convert
 from dccd.store.old.fits import fits
@@ -197,11 +197,14 @@ class Migration:
         return _Found(report, sifted.new, rows)
 
     def _stored(self, dataset: Dataset, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """What is stored of the time of *rows*, without the old files that lie where base files do."""
+        """What is stored of the time of *rows* (trades: of their days), without the old files that lie where base files
+        do."""
         if not rows.height:
             return
-        slack = SLACK if KEYS[dataset.data_type] == "tid" else 0
-        lo, hi = int(rows["TS"].min()) - slack, int(rows["TS"].max()) + slack + 1  # type: ignore[arg-type]  # integers
+        kind = dataset.data_type
+        lo, hi = int(rows["TS"].min()), int(rows["TS"].max()) + 1  # type: ignore[arg-type]  # integers
+        if KEYS[kind] == "tid":
+            lo, hi = period_bounds(period_of(kind, lo))[0], period_bounds(period_of(kind, hi - 1))[1]
         for period in self.layout.periods(dataset):
             first, end = period_bounds(period)
             if end <= lo or first >= hi:
@@ -213,7 +216,7 @@ class Migration:
                         raise exc
                 ours = [file for file in files if file.path not in self._old]
                 if ours:
-                    yield from merged(dataset.data_type, ours, lo, hi)
+                    yield from merged(kind, ours, lo, hi)
 
     def _all_stored(self, dataset: Dataset, found: _Found) -> bool:
         """Whether each row of the file is read from the store again: asked before it is removed."""

@@ -170,6 +170,8 @@ def split_pair(text: str) -> Symbol:
             pair = text.upper()
     if (kraken := _KRAKEN.fullmatch(pair)) is not None:
         return Symbol.parse("/".join(kraken.groups()))
+    if pair.startswith("XBT") and pair[3:] in _QUOTES:
+        return Symbol("BTC", pair[3:])  # only bitcoin is called so: XB/TUSD isn't meant
     meant = []
     for quote in _QUOTES:
         if pair.endswith(quote) and len(pair) > len(quote):

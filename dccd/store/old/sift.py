@@ -12,12 +12,13 @@ import polars as pl
 
 from dccd.store.merge import SLACK
 from dccd.store.schema import KEYS
-from dccd.symbols import DataType
+from dccd.symbols import NS, DataType
 
 __all__ = ["Sifted", "missing", "sift"]
 
 _PRINT = ["TS", "price", "amount", "side"]
-_NTH = "__nth"
+_NTH, _DAY = "__nth", "__day"
+_NS_A_DAY = 86_400 * NS
 _WRITTEN = ("recv_ts", "due_ts")
 """Columns that tell of the writing, not of the market."""
 
@@ -31,19 +32,20 @@ class Sifted(msgspec.Struct, frozen=True):
 
 
 def sift(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> Sifted:
-    """Sort *rows* (in our columns) against the *stored* ones of their time, and a second around."""
-    key = KEYS[data_type]
-    if key is None:
+    """Sort *rows* (in our columns) against the *stored* ones: of their times, for trades of their days."""
+    if KEYS[data_type] is None:
         return Sifted(rows, 0, 0)
-    nameless = None
-    if key == "tid":
+    key, nameless = ["TS"], None
+    if KEYS[data_type] == "tid":
+        # An id is one of a day, since a day is one file; who began to count anew isn't taken for a twin.
+        key, day = ["tid", _DAY], (pl.col("TS") // _NS_A_DAY).alias(_DAY)
+        rows, stored = rows.with_columns(day), stored.with_columns(day)
         nameless = rows.filter(pl.col("tid").is_null())
         rows = rows.filter(pl.col("tid").is_not_null())
         stored, prints = stored.filter(pl.col("tid").is_not_null()), stored.filter(pl.col("tid").is_null())
     # Within one file the later row is the later word; as everywhere, the earlier one is looked at against it.
     last = rows.unique(key, keep="last", maintain_order=True)
-    again = rows.with_row_index().join(last.select(key), on=key, how="semi")
-    earlier = again.filter(pl.col("index") != pl.col("index").max().over(key)).drop("index")
+    earlier = rows.with_row_index("__row").filter(pl.col("__row") != pl.col("__row").max().over(key)).drop("__row")
     same, conflicts = _compare(key, earlier, last)
     seen_same, seen_conflicts = _compare(key, last, stored)
     new = last.join(stored.select(key), on=key, how="anti", maintain_order="left")
@@ -51,7 +53,7 @@ def sift(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> Sifte
         fresh = _unseen(nameless, prints)
         seen_same += nameless.height - fresh.height
         new = pl.concat([new, fresh])
-    return Sifted(new, same + seen_same, conflicts + seen_conflicts)
+    return Sifted(new.drop(_DAY, strict=False), same + seen_same, conflicts + seen_conflicts)
 
 
 def missing(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> int:
@@ -65,15 +67,15 @@ def missing(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> in
     return int(lacking.select((pl.col("want").cast(pl.Int64) - pl.col("have").fill_null(0)).clip(0).sum()).item())
 
 
-def _compare(key: str, rows: pl.DataFrame, stored: pl.DataFrame) -> tuple[int, int]:
+def _compare(key: list[str], rows: pl.DataFrame, stored: pl.DataFrame) -> tuple[int, int]:
     """How many of *rows* are told by *stored* with all that they say, and how many otherwise."""
     if not rows.height or not stored.height:
         return 0, 0
-    other = stored.unique(key, keep="last").rename({name: f"{name}__" for name in stored.columns if name != key})
+    other = stored.unique(key, keep="last").rename({name: f"{name}__" for name in stored.columns if name not in key})
     both = rows.join(other, on=key, how="inner")
     agree = pl.lit(value=True)
     for name in rows.columns:
-        if name == key or name in _WRITTEN:
+        if name in key or name in _WRITTEN:
             continue
         twin = f"{name}__"
         if name == "TS":
