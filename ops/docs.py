@@ -108,8 +108,10 @@ ERRORS: dict[str, list[Error]] = {
     "jobs.list": [],
     "read": [
         _DATASET,
-        (404, "no_dataset", "nothing is stored of it"),
+        (404, "no_dataset", "nothing is stored of it, nor of what its bars were to be made of"),
+        (422, "bad_read", "a column, a `source` or an `after` that can't be; `field` says which"),
         (422, "too_many_rows", "`limit` beyond 1,000 in JSON"),
+        (422, "no_pages", "`after` with `arrow`, which gives all rows at once"),
         (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
         (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
         (503, "store", "a file could not be read now"),
@@ -130,7 +132,7 @@ ERRORS: dict[str, list[Error]] = {
         (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
     ],
     "doctor": [(503, "slow_reader", "a chunk was not acknowledged within 30 s")],
-    "exchanges": [(422, "no_capability", "neither dccd nor ccxt knows `exchange`; it names those of similar names")],
+    "exchanges": [(422, "no_capability", "nobody knows `exchange`, or has anything of it; the message says what is near")],
 }
 """What an operation may answer beside the errors that all have."""
 
