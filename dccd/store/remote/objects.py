@@ -6,6 +6,7 @@ what the provider's own variables and files say (``AWS_ACCESS_KEY_ID``, ``GOOGLE
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -105,4 +106,6 @@ class ObjectRemote:
 def _first_line(exc: BaseException) -> str:
     """What obstore says of an error, without the dump of its parts that follows."""
     text = str(exc).partition("\n\nDebug source:")[0]
+    # How long it took, and how often it was tried, is our own doing.
+    text = re.sub(r" in [\d.]+\S*s(, after \d+ retries, max_retries: \d+, retry_timeout: \S+)?", "", text)
     return " ".join(text.split())[:400]
