@@ -52,6 +52,26 @@ MEANINGS = {
     "storage.flush_interval": "How long rows wait, at most, before they are written and fsynced.",
     "storage.flush_rows": "About how many rows are written at once, if so many come sooner.",
     "storage.fold_interval": "How often to look whether segments are due to be folded into the base files.",
+    "storage.remotes": "Where copies go, each as below.",
+    "storage.retention": "How much is kept here, as below.",
+    "storage.cache": "How many bytes of purged files are kept here for readers, once they were fetched.",
+    "storage.remotes[].url": "`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///folder`, or `rclone:remote:path`.",
+    "storage.remotes[].name": "What it is called. `null`: by its URL, as `s3-bucket`.",
+    "storage.remotes[].interval": "How often what is new is copied. 0: only when asked.",
+    "storage.remotes[].endpoint": "The server that speaks S3, as `https://s3.example.org`. `null`: the provider's.",
+    "storage.remotes[].region": "S3: its region. `null`: `AWS_REGION`, else `us-east-1`.",
+    "storage.remotes[].access_key_id": "S3: the key. `null`: the environment's.",
+    "storage.remotes[].secret_access_key": "S3: its secret.",
+    "storage.remotes[].session_token": "S3: of temporary keys.",
+    "storage.remotes[].options": "Other options of the provider, by the names that [obstore](https://developmentseed.org/"
+    "obstore/latest/) has for them.",
+    "storage.retention.trades": "The rule for trades: `{age: …, size: …}`.",
+    "storage.retention.orderbook": "For order books.",
+    "storage.retention.ohlc": "For bars.",
+    "storage.retention.funding": "For funding rates.",
+    "storage.retention.open_interest": "For open interest.",
+    "storage.retention.free_space": "What is to stay free of the disk. 0: no matter.",
+    "storage.retention.interval": "How often to look.",
     "alerts.archiver_lag": "How old the oldest record may get that is not on disk.",
     "alerts.stream_silence": "How long a stream may be without a record. 0: for ever.",
     "alerts.free_space": "What must be left on the disk of `data_path`.",
@@ -81,7 +101,13 @@ _STORED: list[Error] = [
     (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
     (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
     (503, "store", "a file could not be read now"),
+    (503, "remote", "what was purged can't be had from its remote now"),
 ]
+_REMOTES: list[Error] = [
+    (422, "no_remotes", "the configuration has none"),
+    (404, "no_remote", "none has this name; the message says which there are"),
+]
+_BUSY: Error = (409, "busy", "one is under way with other options")
 _NO_BOOK: Error = (422, "no_book", "it is no dataset of order books")
 _RUN: Error = (404, "no_run", "there is no such run")
 
@@ -131,6 +157,11 @@ ERRORS: dict[str, list[Error]] = {
         *_STORED,
         (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
     ],
+    "storage.sync": [*_REMOTES, _BUSY],
+    "storage.verify": [*_REMOTES, _BUSY],
+    "storage.restore": [*_REMOTES, (400, "malformed", "no time"), _BUSY],
+    "storage.remotes": [],
+    "storage.retention": [(500, "corrupt_file", "a file that is to go is damaged")],
     "doctor": [(503, "slow_reader", "a chunk was not acknowledged within 30 s")],
     "exchanges": [(422, "no_capability", "nobody knows `exchange`, or has anything of it; the message says what is near")],
 }
@@ -160,6 +191,11 @@ EXAMPLES = {
     "book": 'nats req --raw dccd.book \'{"dataset": "kraken.orderbook.BTC-USD", "depth": 5}\'',
     "books": 'nats req --raw dccd.books \'{"dataset": "kraken.orderbook.BTC-USD", "every": "10s", "depth": 1, '
     '"shape": "wide", "limit": 5}\'',
+    "storage.sync": 'nats req --raw dccd.storage.sync \'{"remotes": ["backup"]}\'',
+    "storage.verify": "nats req --raw dccd.storage.verify ''",
+    "storage.restore": 'nats req --raw dccd.storage.restore \'{"dataset": "binance.trades", "start": "2024-01-01"}\'',
+    "storage.remotes": "nats req --raw dccd.storage.remotes ''",
+    "storage.retention": "nats req --raw dccd.storage.retention ''",
     "doctor": 'nats req --raw --wait-for-empty dccd.doctor \'{"dataset": "binance.trades"}\'',
     "exchanges": 'nats req --raw dccd.exchanges \'{"exchange": "kucoin"}\'',
 }
@@ -172,6 +208,7 @@ EVENT_SUBJECTS = {
     "StreamChanged": f"{subjects.EVENTS}.stream.<dataset>.status",
     "StreamGap": f"{subjects.EVENTS}.stream.<dataset>.gap",
     "StreamSample": f"{subjects.EVENTS}.stream.<dataset>.sample",
+    "StoragePurged": subjects.storage_event("purged"),
     "ActorChanged": subjects.actor_event("<change>"),
 }
 
@@ -226,6 +263,8 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     """A field's default, as JSON."""
     if field.default_factory is not NODEFAULT:
         return f"`{msgspec.json.encode(field.default_factory()).decode()}`"
+    if isinstance(field.default, msgspec.Struct):
+        return "none"
     return "must be given" if field.default is NODEFAULT else f"`{msgspec.json.encode(field.default).decode()}`"
 
 
@@ -269,6 +308,8 @@ def _allowed(name: str, kind: Any) -> str:
     """The type, without null: that is told by the default."""
     if get_origin(kind) in (Union, UnionType):
         kind = Union[tuple(arg for arg in get_args(kind) if arg is not NoneType)]  # noqa: UP007  # made of a tuple
+    if kind is config.RetentionRule or name in ("storage.remotes", "storage.retention"):
+        return {"storage.remotes": "list", "storage.retention": "object"}.get(name, "`age` a duration, `size` a size")
     if name in ("jobs[].span", "jobs[].start"):
         return shown(kind)
     return {config.Duration: "duration", config.Size: "size"}.get(kind) or shown(kind)
@@ -279,6 +320,8 @@ _SECTIONS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "bus": (config.BusConfig, "bus."),
     "exchanges": (config.ExchangeConfig, "exchanges.*."),
     "storage": (config.StorageConfig, "storage."),
+    "remotes": (config.RemoteConfig, "storage.remotes[]."),
+    "retention": (config.RetentionConfig, "storage.retention."),
     "alerts": (config.Alerts, "alerts."),
     "jobs": (config.Job, "jobs[]."),
 }

@@ -31,7 +31,7 @@ from dccd import config as configuration
 from dccd import subjects
 from dccd.cli.main import cli
 from dccd.client import Client
-from dccd.config import Config, ExchangeConfig, Settings, StorageConfig
+from dccd.config import Config, ExchangeConfig, RemoteConfig, Settings, StorageConfig
 from dccd.runs import ACTIVE
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.fold import fold
@@ -278,8 +278,13 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         endpoints = {name: ExchangeConfig(**urls) for name, urls in sim.urls().items()}  # type: ignore[arg-type]
         plain = Config(
             settings=Settings(data_path=str(layout.root), host="alpha"),
-            storage=StorageConfig(flush_interval=0.2, fold_interval="1h"),
+            storage=StorageConfig(
+                flush_interval=0.2,
+                fold_interval="1h",
+                remotes=[RemoteConfig(name="backup", url=(folder / "backup").as_uri(), interval=0)],
+            ),
         )
+        (folder / "backup").mkdir()
         async with daemon(demo_config(plain, endpoints)) as running, Client(running.bus_url) as client:
             with anyio.fail_after(SECONDS):
                 while not (runs := await client.runs()):
