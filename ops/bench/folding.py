@@ -89,10 +89,10 @@ def live(root: Path, rows: int, flush: int, look: int) -> dict[str, float]:
         "kept MB": size / 1e6,
         "flushed MB": flushed / 1e6,
         "folded MB": folded / 1e6,
-        "written over kept": (flushed + folded) / size,
-        "by the kernel": (kernel_bytes() - begun) / size,
-        "rewritten a row": rewritten / rows,
-        "files at most": most,
+        "written/kept": (flushed + folded) / size,
+        "by kernel": (kernel_bytes() - begun) / size,
+        "rewritten/row": rewritten / rows,
+        "most files": most,
         "wall s": wall,
     }
 

@@ -11,10 +11,11 @@ from actors.daemon import daemon
 from dccd.client import Client
 from dccd.config import Config, Job
 from dccd.errors import RequestError
+from dccd.messages import RunStatus
 from dccd.simulator import Simulator
 from dccd.store.reader import Store
 from dccd.symbols import Dataset
-from tests.flows.support import take, with_jobs
+from tests.flows.support import take, watching, with_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +65,27 @@ async def test_a_corrupt_file_is_told_and_holds_up_nothing(sim: Simulator, confi
         path.write_bytes(whole)
         ids = sorted(int(tid) for tid in (await client.read(DAMAGED))["tid"])
         assert len(ids) == len(set(ids)) > 20
+
+
+async def test_what_a_damaged_file_held_is_fetched_again(sim: Simulator, config: Config) -> None:
+    """Set aside, its interval is a hole like any other: asked for, and the rows are what they were."""
+    async with daemon(config) as running, Client(running.bus_url) as client:
+        await client.backfill("binance", "BTC/USDT", "trades", start="origin")
+        before = (await client.read(DAMAGED)).select("TS", "price", "amount", "side", "tid")
+    store = Store(Path(config.settings.data_path))
+    path = max(store.layout.folder(DAMAGED).glob("*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    async with daemon(config) as running, Client(running.bus_url) as client, watching(client) as expect:
+        (found,) = [line async for line in client.doctor(set_aside=True) if line.kind == "finding"]
+        assert found.moved is not None
+        asked = await client.repair(DAMAGED.name)
+        runs = {repair.run_id for repair in asked.repairs if repair.run_id}
+        assert runs
+        while runs:
+            done = await expect(lambda event: isinstance(event, RunStatus) and event.run.state == "done")
+            runs.discard(done.run.run_id)
+        after = (await client.read(DAMAGED)).select("TS", "price", "amount", "side", "tid")
+    first, last = before["TS"][0], before["TS"][-1]
+    again = after.filter((after["TS"] >= first) & (after["TS"] <= last))
+    assert again.equals(before)
