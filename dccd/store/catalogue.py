@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from dccd.errors import StoreError
+from dccd.errors import IdentityError, StoreError
 from dccd.store.coverage import Claims, Interval, IntervalSet
 from dccd.store.files import write_durably
 from dccd.store.layout import Layout, is_period
 from dccd.store.parquet import OpenFile
-from dccd.symbols import Dataset
+from dccd.symbols import Dataset, DataType
 
 __all__ = ["Catalogue", "DatasetStats"]
 
@@ -44,6 +44,7 @@ class DatasetStats(msgspec.Struct, frozen=True):
 
 class _File(msgspec.Struct, frozen=True):
     stamp: tuple[int, int, int]
+    name: str | None  # by which a fold knows it; None of a base
     rows: int
     bytes: int
     first_ts: int | None
@@ -53,15 +54,22 @@ class _File(msgspec.Struct, frozen=True):
     unverified: tuple[Interval, ...]
 
 
+_Files = dict[str, _File]
+"""By name; of a segment ``{period}/{level}/{name}``."""
+
+
 class Catalogue:
     """Statistics of one ``data_path``, remembered by file. Thread-safe."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self._known: dict[Dataset, dict[Path, _File]] = {}
+        self._known: dict[Dataset, _Files] = {}
+        self._found: dict[Dataset, tuple[DatasetStats, Claims]] = {}
         self._lock = threading.Lock()
         self.opened = 0
         """How many footers were read so far."""
+        self.unsaved = False
+        """Whether files were seen, or missed, since it was last saved or loaded."""
 
     def __repr__(self) -> str:
         return f"<Catalogue of {self.layout.root}: {sum(map(len, self._known.values()))} files, {self.opened} opened>"
@@ -72,6 +80,8 @@ class Catalogue:
         with self._lock:
             for gone in self._known.keys() - found.keys():
                 del self._known[gone]
+                self._found.pop(gone, None)
+                self.unsaved = True
         return found
 
     def dataset(self, dataset: Dataset) -> DatasetStats:
@@ -79,9 +89,10 @@ class Catalogue:
         return self.look(dataset)[0]
 
     def look(self, dataset: Dataset) -> tuple[DatasetStats, Claims]:
-        """The statistics of *dataset*, and what its files claim, of one moment. Raises CorruptFile."""
+        """The statistics of *dataset*, and what its files claim, of one moment: the same objects as before when nothing
+        has changed. Raises CorruptFile."""
         with self._lock:
-            known = self._known.get(dataset, {})
+            before = known = self._known.get(dataset, {})
             for _ in range(_TRIES):
                 try:
                     known = self._look(dataset, known)
@@ -90,92 +101,106 @@ class Catalogue:
                     continue  # folded between the listing and the opening
             else:
                 raise StoreError(self.layout.dataset_segments(dataset), "files vanish faster than they can be opened")
-            self._known[dataset] = known
-        held = {name for file in known.values() for name in file.folds}
-        base = self.layout.folder(dataset)
-        counting = [file for path, file in known.items() if path.parent == base or path.stem not in held]
-        claims = Claims(
-            IntervalSet(chain.from_iterable(file.verified for file in counting)),
-            IntervalSet(chain.from_iterable(file.unverified for file in counting)),
-        )
-        return _sum(counting), claims
+            found = self._found.get(dataset)
+            if found is None or known != before:
+                self.unsaved |= known != before
+                self._known[dataset] = known
+                self._found[dataset] = found = _sum(known)
+            return found
 
     def save(self, path: Path) -> None:
         """Keep what was seen in *path*. Raises StoreFull, StoreError."""
         with self._lock:
-            seen = {str(file): seen for files in self._known.values() for file, seen in files.items()}
-        root = str(self.layout.root)
-        relative = {os.path.relpath(name, root): seen for name, seen in seen.items()}
+            self.unsaved = False
+            seen = {dataset.name: files for dataset, files in self._known.items()}
 
         def write(file: BinaryIO) -> None:
-            file.write(msgspec.msgpack.encode(relative))
+            file.write(msgspec.msgpack.encode(seen))
 
-        write_durably(path, "catalogue", write)
+        try:
+            write_durably(path, "catalogue", write)
+        except StoreError:
+            self.unsaved = True
+            raise
 
     def load(self, path: Path) -> None:
         """Take over what :meth:`save` kept; what it doesn't fit any more, it is looked at anew."""
         try:
-            seen = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _File])
-        except (OSError, msgspec.MsgspecError):
+            seen = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _Files])
+            known = {Dataset.parse(name): files for name, files in seen.items()}
+        except (OSError, msgspec.MsgspecError, IdentityError):
             return  # not there, or of another version: it only saves time
         with self._lock:
-            for name, file in seen.items():
-                where = self.layout.root / name
-                if (dataset := self.layout.dataset_of(where)) is not None:
-                    self._known.setdefault(dataset, {})[where] = file
+            self._known.update(known)
+            self._found.clear()
 
-    def _look(self, dataset: Dataset, known: dict[Path, _File]) -> dict[Path, _File]:
+    def _look(self, dataset: Dataset, known: _Files) -> _Files:
         """The files there are now. Raises FileNotFoundError when one is folded meanwhile.
 
         In the order that ``reader`` explains: segments are listed upwards, then the base files, then the segments are
         looked at, so that a row is seen in one place.
         """
-        layout = self.layout
-        segments: list[tuple[int, Path]] = []
-        for period in _names(layout.dataset_segments(dataset)):
-            if is_period(dataset.data_type, period):
-                for level, folder in layout.levels(dataset, period):
-                    segments += [(level, folder / name) for name in _names(folder) if name.endswith(".parquet")]
-        folder = layout.folder(dataset)
-        bases = [
-            folder / name
-            for name in _names(folder)
-            if name.endswith(".parquet") and is_period(dataset.data_type, name[: -len(".parquet")])
-        ]
-        found = {path: self._file(path, None, known) for path in bases}
-        found.update((path, self._file(path, level, known)) for level, path in segments if path.name[0] != ".")
+        layout, kind = self.layout, dataset.data_type
+        segments: list[tuple[str, int, os.DirEntry[str]]] = []
+        for folder in _listed(layout.dataset_segments(dataset)):
+            if is_period(kind, folder.name):
+                for level, place in layout.levels(dataset, folder.name):
+                    within = f"{folder.name}/{level}/"
+                    segments += [(within + file.name, level, file) for file in _parquet(place)]
+        bases = [file for file in _parquet(layout.folder(dataset)) if _is_base(kind, file.name)]
+        found = {file.name: self._file(file, None, known.get(file.name)) for file in bases}
+        found.update((key, self._file(file, level, known.get(key))) for key, level, file in segments)
         return found
 
-    def _file(self, path: Path, level: int | None, known: dict[Path, _File]) -> _File:
-        stat = path.stat()
+    def _file(self, entry: os.DirEntry[str], level: int | None, before: _File | None) -> _File:
+        stat = entry.stat()
         stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        before = known.get(path)
         if before is not None and before.stamp == stamp:
             return before
         self.opened += 1
-        file = OpenFile(path, level)
+        file = OpenFile(Path(entry.path), level)
         try:
             folds = () if file.footer is None else file.footer.folds
-            said = file.claims
+            said, name = file.claims, None if level is None else file.name
             times = file.first_ts, file.last_ts
-            return _File(stamp, file.rows, file.bytes, *times, folds, tuple(said.verified), tuple(said.unverified))
+            return _File(
+                stamp, name, file.rows, file.bytes, *times, folds, tuple(said.verified), tuple(said.unverified)
+            )
         finally:
             file.close()
 
 
-def _names(folder: Path) -> list[str]:
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return os.listdir(folder)
+        with os.scandir(folder) as entries:
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _sum(files: Iterable[_File]) -> DatasetStats:
-    counted = [file for file in files if file.rows]
-    return DatasetStats(
+def _parquet(folder: Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _listed(folder) if entry.name.endswith(".parquet") and entry.name[0] != "."]
+
+
+@lru_cache(maxsize=8192)
+def _is_base(kind: DataType, name: str) -> bool:
+    return is_period(kind, name.removesuffix(".parquet"))
+
+
+def _sum(files: _Files) -> tuple[DatasetStats, Claims]:
+    """What the files that count add up to: those whose rows no other holds."""
+    held = {name for file in files.values() for name in file.folds}
+    counting = [file for file in files.values() if file.name is None or file.name not in held]
+    counted = [file for file in counting if file.rows]
+    stats = DatasetStats(
         rows=sum(file.rows for file in counted),
         files=len(counted),
         bytes=sum(file.bytes for file in counted),
         first_ts=min((file.first_ts for file in counted if file.first_ts is not None), default=None),
         last_ts=max((file.last_ts for file in counted if file.last_ts is not None), default=None),
     )
+    claims = Claims(
+        IntervalSet(chain.from_iterable(file.verified for file in counting)),
+        IntervalSet(chain.from_iterable(file.unverified for file in counting)),
+    )
+    return stats, claims

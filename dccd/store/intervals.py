@@ -59,7 +59,7 @@ class IntervalSet:
         return len(self._starts)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, IntervalSet) and list(self) == list(other)
+        return isinstance(other, IntervalSet) and self._starts == other._starts and self._ends == other._ends
 
     def __hash__(self) -> int:
         return hash(tuple(self))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from dccd.store.catalogue import Catalogue
 from dccd.store.fold import fold
+from dccd.symbols import Dataset
 
 
 def test_only_new_files_are_opened(bench: Any) -> None:
@@ -86,3 +88,45 @@ def test_what_was_kept_of_another_version_is_nothing(bench: Any) -> None:
     (bench.layout.root / "kept").write_bytes(b"what?")
     catalogue.load(bench.layout.root / "kept")
     assert catalogue.dataset(bench.trades).rows == 1
+
+
+def test_a_file_changed_by_hand_is_the_only_one_opened(bench: Any) -> None:
+    """Among many datasets, looking again opens no file; where one was replaced, that one."""
+    bench.put([bench.trade(1)])
+    fold(bench.layout, bench.trades, bench.day, force=True)
+    base = bench.layout.base_path(bench.trades, bench.day)
+    many = [Dataset.parse(f"binance.trades.C{n}-USDT") for n in range(50)]
+    for dataset in many:
+        bench.layout.folder(dataset).mkdir(parents=True)
+        shutil.copyfile(base, bench.layout.base_path(dataset, bench.day))
+    catalogue = Catalogue(bench.layout)
+    assert len(catalogue.all()) == 51
+    assert catalogue.opened == 51
+    before = {dataset: catalogue.look(dataset) for dataset in many}
+    assert catalogue.opened == 51
+    bench.put([bench.trade(n) for n in range(7)])
+    fold(bench.layout, bench.trades, bench.day, force=True)
+    shutil.copyfile(base, bench.layout.base_path(many[7], bench.day))
+    after = {dataset: catalogue.look(dataset) for dataset in many}
+    assert [dataset for dataset in many if after[dataset] is not before[dataset]] == [many[7]]
+    assert after[many[7]][0].rows == 7
+    assert catalogue.opened == 52
+
+
+def test_it_tells_whether_it_is_worth_saving(bench: Any) -> None:
+    """Only what has changed since is written again."""
+    catalogue, kept = Catalogue(bench.layout), bench.layout.root / ".dccd" / "catalogue.msgpack"
+    assert not catalogue.unsaved
+    (segment,) = bench.put([bench.trade(1)])
+    catalogue.all()
+    assert catalogue.unsaved
+    catalogue.save(kept)
+    catalogue.all()
+    assert not catalogue.unsaved
+    later = Catalogue(bench.layout)
+    later.load(kept)
+    later.all()
+    assert not later.unsaved
+    segment.path.unlink()
+    later.all()
+    assert later.unsaved
