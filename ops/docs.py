@@ -477,7 +477,7 @@ def complete() -> list[str]:
     sections = {field.name for field in msgspec.structs.fields(config.Config)}
     return sorted(
         (known ^ MEANINGS.keys())
-        | (sections ^ _SECTIONS.keys())
+        | (sections ^ {prefix.partition(".")[0].removesuffix("[]") for _, prefix in _SECTIONS.values()})
         | (OPERATIONS.keys() ^ ERRORS.keys())
         | (OPERATIONS.keys() ^ EXAMPLES.keys())
         | ({kind.__name__ for kind in get_args(messages.Event)} ^ EVENT_SUBJECTS.keys())
