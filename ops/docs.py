@@ -163,7 +163,7 @@ ERRORS: dict[str, list[Error]] = {
     "storage.remotes": [],
     "storage.retention": [(500, "corrupt_file", "a file that is to go is damaged")],
     "doctor": [(503, "slow_reader", "a chunk was not acknowledged within 30 s")],
-    "exchanges": [(422, "no_capability", "nobody knows `exchange`, or has anything of it; the message says what is near")],
+    "exchanges": [(422, "no_capability", "nobody knows `exchange`, or has anything of it; it names those near")],
 }
 """What an operation may answer beside the errors that all have."""
 
