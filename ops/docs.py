@@ -145,7 +145,11 @@ ERRORS: dict[str, list[Error]] = {
     ],
     "book": [
         _DATASET,
-        (404, "book_unknown", "changes may be missing since the snapshot before, or there is none; the message says why"),
+        (
+            404,
+            "book_unknown",
+            "changes may be missing since the snapshot before, or there is none; the message says why",
+        ),
         _NO_BOOK,
         *_STORED,
     ],

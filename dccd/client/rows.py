@@ -123,7 +123,7 @@ class Rows:
             text = f"{about.dataset} isn't stored: its bars are made of {self.derived_from}"
             if self.incomplete:
                 text += f", without {len(self.incomplete)} intervals in which that isn't known to be whole"
-            warnings.warn(f"{text}. A source that is named, as source='trades', is no surprise", DerivedBars, 2)
+            warnings.warn(f"{text}. Name a source, as source='trades', to expect it", DerivedBars, stacklevel=2)
 
     async def _more(self) -> list[Any]:
         assert self._chunks is not None

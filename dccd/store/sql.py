@@ -28,11 +28,12 @@ from dccd.store.intervals import Interval, IntervalSet
 from dccd.store.parquet import MAX_TS, MIN_TS
 from dccd.store.reader import Store
 from dccd.store.scan import About, Scan
-from dccd.symbols import Dataset
+from dccd.symbols import Dataset, DataType
 
 __all__ = ["Result", "named", "query", "ranges"]
 
 _QUOTED = re.compile(r"\"((?:[^\"]|\"\")+)\"|'((?:[^']|'')+)'")
+_NAME = re.compile(rf"\w+\.(?:{'|'.join(DataType)})\.[\w-]+")
 _BATCH = 65_536
 
 
@@ -60,7 +61,7 @@ def query(store: Store, sql: str) -> Iterator[Result]:
         connection.execute("CREATE MACRO ns(t) AS epoch_ns(CAST(t AS TIMESTAMP_NS))")
         for name, table in tables.items():
             connection.register(name, table)
-        with _causes(tables.values()):
+        with _hinted(sql), _causes(tables.values()):
             asked = connection.sql(sql)
             if asked is None:
                 raise BadQuery("a statement without a result: write one that selects rows")
@@ -91,6 +92,17 @@ def _batches(reader: Any, tables: Iterable[_Table]) -> Iterator[pa.RecordBatch]:
             return
         if batch.num_rows:
             yield batch
+
+
+@contextmanager
+def _hinted(sql: str) -> Iterator[None]:
+    """Say of a query that names a dataset without quotes that it wants them."""
+    try:
+        yield
+    except BadQuery as exc:
+        if found := _NAME.search(_QUOTED.sub("", sql)):
+            raise BadQuery(f'{exc}\nA dataset is written in double quotes: "{found[0]}"') from exc
+        raise
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from actors.daemon import daemon
+from actors.daemon import Daemon, daemon
 from dccd.client import Client
 from dccd.config import BusConfig, Config, Settings
 from dccd.errors import RequestError
@@ -44,10 +45,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(folder: Path) -> AsyncIterator[Client]:
-    """A client of a daemon on it that collects nothing."""
+async def running(folder: Path) -> AsyncIterator[Daemon]:
+    """A daemon on it that collects nothing."""
     config = Config(settings=Settings(data_path=str(folder), host="alpha"), bus=BusConfig(port=0))
-    async with daemon(config) as running, Client(running.bus_url) as client:
+    async with daemon(config) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(running: Daemon) -> AsyncIterator[Client]:
+    """A client of that daemon."""
+    async with Client(running.bus_url) as client:
         yield client
 
 
@@ -94,6 +102,27 @@ async def test_a_stream_has_every_row(client: Client) -> None:
     """Folded or not, once."""
     tids = [tid async for frame in client.rows(TRADES, columns=["tid"]) for tid in frame["tid"]]
     assert tids == [str(n) for n in range(ROWS)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [3_000_000])
+async def test_the_daemon_is_never_far_ahead_of_its_reader(client: Client, running: Daemon, rows: int) -> None:
+    """Of millions of rows it has decoded no more than a few chunks that the reader hasn't had yet."""
+    layout, each = running.links.layout, rows // 10
+    for day in range(1, 11):
+        n = pl.int_range(each, eager=True)
+        frame = pl.DataFrame({"TS": NOON + day * 86_400 * NS + n * NS // 10, "price": n * 1.5, "amount": n * 1.0})
+        path = layout.base_path(TRADES, f"2024-01-{day + 1:02}")
+        frame.write_parquet(path, row_group_size=100_000)
+    before, most, taken = running.links.store.statistics()["rows"], 0, 0
+    async with client.rows(TRADES, NOON + 86_400 * NS) as found:
+        async for part in found:
+            taken += part.height
+            # The event loop is the daemon's, too: it gets as far as it may.
+            await client.bus.barrier()
+            most = max(most, running.links.store.statistics()["rows"] - before - taken)
+    assert taken == rows
+    assert 0 < most < 500_000
 
 
 async def test_bars_that_were_never_stored(client: Client) -> None:

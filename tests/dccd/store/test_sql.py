@@ -126,6 +126,15 @@ def test_what_duckdb_refuses_comes_in_its_words(stored: Any, sql: str) -> None:
         rows(stored, sql)
 
 
+def test_a_name_without_quotes_is_told_to_want_them(stored: Any) -> None:
+    """DuckDB takes it for something else, and its words say nothing of quotes."""
+    with pytest.raises(BadQuery, match=r'in double quotes: "binance\.trades\.BTC-USDT"'):
+        rows(stored, "SELECT 'x.trades.A-B' FROM binance.trades.BTC-USDT")
+    with pytest.raises(BadQuery) as caught:
+        rows(stored, "SELECT foo FROM TRADES")
+    assert "double quotes" not in str(caught.value)
+
+
 def test_a_dataset_that_is_not_stored_is_named(stored: Any) -> None:
     """And not left to DuckDB, which knows nothing of datasets."""
     with pytest.raises(NotStored, match="ETH-USDT"):
