@@ -73,7 +73,7 @@ class NoteBook:
         doubted: Iterable[Interval] = (),
     ) -> None:
         """Note more about *dataset*; durable on return. Raises StoreFull, StoreError, CorruptFile."""
-        more = Notes(*map(tuple, (asked, empty, purged, unavailable, missing, doubted)))
+        more = Notes(tuple(asked), tuple(empty), tuple(purged), tuple(unavailable), tuple(missing), tuple(doubted))
         self._change(dataset, lambda notes: notes.plus(more))
 
     def forget_missing(self, dataset: Dataset, done: IntervalSet) -> None:

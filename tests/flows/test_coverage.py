@@ -176,8 +176,12 @@ class Trouble:
 @contextlib.asynccontextmanager
 async def connected(config: Path, log: Path, url: str) -> AsyncIterator[tuple[Process, Client]]:
     """A daemon and a client of it, once its first ticks have come."""
-    async with running(config, log) as daemon, Client(url, timeout=20) as client:
+    async with running(config, log) as daemon, contextlib.AsyncExitStack() as stack:
         with anyio.fail_after(60):
+            client = None
+            while client is None:  # it gives up after some seconds, and a busy machine takes longer to start a daemon
+                with contextlib.suppress(BusError):
+                    client = await stack.enter_async_context(Client(url, timeout=20))
             async with client.ticks("binance", PAIR) as ticks:
                 await anext(aiter(ticks))
         yield daemon, client
