@@ -105,18 +105,21 @@ def _settings(old: dict[str, Any], storage: dict[str, Any], notes: list[str]) ->
 
 
 def _storage(old: dict[str, Any], notes: list[str]) -> None:
-    # Not carried over, since a remote holds files by another layout: which files are where must not be guessed.
-    if old.get("remotes"):
-        remotes = ", ".join(str(one.get("remote", one) if isinstance(one, dict) else one) for one in old["remotes"])
+    # A remote holds files of the old layout: ours need a folder of their own there, and nobody is to guess which.
+    every = old.get("sync_interval", 3600)
+    for one in old.get("remotes") or []:
+        remote = str(one.get("remote", one) if isinstance(one, dict) else one)
+        url = f"rclone:{remote.rstrip('/')}-dccd4"
         notes.append(
-            f"storage.remotes is left out: set up {remotes} anew, with an empty folder of its own for this layout"
+            f"storage.remotes: {remote} is left out, since it holds files of the old layout. For copies in a folder of "
+            f"their own: storage.remotes: [{{url: '{url}', interval: {every}}}]"
         )
     if old.get("min_free_gb"):
         notes.append(
-            f"storage.min_free_gb, {old['min_free_gb']}, is left out: it purged what the remotes have; see retention"
+            f"storage.min_free_gb is left out: with remotes it is storage.retention.free_space: {old['min_free_gb']}GiB"
         )
-    if old.get("sync_interval", 3600) != 3600:
-        notes.append("storage.sync_interval is left out, with the remotes")
+    if every != 3600 and not old.get("remotes"):
+        notes.append("storage.sync_interval is left out: there are no remotes")
     known = {"local_path", "remotes", "sync_interval", "min_free_gb"}
     notes += [f"storage.{field} is left out: unknown to dccd 3.8, too" for field in old if field not in known]
 
@@ -128,16 +131,16 @@ def _jobs(old: list[Any], notes: list[str]) -> list[dict[str, Any]]:
         if not isinstance(job, dict):
             raise ConfigError(where, type(job).__name__, "a job: exchange, pairs, data_type, …")
         made = _job(job, where, notes)
-        refused = []
+        pairs: list[str] = []
         for pair in made["pairs"]:
             try:
                 # With those before it, so that one that is there twice is found as well.
-                parse(yaml.safe_dump({"jobs": [*kept, {**made, "pairs": [pair]}]}))
+                parse(yaml.safe_dump({"jobs": [*kept, {**made, "pairs": [*pairs, pair]}]}))
             except ConfigError as exc:
                 field = exc.path.rpartition(".")[2]
-                refused.append(pair)
                 notes.append(f"{where}, {pair}, is left out: {field}: found {exc.found}; allowed: {exc.allowed}")
-        pairs = [pair for pair in made["pairs"] if pair not in refused]
+            else:
+                pairs.append(pair)
         if pairs:
             kept.append({**made, "pairs": pairs})
     return kept

@@ -102,7 +102,7 @@ def host_request(host: str, operation: str) -> str:
 
 
 def run_event(run_id: str, kind: str) -> str:
-    """``dccd.events.run.<run_id>.{status,progress,log}``."""
+    """``dccd.events.run.<run_id>.{status,progress,file,log}``."""
     return f"{EVENTS}.run.{run_id}.{kind}"
 
 

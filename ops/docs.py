@@ -128,6 +128,10 @@ ERRORS: dict[str, list[Error]] = {
     "backfill.cancel": [_RUN, (409, "not_running", "the run is over")],
     "runs.list": [(400, "malformed", "`before` is neither the `next` of a page nor a run")],
     "runs.get": [_RUN],
+    "storage.migrate": [
+        (400, "malformed", "`symbols` or `datasets` mean none"),
+        (409, "busy", "a migration with other options is under way"),
+    ],
     "streams.list": [],
     "streams.start": [_DATASET, _CAPABILITY],
     "streams.stop": [_DATASET, (404, "no_stream", "no such stream runs on this host")],
@@ -185,6 +189,7 @@ EXAMPLES = {
     "backfill.status": _DETACH + "nats req --raw dccd.backfill.status '{\"run_id\": \"'$run'\"}'",
     "backfill.cancel": _DETACH + "nats req --raw dccd.backfill.cancel '{\"run_id\": \"'$run'\"}'",
     "runs.list": 'nats req --raw dccd.runs.list \'{"limit": 5, "state": "done"}\'',
+    "storage.migrate": "nats req --raw dccd.storage.migrate '{}'",
     "runs.get": _DETACH + "nats req --raw dccd.runs.get '{\"run_id\": \"'$run'\"}'",
     "streams.list": "nats req --raw dccd.streams.list ''",
     "streams.start": 'nats req --raw dccd.streams.start \'{"dataset": "kraken.trades.SOL-USDT"}\'',
@@ -208,6 +213,7 @@ EXAMPLES = {
 EVENT_SUBJECTS = {
     "RunStatus": subjects.run_event("<run_id>", "status"),
     "RunProgress": subjects.run_event("<run_id>", "progress"),
+    "RunFile": subjects.run_event("<run_id>", "file"),
     "RunLog": subjects.run_event("<run_id>", "log"),
     "StreamChanged": f"{subjects.EVENTS}.stream.<dataset>.status",
     "StreamGap": f"{subjects.EVENTS}.stream.<dataset>.gap",

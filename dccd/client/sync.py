@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dccd.client.books import BookFrame
-    from dccd.client.client import Client, Time
+    from dccd.client.client import Client, RunEvent, Time
     from dccd.client.rows import Rows
 
 __all__ = ["SyncClient", "SyncRows"]
@@ -129,6 +129,24 @@ class SyncClient:
     def cancel(self, run_id: str) -> Run:
         """See :meth:`Client.cancel`."""
         return self._call(self._client.cancel, run_id)
+
+    def migrate(
+        self,
+        *,
+        dry_run: bool = True,
+        symbols: Mapping[str, str] | None = None,
+        datasets: Mapping[str, str] | None = None,
+        remove_originals: bool = False,
+    ) -> list[RunEvent]:
+        """Wait for a migration to end and return what it reported, see :meth:`Client.migrate`."""
+
+        async def collected() -> list[RunEvent]:
+            events = self._client.migrate(
+                dry_run=dry_run, symbols=symbols, datasets=datasets, remove_originals=remove_originals
+            )
+            return [event async for event in events]
+
+        return self._call(collected)
 
     def read(
         self,
