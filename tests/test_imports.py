@@ -63,7 +63,7 @@ TABLE: dict[str, Part] = {
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
     "dccd.client": Part(f"{WORDS} dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.old_runs": Part("dccd.errors dccd.symbols dccd.runs", "msgspec"),
-    "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "yaml"),
+    "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "msgspec yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
         f"dccd {WORDS} dccd.config_reach dccd.client dccd.old_config dccd.simulator dccd.store",
