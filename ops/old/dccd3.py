@@ -160,8 +160,8 @@ def read(root: Path) -> dict[str, dict[str, object]]:
     for entry in store.inventory():
         pair, _, market = entry["pair"].partition("_")
         symbol = pair.replace("-", "/") + (f":{market.lower()}" if market else "")
-        if entry["data_type"] == "open_interest" and entry["span"] is None:
-            continue
+        if entry["data_type"] in ("ohlc", "open_interest") and entry["span"] is None:
+            continue  # a label that it doesn't know, as 10m: it lists it, and can't read it
         frame = store.load(dataset(entry["exchange"], symbol, DataType(entry["data_type"]), entry["span"]))
         label = f"{entry['exchange']}.{entry['data_type']}.{entry['pair']}"
         label += f".{entry['span']}" if entry["span"] else ""
