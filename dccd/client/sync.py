@@ -170,6 +170,14 @@ class SyncClient:
         """See :meth:`Client.rows`; to be used as ``with client.rows(…) as rows: for frame in rows``."""
         return SyncRows(self._client.rows(dataset, start, end, **terms), self._call)
 
+    def doctor(self, dataset: str | None = None, *, set_aside: bool = False) -> list[m.DoctorLine]:
+        """See :meth:`Client.doctor`; what was found, without the progress."""
+
+        async def found() -> list[m.DoctorLine]:
+            return [line async for line in self._client.doctor(dataset, set_aside=set_aside) if line.kind == "finding"]
+
+        return self._call(found)
+
     def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
         """See :meth:`Client.book`."""
         return self._call(self._client.book, dataset, at, depth=depth)
