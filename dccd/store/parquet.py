@@ -199,7 +199,9 @@ class OpenFile:
             first, end = period_bounds(self.name)
         except ValueError:
             return False
-        return self.first_ts is not None and self.last_ts is not None and not first <= self.first_ts <= self.last_ts < end
+        return (
+            self.first_ts is not None and self.last_ts is not None and not first <= self.first_ts <= self.last_ts < end
+        )
 
     @property
     def claims(self) -> Claims:

@@ -28,7 +28,7 @@ from dccd.store.book_reader import book_at, book_series
 from dccd.store.books import Book, Shape, breaks_in
 from dccd.store.catalogue import Catalogue, DatasetStats
 from dccd.store.claims import read_notes
-from dccd.store.coverage import Coverage, Gap, coverage_of
+from dccd.store.coverage import Claims, Coverage, Gap, Notes, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts
@@ -178,6 +178,19 @@ class Store:
     def _breaks(self, dataset: Dataset) -> list[Gap]:
         return breaks_in(self.coverage(dataset))
 
+    def resume(self, dataset: Dataset) -> int | None:
+        """Where a backfill goes on (ns): at the first hole, else where what is there ends; None of nothing.
+
+        Rows that nobody vouches for end with the newest one, which may be of a bar that was open then. Raises
+        CorruptFile.
+        """
+        coverage = self.coverage(dataset)
+        end = coverage.resume
+        unverified = coverage.unverified.bounds
+        if end is not None and not coverage.missing and unverified is not None and unverified[1] == end:
+            return end - 1
+        return self.last_ts(dataset) if end is None else end
+
     def last_ts(self, dataset: Dataset) -> int | None:
         """The newest ``TS`` (ns) stored, by the footers."""
         for period in reversed(self.layout.periods(dataset)):
@@ -190,6 +203,10 @@ class Store:
     def stats(self, dataset: Dataset) -> DatasetStats:
         """Rows, files, bytes, first and last time of *dataset*, from footers; only those of new files are read."""
         return self.catalogue.dataset(dataset)
+
+    def look(self, dataset: Dataset) -> tuple[DatasetStats, Claims, Notes]:
+        """Statistics, what the files claim, and what is noted beside them. Raises CorruptFile."""
+        return *self.catalogue.look(dataset), read_notes(self.layout, dataset)
 
     def coverage(self, dataset: Dataset) -> Coverage:
         """What is there of *dataset*'s time, and what isn't and why. Raises CorruptFile."""
