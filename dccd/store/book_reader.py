@@ -84,7 +84,7 @@ def book_times(
 
 def last_snapshot(store: Store, dataset: Dataset, at: int, since: int = MIN_TS) -> int | None:
     """Return the ``TS`` of the last snapshot in ``[since, at]`` ns, if there is one. Raises CorruptFile."""
-    for period in reversed(store.layout.periods(dataset)):
+    for period in reversed(store.periods(dataset)):
         first, end = period_bounds(period)
         if first > at or end <= since:
             continue
@@ -111,7 +111,7 @@ def _last_snapshot(files: Sequence[OpenFile], at: int, since: int) -> int | None
 
 
 def _frames(store: Store, dataset: Dataset, lo: int, hi: int) -> Iterator[pl.DataFrame]:
-    for period in store.layout.periods(dataset):
+    for period in store.periods(dataset):
         first, end = period_bounds(period)
         if end <= lo or first >= hi:
             continue
@@ -120,7 +120,7 @@ def _frames(store: Store, dataset: Dataset, lo: int, hi: int) -> Iterator[pl.Dat
 
 
 def _first_ts(store: Store, dataset: Dataset) -> int:
-    for period in store.layout.periods(dataset):
+    for period in store.periods(dataset):
         with store.open(dataset, period) as files:
             times = [file.first_ts for file in files if file.first_ts is not None]
         if times:

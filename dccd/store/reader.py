@@ -198,7 +198,9 @@ class Store:
                 times = [file.last_ts for file in files if file.last_ts is not None]
             if times:
                 return max(times)
-        return None
+        # All of it may have been purged, and be had from a remote: then as late as that is known to reach.
+        purged = self.past is not None and self.past.periods(dataset) and read_notes(self.layout, dataset).purged
+        return purged[-1][1] - 1 if purged else None
 
     def stats(self, dataset: Dataset) -> DatasetStats:
         """Rows, files, bytes, first and last time of *dataset*, from footers; only those of new files are read."""

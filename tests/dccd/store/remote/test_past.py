@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from dccd.errors import RemoteAway, RemoteDamaged
+from dccd.records import BookSnapshot
 from dccd.store.reader import Store
 from dccd.store.remote.past import purged_periods
+from dccd.store.retention import purge
 
 DAY = 86_400_000_000_000
 
@@ -96,9 +98,21 @@ def test_a_manifest_that_has_moved_on_is_read_again(copied: Any) -> None:
 def test_without_remotes_what_was_purged_is_gone(copied: Any) -> None:
     """Who purges without a remote has no other copy: the coverage tells it."""
     copied.put(1)
-    from dccd.store.retention import purge
-
     assert purge(copied.layout, copied.bench.trades, copied.bench.day, [], "alpha") is None
     assert copied.tids() == []
     assert purged_periods(copied.layout, copied.bench.trades) == [copied.bench.day]
     assert len(copied.bench.store.coverage(copied.bench.trades).purged) == 1
+
+
+def test_a_book_of_a_purged_day_is_told(copied: Any) -> None:
+    """As of any other day: from the snapshot and the changes that are on the remote."""
+    book, noon = copied.bench.book, copied.bench.noon
+    copied.bench.put(
+        [BookSnapshot(noon, seq=1, bids=((1.0, 1.0),), asks=((2.0, 1.0),))], dataset=book, covered=[(noon, noon + 1000)]
+    )
+    copied.sync()
+    before = copied.bench.store.book(book, noon + 10)
+    assert purge(copied.layout, book, copied.bench.day, [copied.remote], copied.host) is None
+    store = Store(copied.layout, copied.past())
+    assert store.last_ts(book) == noon + 999
+    assert store.book(book, noon + 10, missing=[]) == before
