@@ -1,6 +1,6 @@
 """A process that writes to a store, or folds it, and dies where it is told to: run as a program by the tests.
 
-crew.py write ROOT ID COUNT     COUNT segments of 20 trades; says after each how many rows are durable
+crew.py write ROOT ID COUNT     COUNT segments of 20 changes of a book; says after each how many rows are durable
 crew.py fold ROOT               folds again and again until its input ends; says how often it did something
 crew.py kill ROOT PERIOD AT     one whole fold, killed with SIGKILL before its step number AT; says each step
 """
@@ -15,22 +15,23 @@ from contextlib import suppress
 from itertools import count
 
 from dccd.errors import StoreLocked
-from dccd.records import Trade
+from dccd.records import BookDelta
 from dccd.store.fold import FoldPolicy, fold
 from dccd.store.layout import Layout
 from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
 from dccd.symbols import NS, Dataset, DataType
 
-TRADES = Dataset.parse("binance.trades.BTC-USDT")
+BOOK = Dataset.parse("binance.orderbook.BTC-USDT")
+"""Of its rows none is another's twin: one that is stored twice shows."""
 DAY = "2023-11-15"
 START = 1_700_006_400 * NS
 ROWS = 20
 
 
-def trade(writer: int, n: int) -> Trade:
-    """Trade *n* of *writer*: the writers' trades lie among each other."""
-    return Trade(START + n * 1_000_000 + writer, float(n), 1.0, "buy", f"{writer}-{n}")
+def change(writer: int, n: int) -> BookDelta:
+    """Change *n* of *writer*: the writers' changes lie among each other."""
+    return BookDelta(START + n * 1_000_000 + writer, n, [(float(writer), 1.0)], [])
 
 
 def say(value: object) -> None:
@@ -41,8 +42,8 @@ def write(layout: Layout, writer: int, segments: int) -> None:
     mine = SegmentWriter(layout, f"w{writer}")
     for segment in range(segments):
         first = segment * ROWS
-        rows = [trade(writer, n) for n in range(first, first + ROWS)]
-        mine.write(TRADES, table_from_records(DataType.TRADES, rows))
+        rows = [change(writer, n) for n in range(first, first + ROWS)]
+        mine.write(BOOK, table_from_records(DataType.ORDERBOOK, rows))
         say(first + ROWS)
 
 
@@ -58,7 +59,7 @@ def keep_folding(layout: Layout) -> None:
     while not ended.is_set():
         # StoreLocked: the other one is at it.
         with suppress(StoreLocked):
-            done += fold(layout, TRADES, DAY, next(turns) % 4 == 0, policy=FoldPolicy(fan_in=3)) is not None
+            done += fold(layout, BOOK, DAY, next(turns) % 4 == 0, policy=FoldPolicy(fan_in=3)) is not None
     say(done)
 
 
@@ -70,7 +71,7 @@ def kill(layout: Layout, period: str, at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         say(name)
 
-    fold(layout, TRADES, period, force=True, policy=FoldPolicy(fan_in=2), step=step)
+    fold(layout, BOOK, period, force=True, policy=FoldPolicy(fan_in=2), step=step)
 
 
 def main(what: str, root: str, *arguments: str) -> None:

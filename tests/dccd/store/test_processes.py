@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from dccd.store.doctor import Finding, examine
 from dccd.store.fold import fold
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
-from tests.dccd.store.crew import DAY, ROWS, TRADES, trade
+from tests.dccd.store.crew import BOOK, DAY, ROWS, change
 
 CREW = Path(__file__).with_name("crew.py")
 ROOT = Path(__file__).parents[3]
@@ -29,7 +30,9 @@ def crew(*words: object) -> Iterator[subprocess.Popen[str]]:
     """One of them; it is gone at the end, however that comes."""
     command = [sys.executable, str(CREW), *map(str, words)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+    # This checkout's code, wherever another may be installed.
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=environ) as process:
         try:
             yield process
         finally:
@@ -37,8 +40,9 @@ def crew(*words: object) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def tids(layout: Layout) -> list[str]:
-    return [str(tid) for tid in Store(layout).read(TRADES)["tid"]]
+def rows(layout: Layout) -> list[tuple[int, int]]:
+    """Writer and number of each row, in the order of the files."""
+    return [(int(price), seq) for price, seq in Store(layout).read(BOOK).select("price", "seq").rows()]
 
 
 def whole(layout: Layout) -> None:
@@ -54,11 +58,11 @@ def test_a_fold_that_is_killed_at_any_step_harms_nothing(bench: Any) -> None:
     written = 0
     for at in range(100):
         for _ in range(2):
-            bench.put([bench.trade(written), bench.trade(written + 1)])
+            bench.put([change(0, written)], bench.book)
             written += 1
         with crew("kill", layout.root, DAY, at) as process:
             out, _ = process.communicate(timeout=60)
-        assert tids(layout) == [str(n) for n in range(written + 1)], f"after a kill at step {at} of {out.split()}"
+        assert rows(layout) == [(0, n) for n in range(written)], f"after a kill at step {at} of {out.split()}"
         whole(layout)
         if process.returncode == 0:
             break
@@ -67,7 +71,7 @@ def test_a_fold_that_is_killed_at_any_step_harms_nothing(bench: Any) -> None:
     else:
         pytest.fail("a fold has no end")
     assert {"write", "sync", "rename", "sync_folder", "remove", "sync_removed"} <= set(steps)
-    assert bench.files() == ["binance/trades/BTC-USDT/2023-11-15.parquet"]
+    assert bench.files() == ["binance/orderbook/BTC-USDT/2023-11-15.parquet"]
 
 
 def test_writers_folders_and_readers_on_one_data_path(tmp_path: Path) -> None:
@@ -93,11 +97,11 @@ def test_writers_folders_and_readers_on_one_data_path(tmp_path: Path) -> None:
             with crew("fold", tmp_path) as victim:
                 for _ in range(chance.randrange(1, 12)):
                     before = list(durable)
-                    found = tids(layout)
+                    found = rows(layout)
                     assert len(found) == len(set(found))
                     for n in range(writers):
                         # Whole segments, in the order in which they were written.
-                        mine = sorted(int(tid.partition("-")[2]) for tid in found if tid.startswith(f"{n}-"))
+                        mine = [number for writer, number in found if writer == n]
                         assert mine == list(range(len(mine)))
                         assert len(mine) >= before[n]
                         assert len(mine) % ROWS == 0
@@ -112,7 +116,5 @@ def test_writers_folders_and_readers_on_one_data_path(tmp_path: Path) -> None:
     assert reads > 10
     assert kills > 1
     whole(layout)
-    fold(layout, TRADES, DAY, force=True)
-    every = [trade(writer, n) for n in range(segments * ROWS) for writer in range(writers)]
-    rows = Store(layout).read(TRADES).select("TS", "price", "tid").rows()
-    assert rows == [(one.ts, one.price, one.tid) for one in sorted(every, key=lambda one: one.ts)]
+    fold(layout, BOOK, DAY, force=True)
+    assert rows(layout) == [(writer, n) for n in range(segments * ROWS) for writer in range(writers)]
