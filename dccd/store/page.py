@@ -62,6 +62,10 @@ def page(
     elif after is not None:
         start = after.ts if start is None else max(start, after.ts)
     given = 0 if after is None else after.count
+    if after is not None and given > limit:
+        # More than a page of one time, or a cursor of somebody's own: no more is read than there is.
+        there = Scan(store, dataset, after.ts, after.ts + 1, ["TS"], source=source)
+        given = min(given, sum(batch.num_rows for batch in there.batches()))
     scan = Scan(store, dataset, start, end, columns, limit + given + 1, newest, source)
     rows = scan.read()
     if after is not None:

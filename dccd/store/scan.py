@@ -6,7 +6,7 @@ Whoever reads (``dccd.read``, an export, SQL) goes this way, so that all give th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -16,12 +16,16 @@ import pyarrow as pa
 from dccd.errors import BadRead
 from dccd.store.derive import Derivation, source_of
 from dccd.store.intervals import Interval
+from dccd.store.layout import period_bounds
+from dccd.store.parquet import MAX_TS, MIN_TS
 from dccd.store.reader import Store, to_batches
 from dccd.store.schema import SCHEMAS
-from dccd.symbols import Dataset
+from dccd.symbols import NS, Dataset
 
 __all__ = ["About", "Scan"]
 
+_HELD = 100_000
+"""So many of the newest rows are held at once, which is quicker than to look for their beginning first."""
 _KEY = b"dccd.rows"  # `dccd` is the footer of the files of the store
 
 
@@ -122,29 +126,66 @@ class Scan:
         return About(self.dataset.name, name, tuple(self.incomplete), first, max(first, last))
 
     def batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in batches of up to *rows*; a few are held at a time, but of the *newest* all up to the limit:
-        these are found backwards.
+        """Yield the rows in batches of up to *rows*, holding a few of them at a time.
 
-        Derived bars come as they are made. To be closed when it isn't read to its end. Raises CorruptFile.
+        Derived bars come as they are made. Of many newest rows the times are read first, backwards, to know where they
+        begin. To be closed when it isn't read to its end. Raises CorruptFile.
         """
-        schema = self.schema
-        if self._newest:
-            for part in self.read().iter_slices(rows):
-                yield from to_batches(part, schema)
-            return
-        if self._made is None:
-            for batch in self._store.batches(self.dataset, self._start, self._end, rows, schema.names, self._limit):
-                yield batch.select(schema.names)
-            return
-        left = self._limit
-        for frame in self._made.frames():
-            taken = frame if left is None else frame.head(left)
+        names = self.schema.names
+        if not self._newest:
+            yield from self._cut(self._frames(self._start, self._end, names), rows)
+        elif self._limit is not None and self._limit <= _HELD:
+            yield from self._cut([self.read()], rows)
+        else:
+            start, end, skip = self._newest_range()
+            yield from self._cut(self._frames(start, end, names), rows, skip)
+
+    def _cut(self, frames: Iterable[pl.DataFrame], rows: int, skip: int = 0) -> Iterator[pa.RecordBatch]:
+        """*frames* in batches, without the first *skip* rows, up to the limit."""
+        left = MAX_TS if self._limit is None else self._limit
+        for frame in frames:
+            left_out = min(skip, frame.height)
+            skip -= left_out
+            taken = frame.slice(left_out).head(left)
             for part in taken.iter_slices(rows):
-                yield from to_batches(part, schema)
-            if left is not None:
-                left -= taken.height
-                if left <= 0:
-                    return
+                yield from to_batches(part, self.schema)
+            left -= taken.height
+            if left <= 0:
+                return
+
+    def _frames(self, start: int | None, end: int | None, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        if self._made is not None:
+            return self._made.frames(start, end)
+        return self._store.frames(self.dataset, start, end, columns)
+
+    def _newest_range(self) -> tuple[int, int, int]:
+        """From where to where (ns) the last rows are, up to the limit, and how many of the first there to leave out."""
+        assert self._limit is not None
+        last = self.about.last_ts
+        # What comes from now on is none of them: else the last would be others than were counted.
+        end = MAX_TS if last is None else last + 1
+        end = end if self._end is None else min(end, self._end)
+        found, until = 0, end
+        for start in self._windows(end):
+            found += sum(frame.height for frame in self._frames(start, until, ("TS",)))
+            until = start
+            if found >= self._limit:
+                break
+        return until, end, max(found - self._limit, 0)
+
+    def _windows(self, end: int) -> Iterator[int]:
+        """Where to look for rows before *end*, in steps back in time that are worth a pass each."""
+        if self._made is not None:
+            start = self._made.end
+            while start > self._made.start:
+                start = max(start - _HELD * (self.dataset.span or 1) * NS, self._made.start)
+                yield start
+            return
+        low = MIN_TS if self._start is None else self._start
+        for period in reversed(self._store.periods(self.dataset)):
+            first, beyond = period_bounds(period)
+            if first < end and beyond > low:
+                yield max(first, low)
 
     def read(self) -> pl.DataFrame:
         """Return all the rows. Raises CorruptFile."""

@@ -77,6 +77,17 @@ def test_pages_stay_in_their_range(bench: Any) -> None:
         assert sorted(tid for one in pages for tid in one) == [str(n) for n in range(2, 8)]
 
 
+def test_a_cursor_of_somebodys_own_reads_no_more_than_there_is(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count that no page ever gave doesn't make the daemon hold a whole dataset."""
+    bench.put([bench.trade(n) for n in range(50)])
+    limits: list[int | None] = []
+    read = bench.store.read
+    monkeypatch.setattr(bench.store, "read", lambda *a, **k: (limits.append(k["limit"]), read(*a, **k))[1])
+    _, rows, _ = page(bench.store, bench.trades, limit=5, after=Cursor(bench.noon, 999_999_999))
+    assert rows["tid"].to_list() == ["1", "2", "3", "4", "5"]
+    assert limits == [7]
+
+
 def test_derived_bars_have_pages(bench: Any) -> None:
     """Made for each page anew."""
     bench.put([Bar(bench.noon + n * 60 * NS, 1.0, 2.0, 0.5, 1.5, 1.0) for n in range(20)], bench.bars)

@@ -51,6 +51,25 @@ def test_batches_are_what_read_returns(bench: Any, limit: Any, newest: bool, col
     assert read.columns == (["TS", "close"] if columns else SCHEMAS[DataType.OHLC].names)
 
 
+@pytest.mark.parametrize("limit", [1, 8, 29, 30, 31, 100])
+@pytest.mark.parametrize("span", ["1m", "2m"])
+@pytest.mark.parametrize("bounds", [{}, {"start": 4, "end": 27}])
+def test_many_newest_rows_are_not_held(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, limit: int, span: str, bounds: dict[str, int]
+) -> None:
+    """Where their beginning is looked for first, they are the same; over the turn of a year, too."""
+    year = 1_704_067_200 * NS  # 2024
+    bars = [Bar(year + n * 60 * NS, 1.0, 2.0, 0.5, 1.5, 1.0) for n in range(-20, 40)]
+    bench.put(bars[:40], bench.bars)
+    bench.put(bars[30:], bench.bars)
+    ranged = {name: year + n * 60 * NS for name, n in bounds.items()}
+    dataset = Dataset.parse(f"binance.ohlc.BTC-USDT.{span}")
+    held = Scan(bench.store, dataset, limit=limit, newest=True, **ranged).read()
+    monkeypatch.setattr("dccd.store.scan._HELD", 0 if span == "1m" else 3)
+    scan = Scan(bench.store, dataset, limit=limit, newest=True, **ranged)
+    assert_frame_equal(batches(scan), held)
+
+
 def test_derived_bars_say_so(bench: Any) -> None:
     """Whoever reads them is told what they were made of, and where they weren't made."""
     minutes(bench, 21)
