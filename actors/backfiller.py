@@ -58,6 +58,7 @@ class Backfiller(Actor):
         self._covered = IntervalSet()  # by the pages whose rows are held
         self._empty = IntervalSet()  # by pages without rows that weren't noted yet
         self._unserved = IntervalSet()  # the same of what history has too seldom to repair it, with rows or without
+        self._first: int | None = None  # where the earliest page begins
         self._asked = False
         self._missed = Missed(self.dataset.exchange, (self.dataset.span or 0) * NS)
         self._warnings = [] if run.warning is None else [run.warning]
@@ -171,6 +172,7 @@ class Backfiller(Actor):
         if self._run.asked[0] == "origin" and self._run.start == 0:
             return  # before the exchange's history
         start = max(page.start, self._run.start)
+        self._first = start if self._first is None else min(self._first, start)
         if self._is_coarse():
             self._unserved = self._unserved.add(start, page.end)
         elif page.records:
@@ -259,7 +261,10 @@ class Backfiller(Actor):
         """Note beside the data what has no rows, and, once, what was asked for, as far as it can be had by now."""
         run, now = self._run, self.context.clock.wall_ns()
         known_by_now = now - STATED - (self.dataset.span or 0) * NS
-        asked = (run.start, min(run.end, known_by_now))
+        begin = run.start
+        if self._first is not None and self._first - begin < (self.dataset.span or 0) * NS:
+            begin = self._first  # no bar begins between what was asked for and the first one
+        asked = (begin, min(run.end, known_by_now))
         is_wanted = run.trigger != "gap" and self.dataset.data_type is not DataType.ORDERBOOK
         reason = f"{run.reason or 'lost'}; {self.dataset.exchange}'s history has {_SELDOM.get(self.dataset.data_type)}"
         self.links.notes.add(

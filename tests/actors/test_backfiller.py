@@ -385,3 +385,10 @@ async def test_a_book_that_comes_when_a_stream_has_begun(streams: int, tmp_path:
     (ended,) = desk.ended
     assert (ended.state, desk.store.read(book).height) == (("failed", 0) if streams else ("done", 2))
     assert not streams or "a stream of kraken.orderbook.BTC-USD runs here" in ended.error
+
+
+async def test_before_the_first_bar_nothing_is_missing(tmp_path: Path) -> None:
+    """What was asked for from between two bars on begins with the second."""
+    desk: Any = Desk(tmp_path, bars(NOW - 719 * MINUTE, 720))
+    await perform(desk, run_of(NOW - 720 * MINUTE + 1, NOW - 5 * MINUTE))
+    assert states(desk, "kraken.ohlc.BTC-USD.1m") == [(-719, -5, "verified")]
