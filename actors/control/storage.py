@@ -14,6 +14,7 @@ from dccd.config import parse_size
 from dccd.errors import RequestError
 from dccd.store.remote.base import waiting
 from dccd.store.remote.local import Hashes, snapshot
+from dccd.store.remote.manifest import Manifest
 from dccd.store.remote.sync import last_synced
 from dccd.store.retention import Purge, held_by, planned
 from dccd.symbols import Dataset, parse_time
@@ -77,13 +78,14 @@ async def retention(links: Links) -> m.Retention:
 def _held(links: Links, going: Sequence[Purge]) -> list[m.RetentionEntry]:
     """Say of each what keeps it here, by the manifests; before it is purged its copy is read, too."""
     wait, hashes, told = waiting(), Hashes(links.layout), []
+    known: dict[tuple[str, Dataset, str], Manifest] = {}
     for one in going:
         kept = None
         if links.remotes:
             with snapshot(links.layout, links.host, one.dataset, one.period, hashes, wait) as files:
                 entries = [file.entry for file in files]
             whys = (
-                held_by(state.remote, links.host, one.dataset, one.period, entries, wait, read=False)
+                held_by(state.remote, links.host, one.dataset, one.period, entries, wait, read=False, known=known)
                 for state in links.remotes.values()
             )
             kept = next((why for why in whys if why is not None), None)

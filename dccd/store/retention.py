@@ -23,7 +23,7 @@ from dccd.store.files import Step, locked, no_step, remove, remove_empty
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.remote.base import Remote, Wait, checked, patiently, waiting
 from dccd.store.remote.local import Hashes, period_mark, purging, snapshot, stored_bytes
-from dccd.store.remote.manifest import Entry, year_of
+from dccd.store.remote.manifest import Entry, Manifest, year_of
 from dccd.store.remote.restore import purged_intervals
 from dccd.store.remote.sync import load_manifest
 from dccd.symbols import NS, Dataset, DataType
@@ -126,18 +126,34 @@ def stored(layout: Layout) -> list[Stored]:
 
 
 def held_by(
-    remote: Remote, host: str, dataset: Dataset, period: str, entries: Sequence[Entry], wait: Wait, *, read: bool
+    remote: Remote,
+    host: str,
+    dataset: Dataset,
+    period: str,
+    entries: Sequence[Entry],
+    wait: Wait,
+    *,
+    read: bool,
+    known: dict[tuple[str, Dataset, str], Manifest] | None = None,
 ) -> str | None:
-    """Return why *remote* doesn't hold all of *entries*, or None when it does; with *read* as their content tells."""
+    """Return why *remote* doesn't hold all of *entries*, or None when it does; with *read* as their content tells.
+
+    *known*: manifests that were read before, and where those that are read now go.
+    """
+    key = (remote.name, dataset, year_of(period))
     try:
-        manifest = load_manifest(remote, host, dataset, year_of(period), wait, _ATTEMPTS)
+        manifest = None if known is None else known.get(key)
+        if manifest is None:
+            manifest = load_manifest(remote, host, dataset, year_of(period), wait, _ATTEMPTS)
+        if known is not None:
+            known[key] = manifest
         there = {entry.key: entry for entry in manifest.files}
         for entry in entries:
-            known = there.get(entry.key)
-            if known is None or (known.size, known.sha256) != (entry.size, entry.sha256):
+            copy = there.get(entry.key)
+            if copy is None or (copy.size, copy.sha256) != (entry.size, entry.sha256):
                 return f"remote {remote.name} doesn't have it yet: the next sync copies it"
             if read:
-                patiently(lambda known=known: _read(remote, known, wait), wait, _ATTEMPTS)  # type: ignore[misc]  # bound now
+                patiently(lambda copy=copy: _read(remote, copy, wait), wait, _ATTEMPTS)  # type: ignore[misc]  # bound now
     except RemoteMissing as exc:
         return f"{exc}, which its manifest names: `dccd remote verify --mend`"
     except RemoteDamaged as exc:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from actors.monitor import check_archiver, check_bus, check_clock, check_space, check_store, check_streams
+from actors.links import RemoteState, Retention
+from actors.monitor import (
+    check_archiver,
+    check_bus,
+    check_clock,
+    check_remotes,
+    check_space,
+    check_store,
+    check_streams,
+)
 from dccd.config import Alerts
 from dccd.messages import StreamEntry
+from dccd.store.remote.fake import FakeRemote
 from dccd.symbols import NS
 
 ALERTS = Alerts(archiver_lag="1m")
@@ -71,6 +81,18 @@ def test_how_many_connections_the_streams_share_is_told() -> None:
     }
     assert check_streams([], ALERTS, NOW, sockets).detail == "0 streams on 4 connections, 1 held up"
     assert check_streams([], ALERTS, NOW, {}).detail == "0 streams"
+
+
+def test_a_remote_that_is_not_up_to_date_is_told() -> None:
+    """And what can't be purged, or that nothing is left that may be."""
+    remotes = {"backup": RemoteState(FakeRemote(), 900.0)}
+    assert check_remotes(remotes, Retention()).ok
+    check = check_remotes(remotes, Retention(kept=["a 2024: the next sync copies it", "b"]))
+    assert (check.ok, check.detail) == (False, "2 periods can't be purged, as a 2024: the next sync copies it")
+    assert "2.0 GiB short of storage.retention.free_space" in check_remotes({}, Retention(short=2**31)).detail
+    remotes["backup"].error = "away"
+    check = check_remotes(remotes, Retention())
+    assert (check.ok, check.detail) == (False, "backup: away")
 
 
 def test_too_little_space_is_told() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dccd.errors import RemoteAway, RemoteError, RemoteMissing, StoreError
-from dccd.store.files import remove_empty, write_durably
+from dccd.store.files import clean_temps, remove_empty, write_durably
 from dccd.store.remote.base import CHUNK, Object
 
 __all__ = ["FolderRemote"]
@@ -52,6 +52,7 @@ class FolderRemote:
     def list(self, prefix: str) -> Iterator[Object]:
         self._there()
         for folder, _, names in os.walk(self.root / prefix):
+            clean_temps(Path(folder), "remote")  # of uploads that were killed; one whose writer lives is left alone
             for name in names:
                 path = Path(folder, name)
                 if not name.endswith(".tmp"):

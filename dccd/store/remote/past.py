@@ -15,7 +15,7 @@ from pathlib import Path
 from dccd.errors import RemoteAway, RemoteMissing
 from dccd.store.claims import read_notes
 from dccd.store.coverage import Claims, IntervalSet, Notes
-from dccd.store.files import os_errors
+from dccd.store.files import clean_temps, os_errors
 from dccd.store.layout import Layout, is_period, period_bounds, period_of
 from dccd.store.parquet import OpenFile
 from dccd.store.remote.base import Remote, patiently, waiting
@@ -143,7 +143,12 @@ class Past:
         """Remove what was used longest ago. Who reads it has it open, and goes on."""
         with os_errors(self.cache):
             try:
-                held = [(e.stat().st_mtime_ns, e.stat().st_size, e.path) for e in os.scandir(self.cache)]
+                clean_temps(self.cache, "remote", older_than=3600.0)
+                held = [
+                    (entry.stat().st_mtime_ns, entry.stat().st_size, entry.path)
+                    for entry in os.scandir(self.cache)
+                    if entry.name.endswith(".parquet")
+                ]
             except FileNotFoundError:
                 return
             total = sum(size for _, size, _ in held)

@@ -11,6 +11,7 @@ Steps, for tests: ``fetched`` after each file, ``place`` before a period is move
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, groupby
 from pathlib import Path
@@ -30,7 +31,7 @@ from dccd.store.remote.base import Remote, Wait, checked, patiently, waiting
 from dccd.store.remote.local import Hashes, remotes_folder, snapshot, store_id
 from dccd.store.remote.manifest import Entry, Owner, outlived, owner_key
 from dccd.store.remote.sync import Progress, using
-from dccd.store.remote.verify import manifests, noted
+from dccd.store.remote.verify import manifests, noted, noted_there
 from dccd.symbols import Dataset, DataType
 
 __all__ = ["Restored", "fetch", "purged_intervals", "restore"]
@@ -79,7 +80,8 @@ def restore(
         work = _Restore(layout, remote, host, tell, wait, step, sum(e.size for _, _, es in wanted for e in es))
         for dataset, period, entries in wanted:
             work.period(dataset, period, entries)
-        for dataset in sorted({dataset for dataset, _, _ in found}):
+        work.tidy()
+        for dataset in noted_there(remote, host, datasets, wait):
             notes = noted(remote, host, dataset, wait)
             left = [(p, es) for d, p, es in found if d == dataset and not _overlaps(p, start, end)]
             if not ours:  # what isn't brought back from another's folder isn't looked for there later
@@ -165,9 +167,14 @@ class _Restore:
         self.layout, self.remote, self.host = layout, remote, host
         self._tell, self._wait, self._step = tell, wait, step
         self._hashes = Hashes(layout)
-        self._beside = remotes_folder(layout) / "restoring"
+        self._beside = remotes_folder(layout) / f"restoring-{remote.name}"
+        self.tidy()
         self._progress = Progress(all_bytes=all_bytes)
         self.result = Restored()
+
+    def tidy(self) -> None:
+        """Remove what a restore that was killed had fetched: nobody else is at it, since we hold the remote's lock."""
+        shutil.rmtree(self._beside, ignore_errors=True)
 
     def period(self, dataset: Dataset, period: str, entries: list[Entry]) -> None:
         with snapshot(self.layout, self.host, dataset, period, self._hashes, self._wait) as files:

@@ -15,7 +15,7 @@ from dccd.store.remote.manifest import Entry, Manifest, decoded, manifest_key, m
 from dccd.store.remote.sync import Progress, forget, using
 from dccd.symbols import Dataset
 
-__all__ = ["Different", "Verified", "manifests", "verify"]
+__all__ = ["Different", "Verified", "manifests", "noted", "noted_there", "verify"]
 
 
 class Different(msgspec.Struct, frozen=True):
@@ -95,6 +95,15 @@ def manifests(
         except RemoteMissing:
             continue
         yield dataset, year, decoded(remote.name, found.key, text)
+
+
+def noted_there(remote: Remote, host: str, datasets: Collection[Dataset] | None, wait: Wait) -> list[Dataset]:
+    """The datasets that the remote knows anything of, in order. Raises RemoteAway, RemoteError."""
+    prefix = manifests_prefix(host)
+    names = {
+        found.key.removeprefix(prefix).partition("/")[0] for found in patiently(lambda: list(remote.list(prefix)), wait)
+    }
+    return sorted(dataset for dataset in map(Dataset.parse, names) if datasets is None or dataset in datasets)
 
 
 def noted(remote: Remote, host: str, dataset: Dataset, wait: Wait) -> Notes:

@@ -8,7 +8,8 @@ import pytest
 
 from dccd.errors import RemoteDamaged, RemoteMissing
 from dccd.records import BookDelta
-from dccd.store.claims import read_notes
+from dccd.store.claims import NoteBook, read_notes
+from dccd.store.coverage import Gap
 from dccd.store.fold import fold
 
 DAY = 86_400_000_000_000
@@ -117,3 +118,31 @@ def test_a_host_that_never_synced_is_told(copied: Any) -> None:
     """By the folder that isn't there."""
     with pytest.raises(RemoteMissing, match="it has no alpha/, where a sync of host alpha would"):
         copied.restore()
+
+
+def test_what_is_noted_of_a_dataset_without_files_comes_back(copied: Any) -> None:
+    """As that its exchange has nothing to give."""
+    copied.put(1)
+    other = type(copied.bench.trades).parse("kraken.trades.BTC-USD")
+    NoteBook(copied.layout, "alpha").add(other, asked=[(1, 9)], unavailable=[Gap(1, 9, "too old")])
+    copied.sync()
+    copied.restore()
+    assert read_notes(copied.elsewhere, other).unavailable == (Gap(1, 9, "too old"),)
+
+
+def test_what_a_killed_restore_had_fetched_is_removed(copied: Any, bench: Any) -> None:
+    """By the next one."""
+    copied.put(1)
+    copied.sync()
+
+    def step(name: str) -> None:
+        if name == "place":
+            raise bench.Killed
+
+    with pytest.raises(bench.Killed):
+        copied.restore(step=step)
+    left = copied.elsewhere.root / ".dccd" / "remotes" / "restoring-fake"
+    assert len(list(left.glob("*.parquet"))) == 1
+    copied.restore()
+    assert not left.exists()
+    assert copied.tids(copied.elsewhere) == ["1"]
