@@ -21,7 +21,7 @@ from dccd.store.coverage import Claims, Interval, IntervalSet
 from dccd.store.files import write_durably
 from dccd.store.layout import Layout, is_period
 from dccd.store.parquet import OpenFile
-from dccd.symbols import Dataset, DataType
+from dccd.symbols import NS, Dataset, DataType
 
 __all__ = ["Catalogue", "DatasetStats"]
 
@@ -105,7 +105,7 @@ class Catalogue:
             if found is None or known != before:
                 self.unsaved |= known != before
                 self._known[dataset] = known
-                self._found[dataset] = found = _sum(known)
+                self._found[dataset] = found = _sum(known, (dataset.span or 0) * NS or 1)
             return found
 
     def save(self, path: Path) -> None:
@@ -187,8 +187,8 @@ def _is_base(kind: DataType, name: str) -> bool:
     return is_period(kind, name.removesuffix(".parquet"))
 
 
-def _sum(files: _Files) -> tuple[DatasetStats, Claims]:
-    """What the files that count add up to: those whose rows no other holds."""
+def _sum(files: _Files, lasts: int) -> tuple[DatasetStats, Claims]:
+    """What the files that count add up to: those whose rows no other holds. A row stands for *lasts* ns."""
     held = {name for file in files.values() for name in file.folds}
     counting = [file for file in files.values() if file.name is None or file.name not in held]
     counted = [file for file in counting if file.rows]
@@ -201,6 +201,7 @@ def _sum(files: _Files) -> tuple[DatasetStats, Claims]:
     )
     claims = Claims(
         IntervalSet(chain.from_iterable(file.verified for file in counting)),
-        IntervalSet(chain.from_iterable(file.unverified for file in counting)),
+        # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing.
+        IntervalSet((start, end - 1 + lasts) for file in counting for start, end in file.unverified),
     )
     return stats, claims

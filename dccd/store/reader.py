@@ -188,7 +188,7 @@ class Store:
         end = coverage.resume
         unverified = coverage.unverified.bounds
         if end is not None and not coverage.missing and unverified is not None and unverified[1] == end:
-            return end - 1
+            end = None
         return self.last_ts(dataset) if end is None else end
 
     def last_ts(self, dataset: Dataset) -> int | None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+import polars as pl
+
+from dccd.records import Bar, Record
 from dccd.store.catalogue import Catalogue
+from dccd.store.coverage import IntervalSet
 from dccd.store.fold import fold
-from dccd.symbols import Dataset
+from dccd.store.layout import period_bounds
+from dccd.store.schema import table_from_records
+from dccd.symbols import NS, Dataset
 
 
 def test_only_new_files_are_opened(bench: Any) -> None:
@@ -130,3 +136,17 @@ def test_it_tells_whether_it_is_worth_saving(bench: Any) -> None:
     segment.path.unlink()
     later.all()
     assert later.unsaved
+
+
+def test_bars_that_nobody_vouches_for_reach_to_the_next(bench: Any) -> None:
+    """Between the last bar of one year's file and the first of the next nothing is missing; one goes on at the last."""
+    minute = 60 * NS
+    new_year = period_bounds("2023")[0]
+    for period, first in (("2022", new_year - 5 * minute), ("2023", new_year)):
+        bars: list[Record] = [Bar(first + n * minute, 1.0, 1.0, 1.0, 1.0, 1.0) for n in range(5)]
+        frame = pl.from_arrow(table_from_records(bench.bars.data_type, bars))
+        bench.base(frame, bench.bars, period)
+    coverage = bench.store.coverage(bench.bars)
+    assert coverage.missing == ()
+    assert coverage.unverified == IntervalSet([(new_year - 5 * minute, new_year + 5 * minute)])
+    assert bench.store.resume(bench.bars) == new_year + 4 * minute
