@@ -47,6 +47,10 @@ class Past(Protocol):
         """The periods of which it may have some."""
         ...
 
+    def plain(self, dataset: Dataset, period: str) -> bool:
+        """Whether its files of *period* have no columns but those that we know."""
+        ...
+
     def open(self, dataset: Dataset, period: str, here: Sequence[OpenFile]) -> AbstractContextManager[list[OpenFile]]:
         """Open those of *period* that aren't *here* any more."""
         ...
@@ -143,8 +147,11 @@ class Store:
     def schema(self, dataset: Dataset, start: int | None = None, end: int | None = None) -> pa.Schema:
         """The columns of *dataset*, with those unknown to us that its files in the range have. Raises CorruptFile."""
         schema = SCHEMAS[dataset.data_type]
+        purged = set() if self.past is None else {*self.past.periods(dataset)}
         for period in self._periods(dataset, *_range(start, end), False):
-            with self.open(dataset, period) as files:
+            # Nothing is fetched only to know its columns where it is known to have those of ours.
+            plain = self.past is not None and period in purged and self.past.plain(dataset, period)
+            with self._here(dataset, period) if plain else self.open(dataset, period) as files:
                 found = unified_schema(dataset.data_type, files)
                 schema = pa.unify_schemas([schema, found], promote_options="permissive")
         return schema
@@ -228,6 +235,20 @@ class Store:
         with open_period(self.layout, dataset, period, corrupt) as (files, _):
             positions = [bus for file in files if file.footer is not None for bus in file.footer.bus]
         return max((bus.last for bus in positions if bus.epoch == epoch), default=0)
+
+    def bounds(self, dataset: Dataset) -> tuple[int | None, int | None]:
+        """The first and the last time (ns) that a row may have, also of what was purged and is had from a remote."""
+        stats = self.stats(dataset)
+        purged = []
+        if self.past is not None and self.past.periods(dataset):
+            purged = [ts for start, end in read_notes(self.layout, dataset).purged for ts in (start, end - 1)]
+        times = [*purged, *(ts for ts in (stats.first_ts, stats.last_ts) if ts is not None)]
+        return min(times, default=None), max(times, default=None)
+
+    @contextmanager
+    def _here(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
+        with open_period(self.layout, dataset, period, counts=self.counts) as (files, _):
+            yield files
 
     @contextmanager
     def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:

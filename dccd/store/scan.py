@@ -117,8 +117,8 @@ class Scan:
         if self._made is not None:
             first, last = self._made.start, self._made.end
         else:
-            stats = self._store.stats(self.dataset)
-            first, last = stats.first_ts or 0, stats.last_ts or 0
+            bounds = self._store.bounds(self.dataset)
+            first, last = bounds[0] or 0, bounds[1] or 0
             first = first if self._start is None else max(first, self._start)
             last = last if self._end is None else min(last, self._end)
         made_of = self.derived_from

@@ -24,6 +24,7 @@ from dccd.store.parquet import OpenFile
 from dccd.store.reader import open_period
 from dccd.store.remote.base import CHUNK, Wait
 from dccd.store.remote.manifest import Entry, entry_key
+from dccd.store.schema import SCHEMAS
 from dccd.symbols import Dataset
 
 __all__ = [
@@ -192,6 +193,7 @@ def _entry(host: str, dataset: Dataset, period: str, file: OpenFile, sha256: str
         last_ts=file.last_ts,
         verified=tuple(said.verified),
         unverified=tuple(said.unverified),
+        columns=tuple(name for name in file.schema.names if name not in SCHEMAS[dataset.data_type].names),
     )
 
 

@@ -34,7 +34,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of a period: where its object is, what is in it.
 
     ``level`` is the segment's, None for a base; ``name`` the file's stem. ``first_ts`` and ``last_ts`` (ns) are of its
-    rows, ``verified`` and ``unverified`` what it claims, as the store's ``coverage`` has it.
+    rows, ``verified`` and ``unverified`` what it claims, as the store's ``coverage`` has it, ``columns`` those that the
+    store doesn't know.
     """
 
     period: str
@@ -48,6 +49,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     last_ts: int | None = None
     verified: tuple[Interval, ...] = ()
     unverified: tuple[Interval, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -64,6 +64,11 @@ class Past:
         """The periods of *dataset* that may be there."""
         return purged_periods(self.layout, dataset) if self.remotes else []
 
+    def plain(self, dataset: Dataset, period: str) -> bool:
+        """Whether the files of *period* on the remotes have no columns but those that we know. Raises RemoteAway."""
+        found = (self._manifest(remote, dataset, period).files for remote in self.remotes)
+        return not any(entry.columns for files in found for entry in files if entry.period == period)
+
     @contextmanager
     def open(self, dataset: Dataset, period: str, here: Sequence[OpenFile]) -> Iterator[list[OpenFile]]:
         """Open what was purged of *period* and isn't in the files that are *here*.

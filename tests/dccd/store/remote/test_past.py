@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
 from dccd.errors import RemoteAway, RemoteDamaged
@@ -11,6 +12,7 @@ from dccd.records import BookSnapshot
 from dccd.store.reader import Store
 from dccd.store.remote.past import purged_periods
 from dccd.store.retention import purge
+from dccd.store.scan import Scan
 
 DAY = 86_400_000_000_000
 
@@ -116,3 +118,28 @@ def test_a_book_of_a_purged_day_is_told(copied: Any) -> None:
     store = Store(copied.layout, copied.past())
     assert store.last_ts(book) == noon + 999
     assert store.book(book, noon + 10, missing=[]) == before
+
+
+def test_a_few_rows_fetch_no_more_than_they_are_in(copied: Any) -> None:
+    """Which columns the other days have is in the manifest."""
+    for n in range(3):
+        copied.bench.put([copied.bench.trade(n, copied.bench.noon + n * DAY)])
+    copied.sync()
+    for day in ("2023-11-15", "2023-11-16", "2023-11-17"):
+        assert copied.purge(day) is None
+    past = copied.past()
+    store = Store(copied.layout, past)
+    assert [batch.num_rows for batch in Scan(store, copied.bench.trades, limit=1).batches()] == [1]
+    assert past.fetched == 1
+    (batch,) = Scan(store, copied.bench.trades, limit=2, newest=True).batches()
+    assert batch["tid"].to_pylist() == ["1", "2"]
+
+
+def test_a_column_that_is_unknown_to_us_is_read_through(copied: Any) -> None:
+    """As another program's files have."""
+    frame = pl.DataFrame({"TS": [copied.bench.noon], "price": [1.0], "amount": [1.0], "side": ["buy"], "venue": ["x"]})
+    copied.bench.base(frame)
+    copied.sync()
+    assert copied.purge() is None
+    (batch,) = Scan(Store(copied.layout, copied.past()), copied.bench.trades).batches()
+    assert batch["venue"].to_pylist() == ["x"]
