@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -195,6 +195,19 @@ class SyncClient:
         """See :meth:`Client.books`."""
         return self._call(self._client.books, dataset, every, start, end, depth=depth, wide=wide)
 
+    def book_parts(
+        self,
+        dataset: str | Dataset,
+        every: str | float = "1s",
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        depth: int | None = 10,
+        wide: bool = False,
+    ) -> Iterator[BookFrame]:
+        """See :meth:`Client.book_parts`."""
+        return self._each(self._client.book_parts(dataset, every, start, end, depth=depth, wide=wide))
+
     def ticks(
         self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
     ) -> Iterator[Any]:
@@ -206,16 +219,19 @@ class SyncClient:
         self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
     ) -> Iterator[list[Any]]:
         """As :meth:`ticks`, one list for what one read of the exchange's socket held."""
-        batches = self._client.ticks(exchange, symbol, data_type, span).batches()
+        return self._each(self._client.ticks(exchange, symbol, data_type, span).batches())
+
+    def _each(self, items: AsyncGenerator[R, None]) -> Iterator[R]:
+        """Iterate over *items*, and close them when nobody wants more."""
         try:
             while True:
                 try:
-                    yield self._call(batches.__anext__)
+                    yield self._call(items.__anext__)
                 except StopAsyncIteration:
                     return
         finally:
             if self._running is not None:
-                self._call(batches.aclose)
+                self._call(items.aclose)
 
     def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
         """See :meth:`Client.inventory`."""
