@@ -45,7 +45,6 @@
         └── StoreLocked        another process folds
 
 Foreign exceptions are translated at the boundary where they arise, ``from exc``.
-Apart from the tree there is a warning, ``DerivedBars``: bars that were read aren't stored, and were made of other data.
 The actor runtime has a tree of its own (``actors.runtime.exits``), since it knows nothing of dccd.
 """
 
@@ -67,7 +66,6 @@ __all__ = [
     "Conflict",
     "CorruptFile",
     "DccdError",
-    "DerivedBars",
     "ExchangeDown",
     "ExchangeError",
     "IdentityError",
@@ -454,7 +452,3 @@ class StoreFull(StoreError):
 
 class StoreLocked(StoreError):
     """Raised when another process holds the fold lock of a dataset."""
-
-
-class DerivedBars(UserWarning):
-    """Raised when, as a warning, bars are read without a ``source`` that aren't stored, and were made of other data."""

@@ -20,11 +20,10 @@ from __future__ import annotations
 
 from dccd.client.books import BookFrame
 from dccd.client.client import Client, RunEvent, Time
-from dccd.client.rows import Rows
+from dccd.client.rows import DerivedBars, Rows
 from dccd.client.sync import SyncClient, SyncRows
 from dccd.client.target import Target, find_target, noted_port
 from dccd.client.ticks import Ticks
-from dccd.errors import DerivedBars
 
 __all__ = [
     "BookFrame",

@@ -10,14 +10,18 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
-from dccd.errors import BusError, DerivedBars
+from dccd.errors import BusError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from dccd.store.scan import About
 
-__all__ = ["Rows"]
+__all__ = ["DerivedBars", "Rows"]
+
+
+class DerivedBars(UserWarning):
+    """Warned of when bars that were asked for without a ``source`` aren't stored, and were made of other data."""
 
 
 class Rows:
