@@ -59,7 +59,8 @@ def test_every_error_says_when_it_is_raised() -> None:
 def test_no_exception_is_defined_elsewhere() -> None:
     """The tree is whole: no module of dccd lets out an exception of its own.
 
-    A private one stays inside its module; a warning is no exception that anybody catches. The simulator is the other side: its errors are its exchanges' answers.
+    A private one stays inside its module; a warning is nothing that anybody catches. The simulator is the other side:
+    its errors are its exchanges' answers.
     """
     standard = {
         name
