@@ -66,7 +66,10 @@ class Past:
 
     def plain(self, dataset: Dataset, period: str) -> bool:
         """Whether the files of *period* on the remotes have no columns but those that we know. Raises RemoteAway."""
-        found = (self._manifest(remote, dataset, period).files for remote in self.remotes)
+        try:
+            found = [self._manifest(remote, dataset, period).files for remote in self.remotes]
+        except RemoteAway as exc:
+            raise _not_now(exc, dataset, period) from exc
         return not any(entry.columns for files in found for entry in files if entry.period == period)
 
     @contextmanager
@@ -119,9 +122,7 @@ class Past:
                     away = exc
                     break
         if away is not None:
-            raise RemoteAway(
-                away.remote, f"{dataset} {period} was purged here, and can't be had from there now: {away}"
-            ) from away
+            raise _not_now(away, dataset, period) from away
         return []
 
     def _manifest(self, remote: Remote, dataset: Dataset, period: str) -> Manifest:
@@ -162,3 +163,7 @@ class Past:
                     break
                 os.unlink(path)
                 total -= freed
+
+
+def _not_now(away: RemoteAway, dataset: Dataset, period: str) -> RemoteAway:
+    return RemoteAway(away.remote, f"{dataset} {period} was purged here, and can't be had from there now: {away}")
