@@ -66,11 +66,18 @@ class Past:
 
     def plain(self, dataset: Dataset, period: str) -> bool:
         """Whether the files of *period* on the remotes have no columns but those that we know. Raises RemoteAway."""
-        try:
-            found = [self._manifest(remote, dataset, period).files for remote in self.remotes]
-        except RemoteAway as exc:
-            raise _not_now(exc, dataset, period) from exc
-        return not any(entry.columns for files in found for entry in files if entry.period == period)
+        away: RemoteAway | None = None
+        for remote in self.remotes:
+            try:
+                entries = [e for e in self._manifest(remote, dataset, period).files if e.period == period]
+            except RemoteAway as exc:
+                away = exc
+                continue
+            if entries:
+                return not any(entry.columns for entry in entries)
+        if away is not None:
+            raise _not_now(away, dataset, period) from away
+        return True
 
     @contextmanager
     def open(self, dataset: Dataset, period: str, here: Sequence[OpenFile]) -> Iterator[list[OpenFile]]:

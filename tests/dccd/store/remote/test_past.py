@@ -10,7 +10,9 @@ import pytest
 from dccd.errors import RemoteAway, RemoteDamaged
 from dccd.records import BookSnapshot
 from dccd.store.reader import Store
-from dccd.store.remote.past import purged_periods
+from dccd.store.remote.fake import FakeRemote
+from dccd.store.remote.past import Past, purged_periods
+from dccd.store.remote.sync import sync
 from dccd.store.retention import purge
 from dccd.store.scan import Scan
 
@@ -143,3 +145,17 @@ def test_a_column_that_is_unknown_to_us_is_read_through(copied: Any) -> None:
     assert copied.purge() is None
     (batch,) = Scan(Store(copied.layout, copied.past()), copied.bench.trades).batches()
     assert batch["venue"].to_pylist() == ["x"]
+
+
+def test_one_remote_of_two_is_enough(copied: Any) -> None:
+    """While the other is away."""
+    copied.put(1)
+    copied.sync()
+    other = FakeRemote("other")
+    sync(copied.layout, other, copied.host, wait=lambda seconds: None)
+    assert copied.purge() is None
+    copied.remote.away = 1000
+    past = Past(copied.layout, [copied.remote, other], copied.host, 2**20)
+    past._wait = lambda seconds: None
+    (batch,) = Scan(Store(copied.layout, past), copied.bench.trades).batches()
+    assert batch["tid"].to_pylist() == ["1"]
