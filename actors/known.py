@@ -25,6 +25,7 @@ __all__ = [
     "entry_of",
     "gaps_of",
     "left_by",
+    "listed",
     "of_history",
     "repaired_by",
     "to_repair",
@@ -45,6 +46,7 @@ _AT_ONCE = 8
 def entry_of(entry: DatasetEntry, stats: DatasetStats, coverage: Coverage, runs: Iterable[Run]) -> DatasetEntry:
     """Return *entry* with these statistics, this coverage, and *runs* of the dataset under way."""
     repaired = [gap for gap in entry.gaps if gap.state == "repaired"][-_KEEP:]
+    gaps = gaps_of(coverage, runs)
     missing = sum(gap.end - gap.start for gap in coverage.missing)
     return msgspec.structs.replace(
         entry,
@@ -57,8 +59,27 @@ def entry_of(entry: DatasetEntry, stats: DatasetStats, coverage: Coverage, runs:
         end=coverage.end or None,
         coverage=round(coverage.fraction, 6) if coverage.end else None,
         missing=missing / NS,
-        gaps=[*repaired, *gaps_of(coverage, runs)],
+        gaps=[*repaired, *gaps],
+        gaps_total=len(gaps),
     )
+
+
+def listed(entry: DatasetEntry, coverage: Coverage | None, runs: Iterable[Run]) -> DatasetEntry:
+    """Return *entry* as a list of many shows it: with the newest holes that aren't repaired, by *coverage* where it is
+    known."""
+    if coverage is None:
+        gaps = [gap for gap in entry.gaps if gap.state != "repaired"]
+        return msgspec.structs.replace(entry, gaps=gaps[-_KEEP:], gaps_total=len(gaps))
+    total = len(coverage.purged) + len(coverage.unavailable) + len(coverage.missing)
+    if not total:
+        return msgspec.structs.replace(entry, gaps=[], gaps_total=0)
+    newest = msgspec.structs.replace(
+        coverage,
+        purged=IntervalSet(list(coverage.purged)[-_KEEP:]),
+        unavailable=coverage.unavailable[-_KEEP:],
+        missing=coverage.missing[-_KEEP:],
+    )
+    return msgspec.structs.replace(entry, gaps=gaps_of(newest, runs)[-_KEEP:], gaps_total=total)
 
 
 def gaps_of(coverage: Coverage, runs: Iterable[Run]) -> list[GapEntry]:

@@ -69,9 +69,13 @@ class GetCoverage(msgspec.Struct, frozen=True):
 
 
 class GetInventory(msgspec.Struct, frozen=True):
-    """To the catalogue: what there is, of datasets whose name begins with *prefix*."""
+    """To the catalogue: what there is, of datasets whose name begins with *prefix* and comes after *after*: *limit* of
+    them at most, and no more than have room in so many bytes of JSON."""
 
     prefix: str = ""
+    after: str = ""
+    limit: int | None = None
+    room: int = 1_000_000
 
 
 class StartBackfill(msgspec.Struct, frozen=True, kw_only=True):

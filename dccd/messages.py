@@ -402,9 +402,12 @@ class DoctorLine(_Reply, frozen=True, kw_only=True):
 
 
 class InventoryList(_Request, frozen=True, kw_only=True):
-    """List datasets; ``dataset`` may be a prefix, as ``binance.trades``."""
+    """List datasets, by name; ``dataset`` may be a prefix, as ``binance.trades``. ``limit``: so many at most (default:
+    as many as a message holds); ``after``: those after the ``next`` of the page before."""
 
     dataset: _Name | None = None
+    limit: _Limit | None = None
+    after: _Name | None = None
 
 
 class GapEntry(_Reply, frozen=True, kw_only=True):
@@ -421,8 +424,9 @@ class DatasetEntry(_Reply, frozen=True, kw_only=True):
     """One stored dataset: times in ns, sizes in bytes.
 
     ``start`` and ``end`` bound what was asked for or is there, ``coverage`` is how much of that is there or known to
-    be empty (0 to 1), ``missing`` the seconds that are missing. ``gaps``: the holes that are not repaired. ``age``:
-    seconds since the newest record.
+    be empty (0 to 1), ``missing`` the seconds that are missing. ``gaps``: the newest 100 of the ``gaps_total`` holes
+    that are not repaired. ``age``: seconds since the newest record. ``looked_at`` (ns): when its files last were; null:
+    not yet since the daemon started, and the figures are those of before, or 0.
     """
 
     dataset: str
@@ -439,14 +443,18 @@ class DatasetEntry(_Reply, frozen=True, kw_only=True):
     missing: float = 0.0
     age: float | None = None
     gaps: list[GapEntry] = []
+    gaps_total: int = 0
+    looked_at: int | None = None
 
 
 class Inventory(_Reply, frozen=True, kw_only=True):
-    """Every dataset of a host."""
+    """The datasets of a host, in order of their names; ``next``: ask again with this ``after`` for the following page,
+    null at the end."""
 
     host: str
     data_path: str
     datasets: list[DatasetEntry]
+    next: str | None = None
 
 
 class CoverageGet(_OfDataset, frozen=True, kw_only=True):

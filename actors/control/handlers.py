@@ -48,6 +48,8 @@ from dccd.symbols import Dataset, DataType, Symbol, span_label
 __all__ = ["Handlers"]
 
 _ASK_SECONDS = 30.0
+_ENVELOPE = 8192
+"""Bytes of a message that are kept free for what stands around a list."""
 
 Body = bytes | AsyncIterator[bytes]
 
@@ -176,9 +178,9 @@ class Handlers:
     # ------------------------------------------------------------ data
 
     async def do_inventory(self, request: m.InventoryList) -> m.Inventory:
-        inventory: m.Inventory = await self.links.catalogue.ask(
-            GetInventory(request.dataset or ""), timeout=_ASK_SECONDS
-        )
+        room = self.links.bus.max_payload - _ENVELOPE
+        asked = GetInventory(request.dataset or "", request.after or "", request.limit, room)
+        inventory: m.Inventory = await self.links.catalogue.ask(asked, timeout=_ASK_SECONDS)
         return inventory
 
     async def do_coverage(self, request: m.CoverageGet) -> m.Coverage:

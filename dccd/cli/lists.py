@@ -10,7 +10,7 @@ import click
 
 from dccd.cli.app import DONE, App, options
 from dccd.cli.output import count, duration, interval, json_document, percent, size, table, when
-from dccd.messages import CapabilityEntry
+from dccd.messages import CapabilityEntry, DatasetEntry
 from dccd.runs import ACTIVE, Run, RunState
 from dccd.symbols import NS, parse_span, span_label
 
@@ -42,15 +42,7 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
         if app.json:
             json_document(found)
         elif show_gaps:
-            table(
-                ["dataset", "hole", ">lasts", "reason", "state"],
-                (
-                    [d.dataset, interval(g.start, g.end), duration((g.end - g.start) / NS), g.reason, g.state]
-                    for d in found
-                    for g in d.gaps
-                ),
-                empty="no holes",
-            )
+            table(["dataset", "hole", ">lasts", "reason", "state"], _holes(found), empty="no holes")
         else:
             table(
                 ["dataset", ">rows", ">files", ">size", "first", "last", ">age", ">covered", ">missing", ">holes", ""],
@@ -65,8 +57,8 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
                         duration(d.age),
                         "" if d.coverage is None else percent(d.coverage),
                         duration(d.missing) if d.missing else "",
-                        len(d.gaps) or "",
-                        "live" if d.live else "",
+                        d.gaps_total or "",
+                        "live" if d.live else "" if d.looked_at else "not looked at yet",
                     ]
                     for d in found
                 ),
@@ -75,6 +67,15 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
         return DONE
 
     return app.run(main)
+
+
+def _holes(found: list[DatasetEntry]) -> Iterator[list[str]]:
+    for entry in found:
+        if more := entry.gaps_total - len(entry.gaps):
+            yield [entry.dataset, f"{more:,} earlier", "", f"dccd coverage {entry.dataset} has them all", ""]
+        for gap in entry.gaps:
+            lasts = duration((gap.end - gap.start) / NS)
+            yield [entry.dataset, interval(gap.start, gap.end), lasts, gap.reason, gap.state]
 
 
 @click.command(

@@ -163,8 +163,15 @@ class Client:
 
     async def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
         """What is stored; *dataset* may be a prefix, as ``binance.trades``."""
-        reply = await self._ask("inventory", m.Inventory, m.InventoryList(dataset=dataset), timeout=60)
-        return reply.datasets
+        found: list[m.DatasetEntry] = []
+        after: str | None = None
+        while True:
+            asked = m.InventoryList(dataset=dataset, after=after)
+            page = await self._ask("inventory", m.Inventory, asked, timeout=60)
+            found += page.datasets
+            if page.next is None:
+                return found
+            after = page.next
 
     async def coverage(
         self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None

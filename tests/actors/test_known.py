@@ -14,6 +14,7 @@ from actors.known import (
     entry_of,
     gaps_of,
     left_by,
+    listed,
     of_history,
     repaired_by,
     to_repair,
@@ -68,6 +69,24 @@ def test_an_entry_tells_what_is_there_and_what_isnt() -> None:
         (80, "missing", None),
         (90, "missing", None),
     ]
+
+
+def test_a_list_shows_the_newest_holes_and_how_many_there_are() -> None:
+    """Of whatever kind, but for those that are repaired; of what wasn't looked at yet, those that were known."""
+    entry = DatasetEntry(dataset="d", host="h", rows=7, files=0, bytes=0, first_ts=None, last_ts=None)
+    missing = tuple(Gap(n * 10, n * 10 + 1, "lost") for n in range(500))
+    coverage = Coverage(
+        start=0, end=5000, missing=missing, purged=IntervalSet([(4981, 4985)]), unavailable=(Gap(5, 6, "too old"),)
+    )
+    shown = listed(entry, coverage, [run(4990, 4991)])
+    assert (shown.rows, shown.gaps_total, len(shown.gaps)) == (7, 502, 100)
+    assert [(g.start, g.state) for g in shown.gaps[-3:]] == [(4980, "missing"), (4981, "purged"), (4990, "repairing")]
+    assert shown.gaps[0].start == 4010
+    assert listed(shown, Coverage(), []).gaps == []
+    known = [GapEntry(start=n, end=n + 1, reason="", state="repaired" if n % 2 else "missing") for n in range(300)]
+    before = listed(msgspec.structs.replace(entry, gaps=known), None, [])
+    assert (before.gaps_total, len(before.gaps)) == (150, 100)
+    assert before.gaps == known[100::2]
 
 
 def test_an_entry_remembers_the_last_repaired_holes() -> None:

@@ -38,6 +38,8 @@ STORED = [
         missing=90.0,
         age=4.0,
         gaps=[m.GapEntry(start=DAY, end=DAY + 90_000_000_000, reason="socket closed (1006)", state="repairing")],
+        gaps_total=8,
+        looked_at=DAY + HOUR,
     ),
     m.DatasetEntry(
         dataset="kraken.ohlc.ETH-USD.1h", host="fake", rows=0, files=0, bytes=0, first_ts=None, last_ts=None
@@ -108,13 +110,17 @@ def told(daemon: FakeDaemon) -> FakeDaemon:
             ["inventory"],
             [
                 "binance.trades.BTC-USDT 1,234,567 3 5.0 MiB 2024-01-01 00:00:00 2024-01-01 01:00:00 "
-                "4.0s 97.50% 1m 30s 1 live",
-                "kraken.ohlc.ETH-USD.1h 0 0 0 B",
+                "4.0s 97.50% 1m 30s 8 live",
+                "kraken.ohlc.ETH-USD.1h 0 0 0 B not looked at yet",
             ],
         ),
         (
             ["inventory", "--gaps"],
-            ["binance.trades.BTC-USDT 2024-01-01 00:00:00 … 2024-01-01 00:01:30 1m 30s socket closed (1006) repairing"],
+            [
+                "binance.trades.BTC-USDT 7 earlier dccd coverage binance.trades.BTC-USDT has them all",
+                "binance.trades.BTC-USDT 2024-01-01 00:00:00 … 2024-01-01 00:01:30 1m 30s "
+                "socket closed (1006) repairing",
+            ],
         ),
         (
             ["streams"],

@@ -57,6 +57,22 @@ async def test_every_operation_without_arguments_has_a_typed_method(client: Clie
     assert daemon.asked("inventory") == [m.InventoryList(dataset="binance")]
 
 
+async def test_an_inventory_of_many_pages_is_one_list(client: Client, daemon: FakeDaemon) -> None:
+    """Each page is asked for after the last name of the one before."""
+    every = [
+        m.DatasetEntry(dataset=f"d{n}", host="fake", rows=n, files=1, bytes=1, first_ts=0, last_ts=1) for n in range(5)
+    ]
+
+    def page(ask: m.InventoryList) -> m.Inventory:
+        left = [entry for entry in every if entry.dataset > (ask.after or "")]
+        following = left[1].dataset if len(left) > 2 else None
+        return m.Inventory(host="fake", data_path="/data", datasets=left[:2], next=following)
+
+    daemon.replies["inventory"] = page
+    assert await client.inventory("d") == every
+    assert [ask.after for ask in daemon.asked("inventory")] == [None, "d1", "d3"]
+
+
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: FakeDaemon, operation: str) -> None:
     """``request`` takes any operation of the table, and decodes its reply into the declared struct."""

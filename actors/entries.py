@@ -1,0 +1,95 @@
+"""The entries of ``dccd_datasets``: in memory at once, in KV as soon as the bus takes them.
+
+Entries flow in as often as anything is looked at; what has changed of them flows into KV, several at a time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import anyio
+import msgspec
+
+from actors.links import Links
+from actors.runtime.actor import ActorContext
+from dccd.errors import BusError
+from dccd.messages import DatasetEntry
+
+__all__ = ["Entries"]
+
+_AGAIN = 0.5
+_AT_ONCE = 16
+
+
+class Entries:
+    """What the catalogue keeps of each dataset; ``all`` is shared (``Links.entries``)."""
+
+    def __init__(self, links: Links) -> None:
+        self.links = links
+        self.all = links.entries
+        self._kept: dict[str, DatasetEntry] = {}  # as KV has them
+        self._due: dict[str, None] = {}  # in the order of their changes
+        self._changed = anyio.Event()
+        self._writing: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def __repr__(self) -> str:
+        return f"<Entries {len(self.all)}, {len(self._due)} to write>"
+
+    def statistics(self) -> dict[str, Any]:
+        """How many there are, and how many the bus doesn't have yet."""
+        return {"datasets": len(self.all), "to_write": len(self._due)}
+
+    async def open(self, context: ActorContext) -> list[DatasetEntry]:
+        """Take over what KV has, and return it. Raises BusError."""
+        self.context = context
+        found = [msgspec.json.decode(item.value, type=DatasetEntry) for item in await self.links.datasets.all()]
+        for entry in found:
+            self.all[entry.dataset] = self._kept[entry.dataset] = entry
+        return found
+
+    def put(self, entry: DatasetEntry) -> None:
+        """Remember *entry* here; into KV it comes soon, if it says anything new."""
+        self.all[entry.dataset] = entry
+        if self._kept.get(entry.dataset) != entry:
+            self._due[entry.dataset] = None
+            self._changed.set()
+
+    async def keep(self, entry: DatasetEntry) -> None:
+        """Remember *entry*, here and in KV; with the bus away, wait until it is back."""
+        self.put(entry)
+        await self._write(entry.dataset)
+
+    async def write(self) -> None:
+        """Write what the bus doesn't have yet; with the bus away, wait until it is back."""
+        while self._due:
+            async with anyio.create_task_group() as tasks:
+                for name in list(self._due)[:_AT_ONCE]:
+                    tasks.start_soon(self._write, name)
+
+    async def write_now_and_then(self) -> None:
+        """Write what has changed, whenever something has."""
+        while True:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            await self.write()
+
+    async def _write(self, name: str) -> None:
+        while not await self._written(name):
+            await self.context.clock.sleep(_AGAIN)
+
+    async def _written(self, name: str) -> bool:
+        # One at a time, and what holds now: an attempt that waited for the bus must not bring back an entry from
+        # before a hole was found.
+        async with self._writing[name]:
+            latest = self.all[name]
+            if latest != self._kept.get(name):
+                try:
+                    await self.links.datasets.put(name, msgspec.json.encode(latest))
+                except BusError as exc:
+                    self.context.log.warning("catalogue waits for the bus", error=str(exc))
+                    return False
+                self._kept[name] = latest
+            if self.all[name] == latest:
+                self._due.pop(name, None)
+            return True
