@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -230,3 +231,41 @@ def test_a_year_of_days_has_one_manifest(copied: Any) -> None:
     found = msgspec.json.decode(text, type=Manifest)
     assert [entry.period for entry in found.files] == ["2023-11-15", "2023-11-16"]
     assert manifest_key("alpha", copied.bench.trades, "2024") in copied.remote.objects
+
+
+def test_each_state_of_a_remote_is_one_that_the_store_was_in(copied: Any, tmp_path_factory: Any) -> None:
+    """Trades are written and folded while syncs go on: whenever the remote is looked at, what is restored from it are
+    all trades up to one of them."""
+    states: list[dict[str, bytes]] = []
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for n in range(60):
+                copied.put(n)
+                if n % 7 == 0:
+                    with suppress(StoreLocked):  # a sync looks at it just then
+                        copied.fold()
+        finally:
+            done.set()
+
+    copied.remote.step = lambda name: states.append(dict(copied.remote.objects))
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        copied.sync()
+    writer.join()
+    copied.sync()
+    copied.remote.step = lambda name: None
+    states = [state for state in states if any("manifests" in key for key in state)]
+    lengths = []
+    for state in [*states[:: len(states) // 40 + 1], dict(copied.remote.objects)]:
+        copied.remote.objects = state
+        copied.elsewhere = type(copied.layout)(tmp_path_factory.mktemp("elsewhere"))
+        copied.restore()
+        found = [int(tid) for tid in copied.tids(copied.elsewhere)]
+        assert found == list(range(len(found)))
+        lengths.append(len(found))
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == 60
+    assert len(set(lengths)) > 2
