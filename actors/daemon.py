@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -157,6 +158,13 @@ async def _main(config: Config, mode: str, screen: bool) -> int:
         stopping.cancel()
 
 
+def _settle() -> None:
+    """Take what the imports have made out of the garbage collector's sight: it is there to stay, and each of its full
+    passes would hold up ticks and requests by the time that 200,000 objects take (50 ms)."""
+    gc.collect()
+    gc.freeze()
+
+
 async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up: asyncio.Event) -> int:
     console = Console()
     drawing = screen and console.is_terminal
@@ -174,6 +182,7 @@ async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up:
         extra = [ChildSpec(id="screen", start=lambda: Screen(look, console))] if screen else []
         async with daemon(config, extra=extra, links=links):
             up.set()
+            _settle()
             if not drawing:
                 log = structlog.get_logger("dccd")
                 log.info("running", bus=links.bus_shown, data=str(links.data_path), pid=os.getpid())

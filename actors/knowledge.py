@@ -32,12 +32,10 @@ _REFRESH = 2.0
 _RESCAN = 60.0
 _SAVE = 600.0
 _BATCH = 16
-"""So many datasets are looked at in a thread at once: who asks for others waits no longer than that takes."""
-_FRESH = 32
-"""So many that have just changed are looked at for who asks for a list."""
+"""So many datasets are looked at in a thread at once, and at most for who asks for a list."""
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _Known(msgspec.Struct, frozen=True, gc=False):
     """One dataset, as its files were last looked at: ``at`` in ns, None when only notes are known."""
 
     stats: DatasetStats = DatasetStats()
@@ -52,6 +50,9 @@ class _Known(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, notes=both, coverage=coverage_of(self.claims, both))
 
 
+_UNKNOWN = _Known()
+
+
 class Knowledge:
     """Of all datasets of one ``data_path``; those in ``Links.dirty`` have changed since."""
 
@@ -63,6 +64,7 @@ class Knowledge:
         self._unsaved: dict[str, Notes] = {}  # what a full disk kept from being noted
         self._looking: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._refreshing = anyio.Lock()
+        self._under_way: set[str] = set()  # what was stored before, and is looked at now
         self._seen = links.data_path / ".dccd" / "catalogue.msgpack"
         self._save_at = 0.0
 
@@ -103,15 +105,15 @@ class Knowledge:
 
     def looked_at(self, name: str) -> int | None:
         """When the files of *name* were last looked at (ns)."""
-        return self._known[name].at if name in self._known else None
+        return self._known.get(name, _UNKNOWN).at
 
     def coverage(self, name: str) -> Coverage:
         """What is known of the time of *name*."""
-        return self._known[name].coverage if name in self._known else Coverage()
+        return self._known.get(name, _UNKNOWN).coverage
 
     def notes(self, name: str) -> Notes:
         """What is noted of *name*."""
-        return self._known[name].notes if name in self._known else Notes()
+        return self._known.get(name, _UNKNOWN).notes
 
     def runs(self, name: str) -> list[Run]:
         """The active runs of *name*."""
@@ -128,7 +130,7 @@ class Knowledge:
         """A page of the list, of what is known: only the few of it that have just changed are looked at before."""
         names = [name for name in self.names(asked.prefix) if name > asked.after]
         page = names[: asked.limit]
-        await self.refresh_stale(page, _FRESH)
+        await self.refresh_stale(page)
         found: list[DatasetEntry] = []
         room = asked.room
         for name in page:
@@ -142,13 +144,14 @@ class Knowledge:
         return Inventory(host=host, data_path=path, datasets=found, next=following)
 
     def _shown(self, name: str) -> DatasetEntry:
-        board, now = self.links.board, self.context.clock.wall_ns()
-        entry, looked_at = self.links.entries.get(name) or self.entry(name), self.looked_at(name)
+        stream, known = self.links.board.get(name), self._known.get(name, _UNKNOWN)
+        entry = self.links.entries.get(name) or self.entry(name)
+        age = None if entry.last_ts is None else max(0.0, (self.context.clock.wall_ns() - entry.last_ts) / NS)
         return msgspec.structs.replace(
-            listed(entry, None if looked_at is None else self.coverage(name), self.runs(name)),
-            live=name in board and board[name].state == "live",
-            age=None if entry.last_ts is None else max(0.0, (now - entry.last_ts) / NS),
-            looked_at=looked_at,
+            listed(entry, None if known.at is None else known.coverage, self.runs(name)),
+            live=stream is not None and stream.state == "live",
+            age=age,
+            looked_at=known.at,
         )
 
     # ------------------------------------------------------------ notes
@@ -160,7 +163,7 @@ class Knowledge:
 
     async def _note_locked(self, name: str, notes: Notes) -> None:
         waiting = self._unsaved.pop(name, Notes()).plus(notes)
-        self._known[name] = self._known.get(name, _Known()).plus(waiting)
+        self._known[name] = self._known.get(name, _UNKNOWN).plus(waiting)
         try:
             await anyio.to_thread.run_sync(self._write_notes, Dataset.parse(name), waiting)
         except StoreError as exc:
@@ -210,13 +213,18 @@ class Knowledge:
                 waiting = self._to_refresh()
                 await self.look([name for name in todo[first : first + _BATCH] if name in waiting])
 
-    async def refresh_stale(self, names: Iterable[str], most: int | None = None) -> None:
-        """Look at those of *names* of which something was just stored, or which never were looked at: at *most* so
-        many. Who has just stored something expects to see it."""
-        async with self._refreshing:  # what another has begun is awaited
-            stale = [name for name in names if name in self.links.dirty or self.looked_at(name) is None][:most]
-            for first in range(0, len(stale), _BATCH):
-                await self.look(stale[first : first + _BATCH])
+    async def refresh_stale(self, names: Iterable[str]) -> None:
+        """Look at those of *names* of which something was just stored, or which never were looked at: who has just
+        stored something expects to see it. Where they are many it is left to the next refresh, a moment later."""
+        wanted = set(names)
+        if not wanted & self._under_way and not self._stale(wanted):
+            return  # and waits for nobody who looks at all the rest
+        async with self._refreshing:
+            if len(stale := self._stale(wanted)) <= _BATCH:
+                await self.look(sorted(stale))
+
+    def _stale(self, names: set[str]) -> set[str]:
+        return {name for name in names if name in self.links.dirty or self.looked_at(name) is None}
 
     async def look(self, names: Sequence[str]) -> None:
         """Look at *names* now; those that can't be read stay to be looked at.
@@ -231,6 +239,8 @@ class Knowledge:
                 await locks.enter_async_context(self._looking[name])
                 if name in self._unsaved:
                     await self._note_locked(name, Notes())
+            changed = self.links.dirty.intersection(names)
+            self._under_way |= changed
             self.links.dirty.difference_update(names)
             self._to_look.difference_update(names)
             try:
@@ -238,6 +248,8 @@ class Knowledge:
             except BaseException:
                 self.links.dirty.update(names)  # when it is stopped, they are looked at once more
                 raise
+            finally:
+                self._under_way -= changed
             for name, seen in found.items():
                 if isinstance(seen, _Known):
                     self.links.unreadable.pop(name, None)

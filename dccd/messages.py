@@ -410,7 +410,7 @@ class InventoryList(_Request, frozen=True, kw_only=True):
     after: _Name | None = None
 
 
-class GapEntry(_Reply, frozen=True, kw_only=True):
+class GapEntry(_Reply, frozen=True, kw_only=True, gc=False):
     """A hole: ``[start, end)`` ns, why, and what became of it; ``run_id`` is the run that repairs it."""
 
     start: int
@@ -420,7 +420,7 @@ class GapEntry(_Reply, frozen=True, kw_only=True):
     run_id: str | None = None
 
 
-class DatasetEntry(_Reply, frozen=True, kw_only=True):
+class DatasetEntry(_Reply, frozen=True, kw_only=True, gc=False):
     """One stored dataset: times in ns, sizes in bytes.
 
     ``start`` and ``end`` bound what was asked for or is there, ``coverage`` is how much of that is there or known to

@@ -28,7 +28,7 @@ __all__ = ["Catalogue", "DatasetStats"]
 _TRIES = 50
 
 
-class DatasetStats(msgspec.Struct, frozen=True):
+class DatasetStats(msgspec.Struct, frozen=True, gc=False):
     """What is stored of a dataset: ``first_ts`` and ``last_ts`` in ns, ``None`` when there are no rows.
 
     ``rows`` is the sum over the files that count: a row that was stored by two of them, as live and backfilled,
@@ -42,7 +42,8 @@ class DatasetStats(msgspec.Struct, frozen=True):
     last_ts: int | None = None
 
 
-class _File(msgspec.Struct, frozen=True):
+# gc=False: there are ten thousands of them, they hold no cycles, and each pass of the collector would go through all.
+class _File(msgspec.Struct, frozen=True, gc=False):
     stamp: tuple[int, int, int]
     name: str | None  # by which a fold knows it; None of a base
     rows: int

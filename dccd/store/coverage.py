@@ -50,14 +50,14 @@ _MOST = 1000
 """So many intervals of a kind are noted at most."""
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True, gc=False):
     """What the files of a dataset say of the rows in them."""
 
     verified: IntervalSet = IntervalSet()
     unverified: IntervalSet = IntervalSet()
 
 
-class Notes(msgspec.Struct, frozen=True):
+class Notes(msgspec.Struct, frozen=True, gc=False):
     """What is noted beside the files. ``asked``: somebody wanted it; ``missing`` and ``unavailable`` say why.
 
     ``doubted``: claimed, and then told to miss something; it counts for nothing until it was fetched again.
@@ -96,7 +96,7 @@ class Stretch(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Coverage(msgspec.Struct, frozen=True):
+class Coverage(msgspec.Struct, frozen=True, gc=False):
     """The states of ``[start, end)`` ns; both are 0 where nothing was ever asked for."""
 
     start: int = 0

@@ -21,7 +21,7 @@ Interval = tuple[int, int]
 """``[start, end)`` in ns."""
 
 
-class Gap(msgspec.Struct, frozen=True, order=True):
+class Gap(msgspec.Struct, frozen=True, order=True, gc=False):
     """Records of ``[start, end)`` ns are missing, and why."""
 
     start: int
