@@ -54,6 +54,9 @@ class ClosedBars:
             self._state = state
             out.append(bar)
             if not bar.closed:
+                if closed is None:
+                    # The first bar that is told must be closed, too: its closing may be what is lost.
+                    closed = self._closed = ts - span
                 continue
             if closed is not None and ts > closed + span:
                 first, until = closed + span if first is None else first, ts

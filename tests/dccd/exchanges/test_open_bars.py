@@ -87,6 +87,13 @@ def test_what_closed_bars_leave_out_is_a_hole() -> None:
     assert [record.ts // MINUTE for record in out] == [1, 2, 5, 7, 10, 11]
 
 
+def test_the_first_bar_of_a_connection_is_missed_too() -> None:
+    """It was seen open, and the next one is closed: its own closing was lost."""
+    bars, out = ClosedBars(60), list[Record]()
+    assert bars.take([bar(3 * MINUTE, 1.0), bar(4 * MINUTE, 1.0)], out) is None
+    assert bars.take([closed(4)], out) == Broken("1 closed bars are missing", 3 * MINUTE, "none", 4 * MINUTE)
+
+
 @pytest.mark.parametrize("values", [(5.0, 4.0, 1.0, 2.0), (2.0, 3.0, 2.5, 2.6), (2.0, 1.0, 3.0, 2.0)])
 def test_a_bar_that_is_none(values: tuple[float, float, float, float]) -> None:
     """High and low that don't hold open and close are refused."""
