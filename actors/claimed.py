@@ -17,12 +17,17 @@ _MOST = 16
 """So many intervals fit the header of a message with room to spare; who has more to claim leaves the oldest out."""
 
 
+_NEVER = -(2**63)
+
+
 class Claimed:
     """The claims of one stream. Times are ns; *since*: where it stood when it began, None for one that never ran."""
 
     def __init__(self, since: int | None = None) -> None:
         self._from = since
         self._due: list[Interval] = []
+        self._undone: int | None = None  # where it stood when messages began to find no room
+        self._told_to = _NEVER  # where the latest hole ends
 
     def __repr__(self) -> str:
         return f"<Claimed from={self._from} due={len(self._due)}>"
@@ -35,6 +40,7 @@ class Claimed:
     def hole(self, since: int, until: int) -> Interval | None:
         """``[since, until)`` may miss records; all before is there. Return what of it had been claimed, if anything:
         that is doubted now."""
+        self._told_to = max(self._told_to, until)
         if self._from is None:
             self._from = until
             return None
@@ -59,13 +65,19 @@ class Claimed:
     def undo(self, due: Sequence[Interval]) -> None:
         """The message that was to claim *due* found no room: nothing of it is claimed, and a hole begins no later."""
         self._due = []
-        if due and self._from is not None:
+        if due:
             self._from = min(start for start, _ in due)
+        if self._undone is None:
+            self._undone = self._from
 
-    def dropped(self, first: int, last: int) -> Interval:
-        """Messages with records from *first* to *last* were dropped: return the hole, up to which nothing later is
-        claimed."""
-        start = first if self._from is None else min(first, self._from)
-        self._from = max(last + 1, start + 1)
-        self._due = []
-        return start, self._from
+    def dropped(self, first: int, last: int) -> tuple[Interval, Interval | None]:
+        """Messages with records from *first* to *last* were dropped: return the hole, of which nothing is claimed
+        later, and what of it had been claimed (of records that came late): that is doubted now."""
+        claimed_to = self._from if self._undone is None else self._undone
+        start = first if claimed_to is None else min(first, claimed_to)
+        end = max(last + 1, start + 1)
+        # A hole that was told meanwhile may end later.
+        self._from = max(end, self._told_to)
+        self._due, self._undone = [], None
+        doubted = None if claimed_to is None or start >= claimed_to else (start, min(end, claimed_to))
+        return (start, end), doubted

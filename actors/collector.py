@@ -152,8 +152,8 @@ class Collector(Actor):
         state.saw(batch.records, batch.recv_ts)
         if state.overflow is not None:
             # The publisher had no room for a while, and has it again: first the hole, then what follows it.
-            hole = self._claimed.dropped(*state.overflow)
-            await self._report(*hole, "overflow: the bus was away for longer than the buffer holds")
+            hole, doubted = self._claimed.dropped(*state.overflow)
+            await self._report(*hole, "overflow: the bus was away for longer than the buffer holds", doubted)
             state.overflow = None
         due = self._claimed.batch(batch.records[0].ts, batch.certain)
         parts = split(batch.records, self._encoder)

@@ -42,8 +42,24 @@ def test_a_message_without_room_claims_nothing() -> None:
     claimed.batch(100, 110)
     for certain in (120, 130):
         claimed.undo(claimed.batch(certain, certain))
-    assert claimed.dropped(118, 135) == (110, 136)
+    assert claimed.dropped(118, 135) == ((110, 136), None)
     assert claimed.batch(140, 139) == [(136, 139)]
+
+
+def test_a_hole_told_while_there_was_no_room_stays_one() -> None:
+    """A connection was lost while messages were dropped: what follows those claims nothing of its hole."""
+    claimed = Claimed(0)
+    claimed.undo(claimed.batch(50, 45))
+    claimed.hole(65, 70)
+    assert claimed.dropped(50, 60)[0] == (0, 61)
+    assert claimed.batch(71, 80) == [(70, 80)]
+
+
+def test_a_late_record_that_is_dropped_makes_its_time_doubted() -> None:
+    """It is older than what was claimed before it came."""
+    claimed = Claimed(0)
+    claimed.batch(100, 95)
+    assert claimed.dropped(90, 101) == ((90, 102), (90, 95))
 
 
 def test_the_header_has_room() -> None:
@@ -70,15 +86,19 @@ def test_no_hole_is_ever_claimed(steps: list[tuple[str, int, int]]) -> None:
     claimed, holes, claims = Claimed(), IntervalSet(), IntervalSet()
     now = 100
     claimed.batch(now, now)
+    overflow: tuple[int, int] | None = None
     for kind, length, lag in steps:
         if kind == "hole":
-            holes = holes.add(now, now + length)
-            claimed.hole(now, now + length)
+            # It may be told in advance.
+            holes = holes.add(now, now + length + lag)
+            claimed.hole(now, now + length + lag)
         elif kind == "batch":
+            if overflow is not None:
+                holes, overflow = holes.add(*claimed.dropped(*overflow)[0]), None
             for start, end in claimed.batch(now, now + length - lag):
                 claims = claims.add(start, end)
         else:
             claimed.undo(claimed.batch(now, now + length - lag))
-            holes = holes.add(*claimed.dropped(now, now + length))
+            overflow = now if overflow is None else overflow[0], now + length
         now += length
     assert not [point for start, end in holes for point in range(start, end) if point in claims]
