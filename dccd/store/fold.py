@@ -28,9 +28,9 @@ import pyarrow as pa
 
 from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
-from dccd.store.layout import MAX_LEVEL, Layout, parse_segment, period_bounds, segment_name
+from dccd.store.layout import MAX_LEVEL, Layout, is_daily, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
-from dccd.store.parquet import ROW_GROUP, BusPosition, Footer, OpenFile, write_parquet
+from dccd.store.parquet import ROW_GROUP, YEARLY_GROUP, BusPosition, Footer, OpenFile, write_parquet
 from dccd.store.reader import open_period
 from dccd.symbols import NS, Dataset
 
@@ -205,7 +205,10 @@ def _write(
         nonlocal rows
         frames = merged(dataset.data_type, sources)
         # Merged segments are rewritten soon: little compression. The base is there to stay.
-        rows, _ = write_parquet(file, _row_groups(frames, schema), schema, footer, level=3 if level is None else 1)
+        group = ROW_GROUP if is_daily(dataset.data_type) else YEARLY_GROUP
+        compression = 3 if level is None else 1
+        groups = _row_groups(frames, schema, group)
+        rows, _ = write_parquet(file, groups, schema, footer, level=compression, group=group)
 
     if level is None:
         path = layout.base_path(dataset, period)
@@ -217,16 +220,17 @@ def _write(
     return rows, size
 
 
-def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema) -> Iterator[pa.Table]:
-    """*frames* cut anew into whole row groups, since a small one costs its readers as much as a large one."""
+def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema, group: int) -> Iterator[pa.Table]:
+    """*frames* cut anew into whole row groups of *group* rows, since a small one costs its readers as much as a large
+    one."""
     waiting: list[pl.DataFrame] = []
     rows = 0
     for frame in frames:
         waiting.append(frame)
         rows += frame.height
-        if rows >= ROW_GROUP:
+        if rows >= group:
             whole = pl.concat(waiting)
-            full = rows - rows % ROW_GROUP
+            full = rows - rows % group
             yield _table(whole.slice(0, full), schema)
             waiting, rows = [whole.slice(full)], rows - full
     if rows:

@@ -29,7 +29,16 @@ from pathlib import Path
 from dccd.errors import CorruptFile, IdentityError
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["MAX_LEVEL", "Layout", "is_period", "parse_segment", "period_bounds", "period_of", "segment_name"]
+__all__ = [
+    "MAX_LEVEL",
+    "Layout",
+    "is_daily",
+    "is_period",
+    "parse_segment",
+    "period_bounds",
+    "period_of",
+    "segment_name",
+]
 
 MAX_LEVEL = 12
 """The highest level of a merged segment: with 8 a merge, enough for 8**12 flushes in a period."""
@@ -38,6 +47,11 @@ _DAILY = (DataType.TRADES, DataType.ORDERBOOK)
 _PERIOD = {True: re.compile(r"\d{4}-\d\d-\d\d"), False: re.compile(r"\d{4}")}
 _DAY = 86400 * NS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_daily(data_type: DataType) -> bool:
+    """Whether a period of *data_type* is a day, and not a year."""
+    return data_type in _DAILY
 
 
 def period_of(data_type: DataType, ts: int) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_TS",
     "MIN_TS",
     "ROW_GROUP",
+    "YEARLY_GROUP",
     "BusPosition",
     "Footer",
     "OpenFile",
@@ -41,6 +42,8 @@ MIN_TS, MAX_TS = -(2**63), 2**63 - 1
 
 ROW_GROUP = 131_072
 """Rows in a row group: what a reader of a time range can leave out at once, and what a fold holds of a file."""
+YEARLY_GROUP = 32_768
+"""The same in a file of a year, of which an hour is read as well: three weeks of bars of a minute."""
 
 _BATCH = 65_536
 _SMALL = 256 * 1024  # bytes; files up to this are read whole when opened, and hold no descriptor
@@ -96,9 +99,10 @@ def write_parquet(
     footer: Callable[[int, int], Footer],
     *,
     level: int = 1,
+    group: int = ROW_GROUP,
 ) -> tuple[int, Footer]:
-    """Write *tables*, together sorted by TS and not empty, to *file* (open for reading too); return the number of
-    rows and the footer.
+    """Write *tables*, together sorted by TS and not empty, to *file* (open for reading too), with *group* rows a row
+    group at most; return the number of rows and the footer.
 
     *footer* is asked for the footer when all is written, with the first and last ``TS``. zstd at *level*; integers
     and trade ids delta-encoded, which makes a file half as large as plain values do and takes less time; numbers with a
@@ -124,7 +128,7 @@ def write_parquet(
     ) as writer:
         for table in tables:
             if table.num_rows:
-                writer.write_table(table, row_group_size=ROW_GROUP)
+                writer.write_table(table, row_group_size=group)
                 first = first if rows else table["TS"][0].as_py()
                 last = table["TS"][-1].as_py()
                 rows += table.num_rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from dccd.errors import CorruptFile, StoreFull, StoreLocked
@@ -12,8 +13,9 @@ from dccd.records import Bar, BookDelta
 from dccd.store.files import locked
 from dccd.store.fold import FoldPolicy, Piece, fold, plan
 from dccd.store.layout import period_bounds
-from dccd.store.parquet import OpenFile
-from dccd.symbols import NS
+from dccd.store.parquet import YEARLY_GROUP, OpenFile
+from dccd.store.schema import SCHEMAS
+from dccd.symbols import NS, Dataset, DataType
 
 POLICY = FoldPolicy(fan_in=4, settle=10, max_age=1000, max_sources=20)
 END = 10_000
@@ -129,6 +131,21 @@ def test_a_base_is_plain_parquet_in_order(bench: Any) -> None:
     assert frame["tid"].to_list() == [str(n) for n in range(10)]
     assert frame["TS"].is_sorted()
     assert frame.columns == ["TS", "price", "amount", "side", "tid", "recv_ts"]
+
+
+def test_an_hour_of_a_years_bars_costs_three_weeks_of_them(bench: Any) -> None:
+    """A base of a year has row groups of its own size: most of it isn't read for an hour."""
+    bars = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+    first, end = period_bounds("2023")
+    rows = (end - first) // (60 * NS)
+    prices, none = pa.array([1.0] * rows), pa.nulls(rows, pa.int64())
+    columns = [pa.array(range(first, end, 60 * NS)), *[prices] * 6, none, none]
+    bench.writer.write(bars, pa.table(columns, schema=SCHEMAS[DataType.OHLC]))
+    fold(bench.layout, bars, "2023", force=True)
+    before = bench.store.statistics()["rows"]
+    noon = first + 180 * 86_400 * NS
+    assert bench.store.read(bars, noon, noon + 3600 * NS).height == 60
+    assert bench.store.statistics()["rows"] - before == YEARLY_GROUP
 
 
 def test_nothing_to_fold(bench: Any) -> None:
