@@ -55,6 +55,12 @@ class Daemon(Child):
         file.write_text(json.dumps(whole))  # JSON is YAML
         super().__init__([ROOT / ".venv" / "bin" / "dccd", "--config", file, "start"], name)
 
+    def restart(self) -> None:
+        """Stop it, and start it again with the same data; ready as before."""
+        super().__exit__(None, None, None)
+        self._unread = b""
+        super().__enter__()
+
     @property
     def store(self) -> Store:
         """Its data, read from the files."""

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import select
 import signal
 import statistics
@@ -26,6 +27,8 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / ".bench"
 """Where the benchmarks keep what they install and write; not under version control."""
+
+PAGE = ROOT / "docs" / "benchmarks.md"
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -287,6 +290,15 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} × {model}, Linux {platform.release()}, Python {platform.python_version()}, load {load:.1f}"
     )
+
+
+def write_page(name: str, text: str) -> None:
+    """Put *text* into docs/benchmarks.md, between the marks of the benchmark *name*. Raises SystemExit without them."""
+    marked = re.compile(rf"(<!-- from ops/bench/run {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    page, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", PAGE.read_text())
+    if count != 1:
+        raise SystemExit(f"{PAGE} has no place for the table of {name}")
+    PAGE.write_text(page)
 
 
 def arguments(description: str, *more: tuple[str, dict[str, Any]]) -> argparse.Namespace:

@@ -11,7 +11,6 @@ Python, next to decoding the same bytes into dicts. ``--docs`` writes the table 
 from __future__ import annotations
 
 import os
-import re
 import statistics
 import sys
 import time
@@ -22,11 +21,9 @@ import msgspec
 import simulated
 from cases import Case
 from environments import CRYPTOFEED, Unavailable
-from harness import BENCH, ROOT, Child, Measurement, Report, arguments, machine
+from harness import BENCH, ROOT, Child, Measurement, Report, arguments, machine, write_page
 
 WORKER = ROOT / "ops" / "bench" / "others" / "parse_both.py"
-PAGE = ROOT / "docs" / "benchmarks.md"
-MARKED = re.compile(r"(<!-- from ops/bench/run parse -->\n).*?(<!-- end -->)", re.DOTALL)
 PASSES = 5
 """In a round."""
 
@@ -108,14 +105,6 @@ def verdict(rows: list[Row]) -> list[str]:
     return lines + ([f"SLOWER THAN ASKED: {', '.join(slower)}"] if slower else [])
 
 
-def write(text: str) -> None:
-    """Put the table between the page's markers."""
-    page, count = MARKED.subn(lambda found: f"{found[1]}{text}\n{found[2]}", PAGE.read_text())
-    if count != 1:
-        raise SystemExit(f"{PAGE} has no place for the table")
-    PAGE.write_text(page)
-
-
 def main() -> None:
     options = arguments(
         __doc__,
@@ -152,7 +141,7 @@ def main() -> None:
     text = "\n\n".join([made, table(rows, own), *report.verdicts, *(f"NOT MEASURED: {why}" for why in missing)])
     print(text)
     if options.docs:
-        write(text)
+        write_page("parse", text)
     sys.exit(1 if missing else 0)
 
 
