@@ -82,7 +82,7 @@ class Derivation:
         self._store, self.dataset, self.source = store, dataset, source
         self._span = dataset.span * NS
         self._unit = source.span * NS if source.span else 1
-        coverage = store.coverage(source)
+        coverage = store.readable(source)
         floor = coverage.start - self._span + 1  # from here on, the first start of a bar is that of the first rows' bar
         first = floor if start is None else max(start, floor)
         last = coverage.end if end is None else min(end, coverage.end)

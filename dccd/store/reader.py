@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -28,7 +29,7 @@ from dccd.store.book_reader import book_at, book_series
 from dccd.store.books import Book, Shape, breaks_in
 from dccd.store.catalogue import Catalogue, DatasetStats
 from dccd.store.claims import read_notes
-from dccd.store.coverage import Claims, Coverage, Gap, Notes, coverage_of
+from dccd.store.coverage import Claims, Coverage, Gap, IntervalSet, Notes, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts
@@ -183,7 +184,7 @@ class Store:
         return book_series(self, dataset, every, start, end, depth, gaps, shape)
 
     def _breaks(self, dataset: Dataset) -> list[Gap]:
-        return breaks_in(self.coverage(dataset))
+        return breaks_in(self.readable(dataset))
 
     def resume(self, dataset: Dataset) -> int | None:
         """Where a backfill goes on (ns): at the first hole, else where what is there ends; None of nothing.
@@ -220,6 +221,14 @@ class Store:
     def coverage(self, dataset: Dataset) -> Coverage:
         """What is there of *dataset*'s time, and what isn't and why. Raises CorruptFile."""
         return coverage_of(self.catalogue.look(dataset)[1], read_notes(self.layout, dataset))
+
+    def readable(self, dataset: Dataset) -> Coverage:
+        """The coverage as it is for readers: what was purged and is had from a remote is there. Raises CorruptFile."""
+        coverage = self.coverage(dataset)
+        if self.past is None or not coverage.purged or not self.past.periods(dataset):
+            return coverage
+        had = coverage.verified.union(coverage.purged)
+        return msgspec.structs.replace(coverage, verified=had, purged=IntervalSet())
 
     def all_stats(self) -> dict[Dataset, DatasetStats]:
         """The same of every dataset, from one listing."""

@@ -119,7 +119,20 @@ def test_a_book_of_a_purged_day_is_told(copied: Any) -> None:
     assert purge(copied.layout, book, copied.bench.day, [copied.remote], copied.host) is None
     store = Store(copied.layout, copied.past())
     assert store.last_ts(book) == noon + 999
-    assert store.book(book, noon + 10, missing=[]) == before
+    assert store.book(book, noon + 10) == before
+
+
+def test_bars_of_a_purged_day_are_made_of_its_trades(copied: Any) -> None:
+    """What is had from a remote is as whole as what is here."""
+    bench, minute = copied.bench, 60_000_000_000
+    trades = [bench.trade(n, bench.noon + n * 20_000_000_000) for n in range(9)]
+    bench.put(trades, covered=[(bench.noon, bench.noon + 3 * minute)])
+    copied.sync()
+    before = Scan(bench.store, bench.bars, source="trades").read()
+    assert copied.purge() is None
+    scan = Scan(Store(copied.layout, copied.past()), bench.bars, source="trades")
+    assert before.height == 3
+    assert scan.read().equals(before)
 
 
 def test_a_few_rows_fetch_no_more_than_they_are_in(copied: Any) -> None:
