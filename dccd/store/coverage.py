@@ -117,9 +117,9 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def there(self) -> IntervalSet:
-        """What needn't be asked for: it is there, known to be empty, or can't be had."""
+        """What needn't be asked for: it is there, known to be empty, was removed on purpose, or can't be had."""
         gone = IntervalSet((gap.start, gap.end) for gap in self.unavailable)
-        return self.verified.union(self.empty, self.unverified, gone)
+        return self.verified.union(self.empty, self.unverified, self.purged, gone)
 
     @property
     def resume(self) -> int | None:

@@ -325,6 +325,18 @@ async def test_last_fetches_what_is_not_there(tmp_path: Path) -> None:
     assert desk.store.read(Dataset.parse(name)).height == 99
 
 
+async def test_last_leaves_out_what_retention_removed(tmp_path: Path) -> None:
+    """What was purged on purpose isn't fetched again behind an older hole."""
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange._answer = klines
+    name = "bybit.ohlc.BTC-USDT.1m"
+    purged = (NOW - 80 * MINUTE, NOW - 40 * MINUTE)
+    desk.notes.add(Dataset.parse(name), asked=[(NOW - 100 * MINUTE, NOW - 10 * MINUTE)], purged=[purged])
+    assert desk.store.resume(Dataset.parse(name)) == NOW - 100 * MINUTE
+    await perform(desk, msgspec.structs.replace(run_of(NOW - 100 * MINUTE, NOW, asked=("last", None)), dataset=name))
+    assert states(desk, name) == [(-100, -80, "verified"), (-80, -40, "purged"), (-40, -1, "verified")]
+
+
 async def test_a_hole_between_two_values_of_history_cannot_be_repaired(tmp_path: Path) -> None:
     """A stream told it every second, the history knows the rates that were paid: that nothing came isn't that all is
     there."""
