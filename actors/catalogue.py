@@ -124,11 +124,9 @@ class Catalogue(Actor):
     async def _settled(self, run: Run) -> None:
         """A run of a dataset is over: what it leaves is noted with the reason, and asked for again after a while."""
         name = run.dataset
-        if run.state == "done" and self._known.notes(name).doubted:
-            with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
-                forget = partial(self.links.notes.forget_doubted, Dataset.parse(name), *asked_range(run))
-                await anyio.to_thread.run_sync(forget)
         await self._known.look([name])
+        if run.state == "done" and self._known.notes(name).doubted:
+            await self._fetched_again(run)
         if run.trigger != "gap":
             if run.state != "done" and (left := left_by(run, self._known.coverage(name))):
                 await self._known.note(name, Notes(missing=tuple(left)))
@@ -148,6 +146,16 @@ class Catalogue(Actor):
         repaired = repaired_by(run, coverage) if run.state == "done" else []
         entry = self._known.entry(name)
         await self._known.entries.keep(msgspec.structs.replace(entry, gaps=[*repaired, *entry.gaps]))
+
+    async def _fetched_again(self, run: Run) -> None:
+        """What *run* had isn't doubted any more. What it couldn't have stays so: the old claim would hide it."""
+        name = run.dataset
+        gone = IntervalSet((gap.start, gap.end) for gap in self._known.notes(name).unavailable)
+        for start, end in gone.gaps(run.start, run.end):
+            with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
+                forget = partial(self.links.notes.forget_doubted, Dataset.parse(name), start, end)
+                await anyio.to_thread.run_sync(forget)
+        await self._known.look([name])
 
     async def _at_least_once(self, name: str) -> None:
         """What is missing, and the entry, can be told of what was looked at."""

@@ -341,6 +341,24 @@ async def test_the_coverage_of_a_dataset(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_what_was_claimed_too_early_and_is_not_served_stays_a_hole(tmp_path: Path) -> None:
+    """A repair that the exchange answers in part clears the doubts of that part only."""
+    desk: Any = Desk(tmp_path)
+    desk.store_trades(0, 40)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        await ref.ask(GetInventory())
+        await ref.ask(GapFound(DATASET, 10, 30, "late word", doubted=(10, 30)))
+        await ref.ask(RepairGaps(DATASET))
+        desk.notes.add(DATASET, unavailable=[Gap(25, 30, "not served")])  # as the backfill finds out
+        clamped = msgspec.structs.replace(desk.active.pop("r1"), start=15, state="done", warning="from 15 on")
+        await ref.ask(RunSettled(clamped))
+        coverage, _ = await ref.ask(GetCoverage(DATASET))
+        gone = [(gap.start, gap.end) for gap in coverage.unavailable]
+        assert list(coverage.verified) == [(0, 10), (15, 25), (30, 40)]
+        assert (gone, coverage.missing) == ([(10, 15), (25, 30)], ())
+
+
+@pytest.mark.anyio
 async def test_what_was_claimed_too_early_is_fetched_again(tmp_path: Path) -> None:
     """A hole that is found late counts against what was claimed, until a repair has been there."""
     desk: Any = Desk(tmp_path)
