@@ -24,7 +24,7 @@ from dccd.messages import DatasetEntry, Inventory
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
 from dccd.store.coverage import Claims, Coverage, Gap, IntervalSet, Notes, coverage_of
-from dccd.symbols import NS, Dataset
+from dccd.symbols import NS, Dataset, is_under
 
 __all__ = ["Knowledge"]
 
@@ -101,7 +101,7 @@ class Knowledge:
 
     def names(self, prefix: str = "") -> list[str]:
         """Every dataset of which there is something, or may be, and whose name begins with *prefix*, in order."""
-        return sorted(name for name in {*self.links.entries, *self._to_refresh()} if _matches(name, prefix))
+        return sorted(name for name in {*self.links.entries, *self._to_refresh()} if is_under(name, prefix))
 
     def looked_at(self, name: str) -> int | None:
         """When the files of *name* were last looked at (ns)."""
@@ -291,10 +291,6 @@ class Knowledge:
                 with contextlib.suppress(StoreError):  # reasons of what is there do no harm
                     await anyio.to_thread.run_sync(self.links.notes.forget_missing, Dataset.parse(name), there)
         self.entries.put(self.entry(name))
-
-
-def _matches(name: str, prefix: str) -> bool:
-    return not prefix or name == prefix or name.startswith(f"{prefix}.")
 
 
 def _vanished(before: _Known, now: _Known) -> IntervalSet:

@@ -23,7 +23,7 @@ from dccd.store.remote.base import Remote, Wait
 from dccd.store.remote.restore import restore
 from dccd.store.remote.sync import Progress, sync
 from dccd.store.remote.verify import manifests, verify
-from dccd.symbols import Dataset, parse_time
+from dccd.symbols import Dataset, is_under, parse_time
 
 __all__ = ["Mirror"]
 
@@ -243,7 +243,7 @@ class Mirror(Actor):
 
 def _chosen(datasets: Iterable[Dataset], prefix: str) -> list[Dataset]:
     """Those called *prefix*, or whose names go on from it. Raises RequestError when there are none."""
-    found = [d for d in datasets if d.name == prefix or d.name.startswith(f"{prefix}.")]
+    found = [dataset for dataset in datasets if is_under(dataset.name, prefix)]
     if not found:
         raise RequestError(404, "no_dataset", f"there is nothing of {prefix}", "dataset")
     return found

@@ -26,6 +26,7 @@ __all__ = [
     "Dataset",
     "Symbol",
     "format_time",
+    "is_under",
     "job_name",
     "parse_interval",
     "parse_span",
@@ -202,6 +203,15 @@ class Dataset(msgspec.Struct, frozen=True, order=True):
 def job_name(operation: str, dataset: Dataset) -> str:
     """``stream.binance.trades.BTC-USDT``: what a job is called."""
     return f"{operation}.{dataset.name}"
+
+
+def is_under(name: str, prefix: str) -> bool:
+    """Whether the dataset *name* is *prefix*, or its name goes on from there at a dot; all are under the empty one.
+
+    >>> is_under("kraken.trades.BTC-USD", "kraken"), is_under("krakenfutures.trades.BTC-USD_PERP", "kraken")
+    (True, False)
+    """
+    return not prefix or name == prefix or name.startswith(f"{prefix}.")
 
 
 def parse_time(value: str | int, field: str = "time") -> int:

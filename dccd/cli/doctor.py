@@ -44,7 +44,7 @@ the configuration's data_path by itself. Exit code 1 when something is wrong: re
 are none of dccd's are told and don't count.
 """
 )
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, metavar="[PREFIX]")
 @click.option(
     "--data-path", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look there, without a daemon."
 )
@@ -52,7 +52,7 @@ are none of dccd's are told and don't count.
 @options
 @click.pass_obj
 def doctor(app: App, dataset: str | None, data_path: Path | None, set_aside: bool) -> int:
-    """Find what is wrong with the stored files: of all datasets, or of those that begin with DATASET."""
+    """Find what is wrong with the stored files: of all datasets, or of those whose name begins with PREFIX."""
 
     async def main() -> int:
         found: Counter[str] = Counter()

@@ -70,7 +70,7 @@ def remote(ctx: click.Context) -> int | None:
 
 @remote.command()
 @click.argument("names", nargs=-1, metavar="[REMOTE]...")
-@click.option("--dataset", help="Only this one, or those whose names begin so.")
+@click.option("--dataset", metavar="PREFIX", help="Only datasets whose name begins with this.")
 @click.option("--adopt", is_flag=True, help="Go on in a folder that has another store's files.")
 @options
 @click.pass_obj
@@ -83,7 +83,7 @@ def sync(app: App, names: tuple[str, ...], dataset: str | None, adopt: bool) -> 
 
 @remote.command()
 @click.argument("names", nargs=-1, metavar="[REMOTE]...")
-@click.option("--dataset", help="Only this one, or those whose names begin so.")
+@click.option("--dataset", metavar="PREFIX", help="Only datasets whose name begins with this.")
 @click.option("--mend", is_flag=True, help="Have what differs copied anew by the next sync, and leftovers removed.")
 @options
 @click.pass_obj
@@ -95,7 +95,7 @@ def verify(app: App, names: tuple[str, ...], dataset: str | None, mend: bool) ->
 
 
 @remote.command()
-@click.argument("dataset", required=False)
+@click.argument("dataset", required=False, metavar="[PREFIX]")
 @click.option("--from", "name", metavar="REMOTE", help="From this remote; else the first of the configuration.")
 @click.option("--host", help="What another host has copied there.")
 @time_range("the first that there is")
@@ -104,7 +104,7 @@ def verify(app: App, names: tuple[str, ...], dataset: str | None, mend: bool) ->
 def restore(
     app: App, dataset: str | None, name: str | None, host: str | None, start: str | None, end: str | None
 ) -> int:
-    """Bring files back: all, those of DATASET (or whose names begin so), those with a part in a time range."""
+    """Bring files back: all, those of datasets whose name begins with PREFIX, those with a part in a time range."""
     from dccd.messages import StorageRestore
 
     return _run(app, "restore", StorageRestore(remote=name, dataset=dataset, start=start, end=end, host=host))

@@ -27,7 +27,7 @@ from dccd.store.files import clean_temps, locked, make_folder, os_errors, sync_f
 from dccd.store.intervals import Gap
 from dccd.store.layout import Layout, is_period, parse_segment, period_bounds, segment_name
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
-from dccd.symbols import Dataset
+from dccd.symbols import Dataset, is_under
 
 __all__ = ["Finding", "Kind", "Progress", "examine"]
 
@@ -249,7 +249,7 @@ def _files(folder: Path, skip: str = "") -> Iterator[Path]:
 
 
 def _meant(dataset: Dataset | None, prefix: str) -> bool:
-    return not prefix or (dataset is not None and dataset.name.startswith(prefix))
+    return not prefix or (dataset is not None and is_under(dataset.name, prefix))
 
 
 def _lives(path: Path) -> bool:

@@ -15,6 +15,7 @@ from dccd.symbols import (
     DataType,
     Symbol,
     format_time,
+    is_under,
     job_name,
     parse_span,
     parse_time,
@@ -36,6 +37,23 @@ times = st.integers(parse_time("2009-01-01"), parse_time("2260-12-31T23:59:59.99
 
 
 # ---------------------------------------------------------------- symbols
+
+
+@pytest.mark.parametrize(
+    ("prefix", "under"),
+    [
+        ("", True),
+        ("kraken", True),
+        ("kraken.trades", True),
+        ("kraken.trades.BTC-USD", True),
+        ("krak", False),
+        ("kraken.trades.BTC", False),
+        ("krakenfutures", False),
+    ],
+)
+def test_a_prefix_ends_at_a_dot(prefix: str, under: bool) -> None:
+    """An exchange isn't under another whose name its own begins with."""
+    assert is_under("kraken.trades.BTC-USD", prefix) is under
 
 
 @given(symbols)
