@@ -13,7 +13,7 @@ import click
 
 from dccd.cli.app import DONE, FAILED, App, Session, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of, time_range
-from dccd.cli.output import duration, interval, json_document, table, when
+from dccd.cli.output import duration, interval, json_document, json_line, percent, table, when
 from dccd.cli.progress import display
 from dccd.symbols import NS
 
@@ -73,7 +73,7 @@ def coverage(
 
 
 def _show(found: Coverage) -> None:
-    click.echo(f"{found.dataset}: {found.fraction:.2%} of {interval(found.start, found.end)}")
+    click.echo(f"{found.dataset}: {percent(found.fraction)} of {interval(found.start, found.end)}")
     click.echo(f"[{strip(found.intervals, found.start, found.end)}]")
     table(
         ["", "state", ">lasts", "means"],
@@ -159,6 +159,8 @@ def repair(
             while fresh := [one for one in told.repairs if (one.dataset, one.start, one.end) not in followed]:
                 for one in fresh:
                     state = one.why if one.run_id is None else await _follow(app, session, one)
+                    if app.json and one.run_id is None:
+                        json_line(one)  # of the others the events of their runs tell
                     followed[one.dataset, one.start, one.end] = state
                 if not told.waiting:
                     break

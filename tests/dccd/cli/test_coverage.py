@@ -129,6 +129,20 @@ async def test_a_repair_that_fails_is_named(dccd: Command, daemon: FakeDaemon) -
     assert "2024-01-01 15:00:00 … 2024-01-01 16:00:00: its past can't be asked for" in done.err
 
 
+async def test_scripts_are_told_of_what_cannot_be_repaired(dccd: Command, daemon: FakeDaemon) -> None:
+    """A line with the interval and why, since no run tells of it."""
+    one = repair(None, why="its past can't be asked for")
+    daemon.replies["repair"] = m.Repaired(repairs=[one])
+    done = await dccd("repair", "--json")
+    assert (done.code, msgspec.json.decode(done.out, type=m.RepairEntry)) == (1, one)
+
+
+async def test_all_but_a_moment_isnt_all(dccd: Command, daemon: FakeDaemon) -> None:
+    """Where a hole is, however small, no 100% is said."""
+    daemon.replies["coverage"] = msgspec.structs.replace(FOUND, fraction=0.999999)
+    assert "99.99% of" in (await dccd("coverage", TRADES)).out
+
+
 async def test_a_dry_run_only_lists(dccd: Command, daemon: FakeDaemon) -> None:
     """What would be asked for, as a table or as JSON."""
     daemon.replies["repair"] = m.Repaired(repairs=[repair(None)])
