@@ -15,7 +15,7 @@ from dccd.cli.app import DONE, INTERRUPTED, TERMINATED, App, note, options
 from dccd.cli.arguments import time_range
 from dccd.cli.frames import Format, format_of, show
 from dccd.cli.output import count
-from dccd.cli.rows import Terms, columns_of, data_path, frame, incoming, pipe, pour, source, tell
+from dccd.cli.rows import Terms, columns_of, data_path, frame, incoming, pipe, pour, source, tell, tell_purged
 from dccd.symbols import Dataset
 
 __all__ = ["read"]
@@ -126,13 +126,16 @@ def _query(app: App, sql: str, form: Format, path: Path | None, folder: Path | N
     """Run *sql* over the files here. Not in an event loop: DuckDB is to see Ctrl-C itself."""
     from dccd.store.reader import Store
     from dccd.store.sinks import frame_of
-    from dccd.store.sql import query
+    from dccd.store.sql import named, query
 
     rows = 0
+    store = Store(folder or app.config().data_path)
     with _stoppable(), ExitStack() as stack:
-        result = stack.enter_context(query(Store(folder or app.config().data_path), sql))
+        result = stack.enter_context(query(store, sql))
         for about in result.derived:
             tell(about)
+        for dataset in named(sql):
+            tell_purged(store, dataset)
         if form == "table":
             taken: list[Any] = []
             for batch in result.batches:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -22,10 +23,23 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dccd.client import Rows
+    from dccd.store.reader import Store
     from dccd.store.scan import About, Scan
     from dccd.store.sinks import Form, Sink
 
-__all__ = ["LocalRows", "Terms", "columns_of", "data_path", "frame", "incoming", "pipe", "pour", "source", "tell"]
+__all__ = [
+    "LocalRows",
+    "Terms",
+    "columns_of",
+    "data_path",
+    "frame",
+    "incoming",
+    "pipe",
+    "pour",
+    "source",
+    "tell",
+    "tell_purged",
+]
 
 _BATCH = 8192
 _TOLD = 3
@@ -100,14 +114,19 @@ async def incoming(app: App, dataset: str, terms: Terms, path: Path | None) -> A
     from dccd.store.reader import Store
     from dccd.store.scan import Scan
 
+    store, named = Store(path), Dataset.parse(dataset)
+    start, end = terms.get("start"), terms.get("end")
+    bounds = (
+        None if start is None else parse_time(start, "start"),
+        None if end is None else parse_time(end, "end"),
+    )
+
     def local() -> LocalRows:
-        start, end = terms.get("start"), terms.get("end")
         made = LocalRows(
             Scan(
-                Store(path),
-                Dataset.parse(dataset),
-                None if start is None else parse_time(start, "start"),
-                None if end is None else parse_time(end, "end"),
+                store,
+                named,
+                *bounds,
                 terms.get("columns"),
                 terms.get("limit"),
                 terms.get("newest", False),
@@ -119,6 +138,7 @@ async def incoming(app: App, dataset: str, terms: Terms, path: Path | None) -> A
 
     rows_here = await anyio.to_thread.run_sync(local)
     tell(rows_here.about)
+    await anyio.to_thread.run_sync(partial(tell_purged, store, named, *bounds))
     yield rows_here
 
 
@@ -131,6 +151,19 @@ def tell(about: About | None) -> None:
         note(f"no bars where {about.derived_from} isn't known to be whole: {interval(start, end)}")
     if len(about.incomplete) > _TOLD:
         note(f"… nor in {len(about.incomplete) - _TOLD} more intervals")
+
+
+def tell_purged(store: Store, dataset: Dataset, start: int | None = None, end: int | None = None) -> None:
+    """Say what of *dataset* in ``[start, end)`` ns retention has removed: who reads the files asks no remote for it."""
+    from dccd.store.claims import read_notes
+
+    if not read_notes(store.layout, dataset).purged:
+        return
+    gone = [(one.start, one.end) for one in store.coverage(dataset).stretches(start, end) if one.state == "purged"]
+    for first, last in gone[:_TOLD]:
+        note(f"{dataset}: retention removed {interval(first, last)}, and no remote is asked for it here")
+    if len(gone) > _TOLD:
+        note(f"… nor for {len(gone) - _TOLD} more intervals")
 
 
 async def pour(rows: Rows | LocalRows, sink: Sink, shown: Callable[[Any], object] | None = None) -> None:

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from dccd.client.fake import FakeDaemon
 from dccd.records import Trade
+from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.scan import About
 from dccd.store.schema import table_from_records
@@ -165,6 +166,18 @@ async def test_files_are_read_without_a_daemon(files: Command) -> None:
     done = await files("read", TRADES, "--data-path", "data", "--newest", "--limit", "2", "--columns", "tid", "--json")
     assert (done.code, done.err) == (0, "")
     assert [json.loads(line)["tid"] for line in done.out.splitlines()] == ["998", "999"]
+
+
+async def test_what_retention_removed_is_told_by_who_reads_the_files(files: Command) -> None:
+    """Rows that a remote may have aren't left out in silence; where none of the range is gone nothing is said."""
+    gone = (NOON - 3600 * 10**9, NOON - 1800 * 10**9)
+    NoteBook(Layout(files.folder / "data"), "alpha").add(Dataset.parse(TRADES), purged=[gone])
+    told = f"{TRADES}: retention removed 2024-01-01 11:00:00 … 2024-01-01 11:30:00, and no remote is asked for it here"
+    for words in (["read", TRADES, "--data-path", "data"], ["read", "--sql", f'SELECT * FROM "{TRADES}"']):
+        done = await files(*words, "--json")
+        assert (done.code, told in done.err) == (0, True)
+    done = await files("read", TRADES, "--data-path", "data", "--start", "2024-01-01T12:00", "--json")
+    assert (done.code, done.err) == (0, "")
 
 
 async def test_sql_is_run_over_the_files(files: Command) -> None:
