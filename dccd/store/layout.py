@@ -151,7 +151,15 @@ class Layout:
 
     def datasets(self) -> list[Dataset]:
         """Every dataset with segments or a base file, in order. Folders that are none of ours are passed over."""
-        return sorted(dataset for dataset in self._candidates() if self.periods(dataset))
+        return sorted(dataset for dataset in self._candidates() if self._any(dataset))
+
+    def _any(self, dataset: Dataset) -> bool:
+        """Whether there are periods of *dataset*. Segments first: what is folded meanwhile is found as a base."""
+        kind = dataset.data_type
+        if any(is_period(kind, name) for name in _names(self.dataset_segments(dataset))):
+            return True
+        ends = (name.partition(".") for name in _names(self.folder(dataset)))
+        return any(suffix == "parquet" and is_period(kind, stem) for stem, _, suffix in ends)
 
     def bars_beside(self, dataset: Dataset) -> list[Dataset]:
         """The stored ohlc datasets of the same symbol on the same exchange, the shortest span first."""
