@@ -2,7 +2,8 @@
 
 Pure. A hole begins with the last record that came and ends with the first one that comes again, both by the exchange's
 clock, so that ours may be wrong. Consecutive trade ids, and bars that follow each other, prove that nothing is missing;
-then there is no hole. A market that stays quiet after the confirmation ends it by our clock.
+then there is no hole. A market that stays quiet after the confirmation ends it by our clock; where ids are consecutive,
+whether it was quiet is told by the next one.
 
 Each is told before what follows it is handed on. Where losses come one upon the other, a hole is therefore told in
 advance: those of the next minute lie in it, too.
@@ -171,7 +172,12 @@ class Holes:
         if self._open is None or self._confirmed_at is None or self._is_book or wall - self._confirmed_at < _QUIET:
             return None
         (since, reason), self._open = self._open, None
-        return self.told(since, self._confirmed_at + self._clocks.most, reason)
+        until = self._confirmed_at + self._clocks.most
+        if self._ids:
+            # That none was lost since then only the next id tells: a connection counts from its first one.
+            self._open, self._provable = (until, reason), self._last_id is not None
+            self._confirmed_at = None
+        return self.told(since, until, reason)
 
     def _end(self, first: Record, since: int, wall: int) -> int | None:
         """Where a hole from *since* on ends when *first* comes; None when nothing is missing."""

@@ -105,6 +105,25 @@ def test_older_trades_at_first_don_t_end_a_hole_before_the_present() -> None:
     assert take(holes, trade(1), trade(2)) == Hole(at(5), at(11), "gone")
 
 
+def test_what_is_lost_after_a_quiet_market_ended_a_hole_is_one_too() -> None:
+    """The next id tells, on whatever connection: where it follows there is none, else from the confirmation on."""
+    for number, missing in ((8, None), (9, Hole(at(61), at(80) + 1, "gone"))):
+        holes = listening(TRADES, consecutive_ids=True)
+        take(holes, trade(2, 7))
+        holes.begin("gone", at(50))
+        holes.confirmed(at(61))
+        assert holes.quiet(at(71)) == Hole(at(2), at(61), "gone")
+        assert holes.certain is None and holes.quiet(at(79)) is None
+        assert take(holes, trade(80, number)) == missing
+
+
+def test_a_stream_that_starts_in_a_quiet_market_can_prove_nothing() -> None:
+    """Which id the first trade should have is unknown: the hole goes on until it comes."""
+    holes = listening(TRADES, consecutive_ids=True, since=at(-100))
+    assert holes.quiet(at(10)) == Hole(at(-100), at(0), "the collector was not running")
+    assert take(holes, trade(80, 9)) == Hole(at(0), at(80) + 1, "the collector was not running")
+
+
 def test_a_quiet_market_ends_a_hole_too() -> None:
     """Ten seconds after the confirmation nothing has come: the hole ended with the confirmation."""
     holes = listening(TRADES)
