@@ -68,7 +68,18 @@ async def test_every_operation_with_nats_req(sim: Simulator, config: Config) -> 
         assert [run["run_id"] for run in (await ask(url, "runs.list", {"limit": 1}))["runs"]] == [run_id]
         assert (await ask(url, "backfill.cancel", {"run_id": run_id}))["error"]["code"] == 409
         read = await ask(url, "read", {**bars, "limit": 3})
-        assert (read["columns"][0], len(read["rows"]), read["more"]) == ("TS", 3, True)
+        assert (read["columns"][0], len(read["rows"])) == ("TS", 3)
+        rest = await ask(url, "read", {**bars, "after": read["next"]})
+        assert (len(rest["rows"]), rest["next"]) == (7, None)
+        there = await ask(url, "coverage", bars)
+        assert [(one["start"], one["end"], one["state"]) for one in there["intervals"]] == [
+            (start, start + 600 * NS, "verified")
+        ]
+        assert (await ask(url, "repair"))["repairs"] == []
+        assert (await ask(url, "book", {"dataset": "kraken.orderbook.BTC-USD"}))["error"]["code"] == 404
+        assert (await ask(url, "storage.sync"))["error"]["code"] in (409, 422)
+        assert (await ask(url, "storage.remotes"))["remotes"] == []
+        assert "run_id" in await ask(url, "storage.migrate")
 
         assert not (await ask(url, "streams.start", stream))["already_running"]
         assert (await ask(url, "streams.start", stream))["already_running"]

@@ -69,7 +69,7 @@ def restore(
     *host*, StoreFull, StoreLocked, Stopped.
     """
     wait = wait or waiting()
-    with using(layout, remote):
+    with using(layout, remote, wait):
         _inherit(layout, remote, host, ours, wait)
         found = [
             (dataset, period, list(entries))

@@ -55,6 +55,7 @@ __all__ = ["Progress", "SyncResult", "forget", "last_synced", "load_manifest", "
 _BATCH_BYTES = 256 * 2**20
 _BATCH_FILES = 128
 _WORKERS = 4
+_TURNS, _TURN_SECONDS = 600, 1.0
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -99,26 +100,33 @@ def sync(
 
     *host* is the folder on the remote. *adopt*: take the folder over from another store (whose files stay, as far as
     ours don't stand for them). Raises RemoteTaken where it is another's, RemoteAway when it stays away, RemoteError,
-    StoreLocked when another process does the same, Stopped. Whenever it ends, what is there is whole.
+    StoreLocked when another run is at it for long, Stopped. Whenever it ends, what is there is whole.
     """
     wait = wait or waiting()
-    with using(layout, remote):
+    with using(layout, remote, wait):
         if own(layout, remote, host, adopt, wait):
             forget(layout, remote)  # whatever was there before is to be looked at
         return _Sync(layout, remote, host, tell, wait, step).run(datasets)
 
 
 @contextmanager
-def using(layout: Layout, remote: Remote) -> Iterator[None]:
-    """Keep other processes from changing *remote* from this ``data_path``. Raises StoreLocked."""
+def using(layout: Layout, remote: Remote, wait: Wait) -> Iterator[None]:
+    """Keep others from changing *remote* from this ``data_path``; wait for who is at it, for some minutes.
+
+    A run that somebody asks for mustn't fail because the one at an interval has just begun. Raises StoreLocked when
+    that goes on, Stopped.
+    """
     path = remotes_folder(layout) / f"{remote.name}.lock"
-    try:
-        with locked(path):
-            yield
-    except StoreLocked as exc:
-        if exc.path != path:
-            raise
-        raise StoreLocked(path, f"another process works on remote {remote.name}") from exc
+    with ExitStack() as stack:
+        for turn in range(_TURNS + 1):
+            try:
+                stack.enter_context(locked(path))
+                break
+            except StoreLocked as exc:
+                if turn == _TURNS:
+                    raise StoreLocked(path, f"another run works on remote {remote.name}; try again later") from exc
+                wait(_TURN_SECONDS)
+        yield
 
 
 def load_manifest(

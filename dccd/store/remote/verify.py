@@ -51,10 +51,10 @@ def verify(
     """Read every object that the manifests of *host* name, of *datasets* or all, and compare sizes and hashes.
 
     *mend*: take what differs out of the manifests, and remove what no manifest names. Raises RemoteAway, RemoteError,
-    StoreLocked when another process changes the remote, Stopped.
+    StoreLocked when another run is at it for long, Stopped.
     """
     wait = wait or waiting()
-    with using(layout, remote):
+    with using(layout, remote, wait):
         found = list(manifests(remote, host, datasets, wait))
         there = {o.key: o.size for o in patiently(lambda: list(remote.list(f"{host}/")), wait)}
         progress = Progress(all_bytes=sum(entry.size for _, _, manifest in found for entry in manifest.files))

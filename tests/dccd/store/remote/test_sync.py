@@ -205,10 +205,24 @@ def test_a_wiped_remote_is_filled_again(copied: Any) -> None:
     assert copied.sync().files == 1
 
 
-def test_two_processes_do_not_sync_at_once(copied: Any) -> None:
-    """The second is told who is at it."""
-    with using(copied.layout, copied.remote), pytest.raises(StoreLocked, match="another process works on remote fake"):
-        copied.sync()
+def test_two_runs_do_not_sync_at_once(copied: Any) -> None:
+    """The second waits for the first; when that goes on for minutes it says so."""
+    copied.put(1)
+    first = using(copied.layout, copied.remote, waiting())
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 5:
+            first.__exit__(None, None, None)
+
+    first.__enter__()
+    assert sync(copied.layout, copied.remote, "alpha", wait=wait).files == 1
+    assert sum(waited) == 5.0
+    held = using(copied.layout, copied.remote, waiting())
+    with held, pytest.raises(StoreLocked, match="another run works on remote fake"):
+        sync(copied.layout, copied.remote, "alpha", wait=waited.append)
+    assert sum(waited) >= 300.0
 
 
 def test_a_stop_ends_it_in_the_middle(copied: Any) -> None:
