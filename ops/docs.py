@@ -84,8 +84,8 @@ MEANINGS = {
     " daemon), `interval`, `cron` or `manual`. `null`: `supervised` for a stream, `once` for a backfill.",
     "jobs[].every": "How often, at least `1s`. With `interval`, and only then.",
     "jobs[].cron": "Five cron fields, in `settings.timezone`. With `cron`, and only then.",
-    "jobs[].start": "Where a backfill begins: `last` (goes on from the newest stored row), `origin`, an ISO date or"
-    " time, or ns. `null`: `last`.",
+    "jobs[].start": "Where each run begins: `last` (goes on at the first hole, else where what is stored ends),"
+    " `origin`, an ISO date or time, or ns; from a time on all is fetched again each run. `null`: `last`.",
     "jobs[].depth": "Order books: levels a side. `null`: the exchange's default.",
     "jobs[].snapshot_interval": "Order books: between stored snapshots, `1s` to `1d`. `null`: `60s`.",
     "jobs[].book": "Order books: store deltas with periodic snapshots, or snapshots only. `null`: `deltas`.",
