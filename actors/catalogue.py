@@ -25,6 +25,7 @@ from actors.runtime.exits import ActorError, MailboxFull
 from dccd import subjects
 from dccd.config import parse_duration
 from dccd.errors import BusError, ExchangeError, RequestError, StoreError
+from dccd.exchanges.paging import STATED
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, Repaired, RepairEntry, StreamGap
 from dccd.runs import Run
@@ -151,7 +152,7 @@ class Catalogue(Actor):
         """What *run* had isn't doubted any more. What it couldn't have stays so: the old claim would hide it."""
         name = run.dataset
         gone = IntervalSet((gap.start, gap.end) for gap in self._known.notes(name).unavailable)
-        for start, end in gone.gaps(run.start, run.end):
+        for start, end in gone.gaps(run.start, min(run.position, run.end)):
             with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
                 forget = partial(self.links.notes.forget_doubted, Dataset.parse(name), start, end)
                 await anyio.to_thread.run_sync(forget)
@@ -188,9 +189,11 @@ class Catalogue(Actor):
             run.state == "queued" for run in self._known.runs(name)
         ):
             return done  # holes upon holes are ordered together, and the runner's queue doesn't grow
-        wanted = together(
-            to_repair(self._known.coverage(name), self._known.runs(name))[0], clock.wall_ns(), at_once=at_once
-        )
+        until = clock.wall_ns()
+        if dataset.data_type in (DataType.FUNDING, DataType.OPEN_INTEREST):
+            # Exchanges publish these some minutes later: a run would keep its place among the repairs until then.
+            until -= STATED
+        wanted = together(to_repair(self._known.coverage(name), self._known.runs(name))[0], until, at_once=at_once)
         if wanted:
             self._not_before[name] = clock.now() + _SPACING
         for gap in wanted:
@@ -215,26 +218,23 @@ class Catalogue(Actor):
         return done
 
     async def _repair_asked(self, asked: RepairAsked) -> Repaired:
-        """Note what somebody wants repaired, so that all of it follows by itself, and order the first of it."""
-        names = self._known.names(asked.prefix)
-        await self._known.refresh(names)
-        repairs: list[RepairEntry] = []
-        waiting = 0
-        for name in names:
-            gaps = asked_for(self._known.coverage(name), asked.start, asked.end, asked.unavailable)
-            dataset = Dataset.parse(name)
-            if asked.dry_run or not self._repairable(dataset):
-                why = None if asked.dry_run else "its past can't be asked for"
-                repairs += [
-                    RepairEntry(dataset=name, start=gap.start, end=gap.end, reason=gap.reason, why=why) for gap in gaps
-                ]
-            elif gaps:
-                await self._want(dataset, gaps)
-                ordered = await self._repair(dataset, at_once=True)
-                known = {repair.run_id for repair in ordered}
-                repairs += ordered + [one for one in self._under_way(name, gaps) if one.run_id not in known]
-                waiting += to_repair(self._known.coverage(name), self._known.runs(name))[1]
-        return Repaired(repairs=repairs, waiting=waiting)
+        """Note what somebody wants repaired of a dataset, so that all of it follows by itself, and order the first."""
+        dataset, name = asked.dataset, asked.dataset.name
+        await self._known.refresh([name])
+        gaps = asked_for(self._known.coverage(name), asked.start, asked.end, asked.unavailable)
+        if asked.dry_run or not self._repairable(dataset):
+            why = None if asked.dry_run else "its past can't be asked for"
+            return Repaired(
+                repairs=[RepairEntry(dataset=name, start=g.start, end=g.end, reason=g.reason, why=why) for g in gaps]
+            )
+        if not gaps:
+            return Repaired(repairs=[])
+        await self._want(dataset, gaps)
+        ordered = await self._repair(dataset, at_once=True)
+        known = {repair.run_id for repair in ordered}
+        under_way = [one for one in self._under_way(name, gaps) if one.run_id not in known]
+        waiting = to_repair(self._known.coverage(name), self._known.runs(name))[1]
+        return Repaired(repairs=ordered + under_way, waiting=waiting)
 
     def _under_way(self, name: str, gaps: list[Gap]) -> list[RepairEntry]:
         wanted = IntervalSet((gap.start, gap.end) for gap in gaps)

@@ -53,9 +53,12 @@ class RunSettled(msgspec.Struct, frozen=True):
 
 
 class RepairAsked(msgspec.Struct, frozen=True):
-    """To the catalogue: somebody wants what is missing of the datasets under *prefix*; answered with Repaired."""
+    """To the catalogue: somebody wants what is missing of *dataset*; answered with Repaired.
 
-    prefix: str = ""
+    One dataset a message: collectors wait for their turn behind it.
+    """
+
+    dataset: Dataset
     start: int | None = None
     end: int | None = None
     unavailable: bool = False

@@ -10,7 +10,7 @@ from actors.mail import GetCoverage, RepairAsked
 from dccd import messages as m
 from dccd.runs import Run
 from dccd.store.coverage import Coverage, Stretch
-from dccd.symbols import NS, Dataset, parse_time
+from dccd.symbols import NS, Dataset, is_under, parse_time
 
 __all__ = ["coverage", "repair", "reply_of"]
 
@@ -28,16 +28,18 @@ async def coverage(links: Links, request: m.CoverageGet) -> m.Coverage:
 
 
 async def repair(links: Links, request: m.Repair) -> m.Repaired:
-    """Have the missing intervals asked for. Raises IdentityError."""
-    order = RepairAsked(
-        prefix=request.dataset or "",
-        start=None if request.start is None else parse_time(request.start, "start"),
-        end=None if request.end is None else parse_time(request.end, "end"),
-        unavailable=request.unavailable,
-        dry_run=request.dry_run,
-    )
-    done: m.Repaired = await links.catalogue.ask(order, timeout=_SECONDS)
-    return done
+    """Have the missing intervals asked for; of those the first thousand are named, the others counted. Raises
+    IdentityError."""
+    start = None if request.start is None else parse_time(request.start, "start")
+    end = None if request.end is None else parse_time(request.end, "end")
+    repairs: list[m.RepairEntry] = []
+    waiting = 0
+    for name in sorted(name for name in links.entries if not request.dataset or is_under(name, request.dataset)):
+        order = RepairAsked(Dataset.parse(name), start, end, unavailable=request.unavailable, dry_run=request.dry_run)
+        done: m.Repaired = await links.catalogue.ask(order, timeout=_SECONDS)
+        repairs += done.repairs
+        waiting += done.waiting
+    return m.Repaired(repairs=repairs[:_INTERVALS], waiting=waiting + max(0, len(repairs) - _INTERVALS))
 
 
 def reply_of(
@@ -51,7 +53,7 @@ def reply_of(
     for one in stretches:
         seconds[one.state] += (one.end - one.start) / NS
     there = seconds["verified"] + seconds["empty"] + seconds["unverified"]
-    total = sum(seconds.values())
+    total = sum(seconds.values()) - seconds["purged"]
     shown = stretches[:_INTERVALS]
     return m.Coverage(
         dataset=dataset.name,

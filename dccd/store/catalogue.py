@@ -200,9 +200,13 @@ def _sum(files: _Files, lasts: int) -> tuple[DatasetStats, Claims]:
         first_ts=min((file.first_ts for file in counted if file.first_ts is not None), default=None),
         last_ts=max((file.last_ts for file in counted if file.last_ts is not None), default=None),
     )
+    # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing. But
+    # the very last one may have been open.
+    unverified = IntervalSet((start, end - 1 + lasts) for file in counting for start, end in file.unverified)
+    if lasts > 1 and (bounds := unverified.bounds) is not None:
+        unverified = unverified.subtract(bounds[1] - lasts, bounds[1])
     claims = Claims(
         IntervalSet(chain.from_iterable(file.verified for file in counting)),
-        # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing.
-        IntervalSet((start, end - 1 + lasts) for file in counting for start, end in file.unverified),
+        unverified,
     )
     return stats, claims

@@ -110,8 +110,8 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def fraction(self) -> float:
-        """How much of the asked time is there or known to be empty, 0 to 1."""
-        length = self.end - self.start
+        """How much of the asked time is there or known to be empty, 0 to 1; what retention removed doesn't count."""
+        length = self.end - self.start - self.purged.length
         there = self.verified.length + self.empty.length + self.unverified.length
         return there / length if length else 0.0
 

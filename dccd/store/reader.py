@@ -189,14 +189,9 @@ class Store:
     def resume(self, dataset: Dataset) -> int | None:
         """Where a backfill goes on (ns): at the first hole, else where what is there ends; None of nothing.
 
-        Rows that nobody vouches for end with the newest one, which may be of a bar that was open then. Raises
-        CorruptFile.
+        Raises CorruptFile.
         """
-        coverage = self.coverage(dataset)
-        end = coverage.resume
-        unverified = coverage.unverified.bounds
-        if end is not None and not coverage.missing and unverified is not None and unverified[1] == end:
-            end = None
+        end = self.coverage(dataset).resume
         return self.last_ts(dataset) if end is None else end
 
     def last_ts(self, dataset: Dataset) -> int | None:

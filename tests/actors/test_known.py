@@ -61,7 +61,7 @@ def test_an_entry_tells_what_is_there_and_what_isnt() -> None:
     entry = DatasetEntry(dataset="d", host="h", rows=0, files=0, bytes=0, first_ts=None, last_ts=None)
     told = entry_of(entry, DatasetStats(7, 2, 900, 5, 39), COVERAGE, [run(70, 80)])
     assert (told.rows, told.files, told.bytes, told.first_ts, told.last_ts) == (7, 2, 900, 5, 39)
-    assert (told.start, told.end, told.coverage, told.missing) == (0, 100, 0.5, 30 / NS)
+    assert (told.start, told.end, told.coverage, told.missing) == (0, 100, round(50 / 90, 6), 30 / NS)
     assert [(g.start, g.state, g.run_id) for g in told.gaps] == [
         (50, "purged", None),
         (60, "unavailable", None),

@@ -91,7 +91,20 @@ def test_nothing_is_no_part_of_nothing() -> None:
 @pytest.mark.anyio
 async def test_a_repair_is_ordered_as_asked() -> None:
     """Times become ns, and the rest goes on as it is."""
-    desk = links(m.Repaired(repairs=[]))
+    desk = links(m.Repaired(repairs=[], waiting=2))
+    desk.entries = dict.fromkeys([TRADES.name, "binance.ohlc.BTC-USDT.1m", "kraken.trades.BTC-USD"])
     request = m.Repair(dataset="binance", start="2023-11-14T22:13:20", end=T + 5, unavailable=True, dry_run=True)
-    assert await repair(desk, request) == m.Repaired(repairs=[])
-    assert desk.catalogue.asked == [RepairAsked("binance", T, T + 5, unavailable=True, dry_run=True)]
+    assert await repair(desk, request) == m.Repaired(repairs=[], waiting=4)
+    bars = Dataset.parse("binance.ohlc.BTC-USDT.1m")
+    orders = [RepairAsked(one, T, T + 5, unavailable=True, dry_run=True) for one in (bars, TRADES)]
+    assert desk.catalogue.asked == orders
+
+
+@pytest.mark.anyio
+async def test_a_repair_of_very_much_is_counted() -> None:
+    """The reply fits a message: the first thousand are named."""
+    one = m.RepairEntry(dataset=TRADES.name, start=1, end=2, reason="lost")
+    desk = links(m.Repaired(repairs=[one] * 800, waiting=1))
+    desk.entries = dict.fromkeys([TRADES.name, "binance.ohlc.BTC-USDT.1m"])
+    reply = await repair(desk, m.Repair())
+    assert (len(reply.repairs), reply.waiting) == (1000, 602)
