@@ -43,6 +43,7 @@ class Mirror(Actor):
         self._now = Progress()
         self._summary: list[str] = []
         self._warnings: list[str] = []
+        self._failures: list[str] = []
         self._over = False
         self._begun = 0.0
 
@@ -71,9 +72,7 @@ class Mirror(Actor):
         except (RemoteError, StoreError, Uninstalled, IdentityError, RequestError) as exc:
             await self._finish("failed", str(exc))
         else:
-            await self._finish("failed" if self._failed else "done", self._failed)
-
-    _failed: str | None = None
+            await self._finish("failed" if self._failures else "done", "; ".join(self._failures) or None)
 
     def _do(self, work: Callable[[], object], wait: Wait) -> None:
         self._wait = wait
@@ -83,7 +82,6 @@ class Mirror(Actor):
 
     def _sync(self) -> None:
         asked = msgspec.convert(self._run.options, StorageSync)
-        away: list[str] = []
         for remote in self._remotes(asked.remotes):
             layout = self.links.layout
             datasets = None
@@ -103,7 +101,7 @@ class Mirror(Actor):
             except (RemoteError, StoreError) as exc:
                 # The others may be there.
                 state.error = str(exc)
-                away.append(str(exc))
+                self._failures.append(str(exc))
                 continue
             if asked.dataset is None:
                 state.error = "; ".join(done.problems) or None
@@ -111,24 +109,27 @@ class Mirror(Actor):
             removed = f", {done.removed:,} removed" if done.removed else ""
             self._summary.append(f"{remote.name}: {done.files:,} files copied ({done.bytes:,} bytes){removed}")
             self._next()
-        self._failed = "; ".join(away) or None
 
     def _verify(self) -> None:
         asked = msgspec.convert(self._run.options, StorageVerify)
         for remote in self._remotes(asked.remotes):
             datasets = None
-            if asked.dataset is not None:
-                found = {dataset for dataset, _, _ in manifests(remote, self.links.host, None, self._wait)}
-                datasets = _chosen(found, asked.dataset)
-            done = verify(
-                self.links.layout,
-                remote,
-                self.links.host,
-                datasets=datasets,
-                mend=asked.mend,
-                tell=self._told,
-                wait=self._wait,
-            )
+            try:
+                if asked.dataset is not None:
+                    found = {dataset for dataset, _, _ in manifests(remote, self.links.host, None, self._wait)}
+                    datasets = _chosen(found, asked.dataset)
+                done = verify(
+                    self.links.layout,
+                    remote,
+                    self.links.host,
+                    datasets=datasets,
+                    mend=asked.mend,
+                    tell=self._told,
+                    wait=self._wait,
+                )
+            except (RemoteError, StoreError) as exc:
+                self._failures.append(str(exc))  # the others may be there
+                continue
             for one in done.different:
                 self._warnings.append(f"{remote.name}: {one.dataset} {one.period}: {one.key}: {one.why}")
             differ = f"{len(done.different):,} differ" if done.different else "all as they should be"
@@ -139,7 +140,7 @@ class Mirror(Actor):
             )
             if done.different:
                 mended = "; the next sync copies them anew where they are here" if asked.mend else ""
-                self._failed = f"{remote.name}: {len(done.different):,} files differ{mended}"
+                self._failures.append(f"{remote.name}: {len(done.different):,} files differ{mended}")
             self._next()
 
     def _restore(self) -> None:

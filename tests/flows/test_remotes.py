@@ -148,6 +148,24 @@ async def test_copies_are_compared_and_brought_back(config: Config, s3: S3Server
         assert [entry.rows for entry in await client.inventory()] == [15]
 
 
+async def test_one_remote_that_is_away_keeps_no_other_from_being_verified(
+    config: Config, s3: S3Server, tmp_path: Path
+) -> None:
+    """The one that can't be read is named; what is there of the other is told."""
+    config, copies = on_s3(config, s3), tmp_path / "copies"
+    copies.mkdir()
+    folder = RemoteConfig(name="folder", url=f"file://{copies}", interval=0)
+    storage = msgspec.structs.replace(config.storage, remotes=[folder, *config.storage.remotes])
+    config = msgspec.structs.replace(config, storage=storage)
+    async with daemon(config, jobs=False) as running, Client(running.bus_url, timeout=60) as client:
+        assert (await ended(client, StorageSync()))[0].state == "done"
+        copies.rename(tmp_path / "elsewhere")
+        run, _ = await ended(client, StorageVerify())
+    assert run.state == "failed"
+    assert run.error is not None and run.error.startswith("remote folder: there is no folder")
+    assert run.summary is not None and run.summary.startswith("backup: 3 files read")
+
+
 async def test_without_remotes_it_is_refused(config: Config) -> None:
     """With a reason for scripts."""
     async with daemon(config, jobs=False) as running, Client(running.bus_url) as client:
