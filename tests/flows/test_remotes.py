@@ -148,6 +148,7 @@ async def test_copies_are_compared_and_brought_back(config: Config, s3: S3Server
         assert [entry.rows for entry in await client.inventory()] == [15]
 
 
+@pytest.mark.slow  # it is waited for
 async def test_one_remote_that_is_away_keeps_no_other_from_being_verified(
     config: Config, s3: S3Server, tmp_path: Path
 ) -> None:
