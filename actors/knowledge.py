@@ -101,7 +101,9 @@ class Knowledge:
 
     def names(self, prefix: str = "") -> list[str]:
         """Every dataset of which there is something, or may be, and whose name begins with *prefix*, in order."""
-        return sorted(name for name in {*self.links.entries, *self._to_refresh()} if is_under(name, prefix))
+        return sorted(
+            name for name in {*self.links.entries, *self._to_refresh(), *self._under_way} if is_under(name, prefix)
+        )
 
     def looked_at(self, name: str) -> int | None:
         """When the files of *name* were last looked at (ns)."""
@@ -234,34 +236,38 @@ class Knowledge:
         if not names:
             return
         before = {name: self._known.get(name) for name in names}
-        async with contextlib.AsyncExitStack() as locks:
-            for name in sorted(names):  # in one order, so that nobody waits for who waits for him
-                await locks.enter_async_context(self._looking[name])
-                if name in self._unsaved:
-                    await self._note_locked(name, Notes())
-            changed = self.links.dirty.intersection(names)
-            self._under_way |= changed
-            self.links.dirty.difference_update(names)
-            self._to_look.difference_update(names)
-            try:
+        changed: set[str] = set()
+        try:
+            async with contextlib.AsyncExitStack() as locks:
+                for name in sorted(names):  # in one order, so that nobody waits for who waits for him
+                    await locks.enter_async_context(self._looking[name])
+                    if name in self._unsaved:
+                        await self._note_locked(name, Notes())
+                changed = self.links.dirty.intersection(names)
+                self._under_way |= changed
+                self.links.dirty.difference_update(names)
                 found = await anyio.to_thread.run_sync(self._look, names)
-            except BaseException:
-                self.links.dirty.update(names)  # when it is stopped, they are looked at once more
-                raise
-            finally:
-                self._under_way -= changed
+                for name, seen in found.items():
+                    self._take(name, seen)
             for name, seen in found.items():
                 if isinstance(seen, _Known):
-                    self.links.unreadable.pop(name, None)
-                    self._known[name] = seen.plus(self._unsaved[name]) if name in self._unsaved else seen
-                    continue
-                self.links.dirty.add(name)
-                if self.links.unreadable.get(name) != str(seen):
-                    self.links.unreadable[name] = str(seen)
-                    self.context.log.error("no statistics", dataset=name, error=str(seen))
-        for name, seen in found.items():
-            if isinstance(seen, _Known):
-                await self._seen_anew(name, before[name], seen.notes)
+                    await self._seen_anew(name, before[name], seen.notes)
+        except BaseException:
+            self.links.dirty.update(names)  # when it is stopped, they are looked at once more
+            raise
+        finally:  # not before: a list has those, too, of which there is no entry yet
+            self._under_way -= changed
+            self._to_look.difference_update(names)
+
+    def _take(self, name: str, seen: _Known | DccdError) -> None:
+        if isinstance(seen, _Known):
+            self.links.unreadable.pop(name, None)
+            self._known[name] = seen.plus(self._unsaved[name]) if name in self._unsaved else seen
+            return
+        self.links.dirty.add(name)
+        if self.links.unreadable.get(name) != str(seen):
+            self.links.unreadable[name] = str(seen)
+            self.context.log.error("no statistics", dataset=name, error=str(seen))
 
     def _look(self, names: Sequence[str]) -> dict[str, _Known | DccdError]:
         """What there is of each, or why that can't be told. Runs in a thread."""
