@@ -403,7 +403,7 @@ class DoctorLine(_Reply, frozen=True, kw_only=True):
 
 class InventoryList(_Request, frozen=True, kw_only=True):
     """List datasets, by name; ``dataset`` may be a prefix, as ``binance.trades``. ``limit``: so many at most (default:
-    as many as a message holds); ``after``: those after the ``next`` of the page before."""
+    as many as 1 MiB holds); ``after``: those after the ``next`` of the page before."""
 
     dataset: _Name | None = None
     limit: _Limit | None = None
