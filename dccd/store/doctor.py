@@ -7,7 +7,7 @@ crashed writers are removed.
 
 Before a file is moved its interval is noted as missing, so that it is asked for again: what the file says of its rows,
 or where that can't be read, its whole period up to when it was written. The claims of other files hold against the
-note. What a damaged base had folded in counts again where it still lies about. The dataset's fold lock is held
+latter; what they claim of rows that are known to be gone is doubted. What a damaged base had folded in counts again where it still lies about. The dataset's fold lock is held
 meanwhile, so that no file is moved that a fold has just replaced.
 """
 
@@ -159,7 +159,10 @@ def _move(layout: Layout, place: _Place) -> Finding | None:
         if found is None or found.what != "damaged" or found.start is None or found.end is None:
             return found
         gap = Gap(found.start, found.end, f"damaged file: {found.path}")
-        NoteBook(layout, _WRITER).add(place.dataset, missing=[gap])
+        # A stream claims a time seconds after its rows, so that the claim for these may be in the file after this one.
+        # Where nobody knows when its rows were, a whole period isn't doubted for the sake of one segment.
+        known = (found.start, found.end) != _at_most(place)
+        NoteBook(layout, _WRITER).add(place.dataset, missing=[gap], doubted=[(found.start, found.end)] if known else [])
         target = layout.root / ".dccd" / "damaged" / place.dataset.name / place.period / f"{token()}-{place.path.name}"
         with os_errors(target):
             make_folder(target.parent)

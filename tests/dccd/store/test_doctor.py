@@ -81,6 +81,22 @@ def test_a_damaged_file_is_named_and_set_aside(bench: Any, where: str, base: boo
         assert (one.start, one.end) == (first, last + 1)
 
 
+def test_what_a_later_file_claims_of_its_rows_counts_for_nothing(bench: Any) -> None:
+    """A stream claims a time seconds after its rows: in the next file, which stays, and no row of it is there."""
+    second, noon = 1_000_000_000, bench.noon
+    bench.put([bench.trade(0, noon)], covered=[(noon, noon + 1)])
+    (segment,) = bench.put([bench.trade(n, noon + n * second) for n in (1, 2)], covered=[(noon + 1, noon + second)])
+    bench.put([bench.trade(3, noon + 9 * second)], covered=[(noon + second, noon + 4 * second)])
+    damage(segment.path, "page")
+    assert len(found(bench, set_aside=True)) == 1
+    coverage = bench.store.coverage(bench.trades)
+    assert noon + second not in coverage.verified
+    assert noon + 2 * second not in coverage.verified
+    (gap,) = coverage.missing
+    assert gap.reason.startswith("damaged file")
+    assert (gap.start, gap.end) == (noon + 1, noon + 2 * second + 1)  # with what it claimed itself
+
+
 @pytest.mark.parametrize("where", ["page", "footer"])
 def test_what_a_damaged_base_held_counts_again(bench: Any, where: str) -> None:
     """Segments that a crash left beside it: their rows are there when it is out of the way, each once."""
