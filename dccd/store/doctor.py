@@ -7,8 +7,9 @@ crashed writers are removed.
 
 Before a file is moved its interval is noted as missing, so that it is asked for again: what the file says of its rows,
 or where that can't be read, its whole period up to when it was written. The claims of other files hold against the
-latter; what they claim of rows that are known to be gone is doubted. What a damaged base had folded in counts again where it still lies about. The dataset's fold lock is held
-meanwhile, so that no file is moved that a fold has just replaced.
+latter; what they claim of rows that are known to be gone is doubted. What a damaged base had folded in counts again
+where it still lies about. The dataset's fold lock is held meanwhile, so that no file is moved that a fold has just
+replaced.
 """
 
 from __future__ import annotations
