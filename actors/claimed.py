@@ -62,6 +62,11 @@ class Claimed:
         due, self._due = self._due[-_MOST:], []
         return due
 
+    def stand(self, due: Sequence[Interval]) -> Sequence[Interval]:
+        """Return what a message says that claims none of *due*: where the claims before it end."""
+        at = due[0][0] if due else self._from
+        return () if at is None else [(at, at)]
+
     def undo(self, due: Sequence[Interval]) -> None:
         """The message that was to claim *due* found no room: nothing of it is claimed, and a hole begins no later."""
         self._due = []

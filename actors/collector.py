@@ -28,27 +28,42 @@ from dccd.feeds.session import Session
 from dccd.messages import StreamChanged, StreamSample
 from dccd.records import RECORD_TYPES, Record
 from dccd.store.intervals import Interval
-from dccd.subjects import covered_header
+from dccd.subjects import COVERED, covered_header, parse_covered
 from dccd.symbols import NS, DataType
 
-__all__ = ["Collector", "hole_since", "split", "stood_at"]
+__all__ = ["Collector", "claimed_until", "hole_since", "split", "stood_at"]
 
 MAX_PAYLOAD = 900_000
 """Bytes of one tick message: below the server's ``max_payload`` of 1 MiB, with room for headers."""
 
 _AHEAD = 60 * NS
+_BACK = 86_400 * NS
+"""So much earlier at most a hole begins where the last message's claims end."""
+_DOUBTED = (DataType.TRADES, DataType.OHLC)
+"""What is held back or unclaimed after it came; of all else the newest record is the last that is certain."""
 _RETRY_SECONDS = 0.5
 
 
-def hole_since(data_type: DataType, last_ts: int | None) -> int | None:
+def hole_since(data_type: DataType, last_ts: int | None, claimed: int | None = None) -> int | None:
     """Return where the hole of a stream that starts (again) begins, from its newest record on the bus or on disk.
 
-    For trades a little before that record: a parser holds a jump in the trade ids open for a late frame, and one that
-    it had seen and not told yet when the process was killed must be inside. None when there is nothing yet.
+    For trades a little before that record, since others may come late; where *claimed* is earlier, up to which the last
+    message claims that all is there, from there on: what was doubtful when the process was killed (a jump in the trade
+    ids, a bar) must be inside. None when there is nothing yet.
     """
     if last_ts is None:
         return None
-    return last_ts - LATE if data_type is DataType.TRADES else last_ts
+    since = last_ts - LATE if data_type is DataType.TRADES else last_ts
+    if claimed is None or data_type not in _DOUBTED:
+        return since
+    # Anybody may publish there: no header has everything fetched again.
+    return min(since, max(claimed, since - _BACK))
+
+
+def claimed_until(covered: str | None) -> int | None:
+    """Return where the claims of a message with this header end (ns); None where it doesn't say."""
+    claims = None if covered is None else parse_covered(covered)
+    return max((end for _, end in claims or ()), default=0) or None
 
 
 def stood_at(stored: int | None, last: list[Record], now: int) -> int | None:
@@ -89,14 +104,16 @@ class Collector(Actor):
     def __repr__(self) -> str:
         return f"<Collector {self.dataset} {self.state.state} {self.state.records} records>"
 
-    async def _stood_at(self) -> int | None:
-        """Return where the stream stood: the newest record in the bus's last message of it, or on disk.
+    async def _stood_at(self) -> tuple[int | None, int | None]:
+        """Return where the stream stood: the newest record in the bus's last message of it, or on disk; and up to where
+        that message claims that all is there, None where it doesn't say or what is on disk is of later.
 
         Waits while the bus is away: a stream must not be set aside for that. Nor for a corrupt file: what comes now
         has nothing to do with it.
         """
         stored: int | None = None
         last: list[Record] = []
+        claimed: int | None = None
         try:
             stored = await anyio.to_thread.run_sync(self.links.store.last_ts, self.dataset)
         except StoreError as exc:
@@ -111,14 +128,17 @@ class Collector(Actor):
         if found is not None:
             # Anybody may publish there: what is no ticks says nothing, and what is on disk is then known to be older.
             with contextlib.suppress(msgspec.MsgspecError):
-                last = msgspec.json.decode(found[1], type=RECORD_TYPES[self.dataset.data_type])
-        return stood_at(stored, last, self.context.clock.wall_ns())
+                last = msgspec.json.decode(found.data, type=RECORD_TYPES[self.dataset.data_type])
+                claimed = claimed_until(found.headers.get(COVERED))
+        now = self.context.clock.wall_ns()
+        stood = stood_at(stored, last, now)
+        return stood, claimed if stood == stood_at(None, last, now) else None
 
     async def run(self) -> None:
         self.state.state = "connecting"
         if (warning := depth_warning(self.exchange.capabilities, self.dataset, self.state.options)) is not None:
             self.context.log.warning(warning, dataset=self.dataset.name)
-        since = hole_since(self.dataset.data_type, await self._stood_at())
+        since = hole_since(self.dataset.data_type, *await self._stood_at())
         self._claimed = Claimed(since)
         session = Session(
             self.exchange,
@@ -160,7 +180,7 @@ class Collector(Actor):
         taken = True
         for number, (payload, records) in enumerate(parts, 1):
             # What the batch makes certain is in all of its messages: the last one claims it.
-            covered = covered_header(due if number == len(parts) else ())
+            covered = covered_header((number == len(parts) and due) or self._claimed.stand(due))
             taken &= publisher.offer(
                 self.subject, payload, len(records), records[0].ts, records[-1].ts, covered=covered
             )

@@ -60,8 +60,8 @@ MSG_ID = "Nats-Msg-Id"
 COVERED = "Dccd-Covered"
 """Header of a tick message: of these intervals it says that all records are in this message and those before it.
 
-``1700000000000000000-1700000001000000000``, in ns, end exclusive; several with commas, none as ``0-0``. A message
-without the header says nothing of that.
+``1700000000000000000-1700000001000000000``, in ns, end exclusive; several with commas. An empty one says up to where
+it was claimed before, ``0-0`` not even that. A message without the header says nothing of that.
 """
 
 

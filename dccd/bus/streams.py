@@ -15,6 +15,7 @@ from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import (
     JetStreamError,
+    Stored,
     StreamState,
     api,
     get_last,
@@ -119,11 +120,10 @@ async def ensure_bucket(bus: Bus, bucket: str, *, replicas: int = 1, ttl: float 
     )
 
 
-async def last_message(bus: Bus, subject: str) -> tuple[int, bytes] | None:
-    """Return sequence number and body of the newest message on a tick or event subject, or None when there is none."""
+async def last_message(bus: Bus, subject: str) -> Stored | None:
+    """Return the newest message on a tick or event subject, or None when there is none."""
     stream = subjects.STREAM_EVENTS if subject.startswith(f"{subjects.EVENTS}.") else subjects.STREAM_TICKS
-    found = await get_last(bus, stream, subject)
-    return (found.seq, found.data) if found else None
+    return await get_last(bus, stream, subject)
 
 
 def _limited(age: float, size: int, limits: TickLimits) -> dict[str, Any]:

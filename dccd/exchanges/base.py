@@ -237,6 +237,12 @@ class StreamProtocol(Protocol):
     beat: float | None = None
     """Seconds within which a frame of its topic always comes, whatever the market does; ``None``: unknown."""
 
+    @property
+    def held_since(self) -> int | None:
+        """Time (ns) of the last record before a hole that isn't reported yet, since what is missing may only be late;
+        ``None``: there is none."""
+        return None
+
     def subscribe(self) -> list[str]:
         """Frames to send once connected."""
         ...

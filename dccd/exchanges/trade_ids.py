@@ -80,6 +80,14 @@ class TradeIds:
         self._fill(at, tid, ts)
         return True
 
+    @property
+    def held_since(self) -> int | None:
+        """Where the first hole begins (ns) of those that are to be reported yet; None: there are none."""
+        if not self.waiting:
+            return None
+        due = [broken.since for broken in self._due if broken.since is not None]
+        return min(due + [gap.since for gap in self._gaps if gap.deadline is not None], default=None)
+
     def expired(self, now: int) -> Broken | None:
         """A gap whose time is up at *now* (ns), once; ask again, there may be more."""
         if not self.waiting:
@@ -152,6 +160,11 @@ class NumberedTrades(TopicStream):
     """Trades whose ids show holes. It comes before the exchange's own stream class among a subclass's bases."""
 
     _ids: TradeIds
+
+    @property
+    def held_since(self) -> int | None:
+        """Where the first jump begins that is held open."""
+        return self._ids.held_since
 
     def tick(self, now: int, out: list[Record]) -> Signal | None:
         """A jump of the ids that wasn't filled in time is a hole."""

@@ -171,6 +171,10 @@ class _FakeProtocol:
         self._doubt = (0, 0)
         self.topic = topic
 
+    @property
+    def held_since(self) -> int | None:
+        return self._doubt[0] or None
+
     def subscribe(self) -> list[str]:
         return [f"subscribe {self.topic}"]
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from dccd.feeds.ahead import Clocks
 from dccd.feeds.doubts import BarDoubts
+from dccd.feeds.following import Following
 from dccd.feeds.items import Hole
 from dccd.records import Bar, Record, Trade
 from dccd.symbols import NS, Dataset, DataType
@@ -30,6 +31,7 @@ _TOGETHER = 60 * NS
 _APART = 3
 """So many that follow each other are told each; all others in advance."""
 _UNREAD = "a frame could not be read"
+_APART_BARS = "bars that don't follow each other"
 
 
 class Holes:
@@ -42,7 +44,7 @@ class Holes:
         self.last_ts: int | None = None
         """Time of the newest record, as far as it is believed."""
         self._last_id: int | None = None
-        self._complete_to: int | None = None  # bars: all before this time came, closed
+        self._bars = Following(self._span) if self._span else None
         self._doubts = BarDoubts(self._span) if self._span else None
         self._clocks = Clocks()
         self._on_record: tuple[int, int] | None = None  # the last hole that was told
@@ -64,8 +66,8 @@ class Holes:
 
     def known_until(self, wall: int) -> int:
         """All before this time has come, unless a hole was told."""
-        if self._complete_to is not None:
-            return self._complete_to
+        if self._bars is not None and self._bars.certain is not None:
+            return self._bars.certain
         return self.last_ts or self._listened_at or wall
 
     @property
@@ -76,11 +78,9 @@ class Holes:
         """
         if self._open is not None:
             return None
-        if self._span:
-            doubtful = None if self._doubts is None else self._doubts.start
-            if self._complete_to is None or doubtful is None:
-                return self._complete_to
-            return min(self._complete_to, doubtful)
+        if self._bars is not None:
+            certain, doubtful = self._bars.certain, None if self._doubts is None else self._doubts.start
+            return certain if certain is None or doubtful is None else min(certain, doubtful)
         return None if self.last_ts is None else self.last_ts - LATE
 
     def begin(self, reason: str, wall: int, since: int | None = None) -> None:
@@ -107,7 +107,8 @@ class Holes:
         if self._ids or self._is_book or not heard:
             return False
         if self._open is None and self._doubts is not None:
-            self._doubts.spoilt(at, self._complete_to, self._listened_at or at, self._clocks.most)
+            closed_to = None if self._bars is None else self._bars.closed_to
+            self._doubts.spoilt(at, closed_to, self._listened_at or at, self._clocks.most)
         elif self._open is None:
             self._open, self._provable = (self.known_until(at), _UNREAD), False
             self._confirmed_at = at
@@ -117,6 +118,11 @@ class Holes:
         """The exchange confirmed the subscription (again)."""
         self._confirmed_at = wall
         self._listened_at = self._listened_at or wall
+
+    def silent(self) -> None:
+        """Nothing has come for so long that the subscription may be dead."""
+        if self._bars is not None:
+            self._bars.silent()
 
     def market_changed(self) -> None:
         """What comes from now on is of another contract: its ids prove nothing of the one before."""
@@ -128,9 +134,9 @@ class Holes:
         None when it lies in one that was told.
         """
         until = max(since + 1, until)
-        if self._complete_to is not None:
-            # What is on record as missing needn't be told again.
-            self._complete_to = max(self._complete_to, until)
+        if self._bars is not None:
+            # What is on record as missing needn't be told again; what isn't certain before it is told with it.
+            since = self._bars.told(since, until)
         if not self._is_book and not self._span:
             # A book's are told one by one since each ends a book; those of bars are no more than there are bars.
             begun, ended = self._on_record or (since, since - _TOGETHER - 1)
@@ -151,7 +157,7 @@ class Holes:
         those that can be: a bar closed without its last word isn't.
 
         *by_time*: they weren't sent, but made as time went by. A book that is given out again so proves nothing of the
-        time since its last change: the subscription may be dead.
+        time since its last change: the subscription may be dead. Nor does a bar that is closed so, until another comes.
         """
         found = None
         if self._open is not None:
@@ -164,7 +170,9 @@ class Holes:
             if doubtful is not None:
                 found = self.told(*doubtful, _UNREAD)
         if records and not (by_time and self._is_book):
-            self._advance(records, recv_ts)
+            self._advance(records, recv_ts, by_time)
+            if found is None and self._bars is not None and (left_out := self._bars.hole()) is not None:
+                found = self.told(*left_out, _APART_BARS)
         return found, records
 
     def quiet(self, wall: int) -> Hole | None:
@@ -200,12 +208,12 @@ class Holes:
         # One more, since what is missing may share the first one's time.
         return first.ts + 1
 
-    def _advance(self, records: Sequence[Record], recv_ts: int) -> None:
+    def _advance(self, records: Sequence[Record], recv_ts: int, by_time: bool) -> None:
         last, clocks, before = records[-1], self._clocks, self.last_ts
-        if self._span:
+        if self._bars is not None:
             for record in records:
                 if isinstance(record, Bar):
-                    self._complete(record, recv_ts)
+                    self._follow(record, recv_ts, by_time, self._bars)
         else:
             clocks.saw(last.ts, recv_ts)
         ts = clocks.believed(last.ts, recv_ts)
@@ -214,13 +222,12 @@ class Holes:
             anew = self._last_id is not None and number < self._last_id and before is not None and ts > before
             self._last_id = number if self._last_id is None or anew else max(self._last_id, number)
 
-    def _complete(self, bar: Bar, recv_ts: int) -> None:
+    def _follow(self, bar: Bar, recv_ts: int, by_time: bool, bars: Following) -> None:
         end = bar.ts + self._span if bar.closed else bar.ts
         if bar.closed:
             self._clocks.saw(end, recv_ts)
-        # An open bar doesn't prove that the one before came: its closing may have been lost.
-        if (bar.closed or self._complete_to is None) and self._clocks.believed(end, recv_ts) == end:
-            self._complete_to = end if self._complete_to is None else max(self._complete_to, end)
+        if self._clocks.believed(end, recv_ts) == end:
+            bars.take(bar, by_time)
 
 
 def _id(record: Record) -> int | None:

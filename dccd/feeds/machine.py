@@ -308,6 +308,7 @@ class Machine:
         self._patience += min(self._patience, _LONG / self._silence())
         since = self._holes.known_until(wall)
         done.append(Silent(wall, since))
+        self._holes.silent()
         probe = self._suspicion.question(self._last, since, wall - round((now - heard) * NS), wall)
         if probe is not None and self._probe is None:
             self._probe = probe, heard
@@ -369,7 +370,13 @@ class Machine:
             if hole is not None:
                 done.append(hole)
             if kept:
-                done.append(Batch(list(kept) if kept is not out else out, recv_ts, self._holes.certain))
+                done.append(Batch(list(kept) if kept is not out else out, recv_ts, self._certain()))
+
+    def _certain(self) -> int | None:
+        """Nothing is from a hole on that the protocol hopes to be filled: were we killed, nobody would tell it."""
+        certain = self._holes.certain
+        held = None if self._protocol is None else self._protocol.held_since
+        return certain if certain is None or held is None else min(certain, held)
 
     def _signal(self, signal: Signal, now: float, wall: int, done: list[Action]) -> None:
         if isinstance(signal, Subscribed):

@@ -62,6 +62,16 @@ def test_a_late_record_that_is_dropped_makes_its_time_doubted() -> None:
     assert claimed.dropped(90, 101) == ((90, 102), (90, 95))
 
 
+def test_a_message_that_claims_nothing_says_where_the_claims_end() -> None:
+    """Who starts again goes on there; of a batch in several messages all but the last say where its claim begins."""
+    claimed = Claimed()
+    assert claimed.stand(()) == ()
+    claimed.batch(100, None)
+    assert claimed.stand(claimed.batch(110, None)) == [(101, 101)]
+    assert claimed.stand(claimed.batch(120, 115)) == [(101, 101)]
+    assert claimed.stand(claimed.batch(121, None)) == [(115, 115)]
+
+
 def test_the_header_has_room() -> None:
     """Of very many intervals the oldest are left out: they are missing then, which is no lie."""
     claimed = Claimed(0)

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from actors.collector import Collector, hole_since, split, stood_at
+from actors.collector import Collector, claimed_until, hole_since, split, stood_at
 from actors.links import StreamState
 from actors.mail import GapFound
 from actors.runtime.actor import Actor
@@ -26,6 +26,7 @@ from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
+from dccd.subjects import covered_header
 from dccd.symbols import NS, Dataset, DataType
 
 DATASET = Dataset.parse("binance.trades.BTC-USDT")
@@ -40,13 +41,14 @@ class Desk(SimpleNamespace):
     """What a collector takes of the daemon's shared names; the bus answers with *bodies*, one a request."""
 
     def __init__(self, root: Path, *bodies: bytes | Exception) -> None:
-        super().__init__(store=Store(root), layout=Layout(root), bus=self, bodies=list(bodies), holes=[])
+        super().__init__(store=Store(root), layout=Layout(root), bus=self, bodies=list(bodies), headers={}, holes=[])
 
     async def exchange(self, subject: str, payload: bytes, timeout: float = 5.0) -> Any:
         body = self.bodies.pop(0)
         if isinstance(body, Exception):
             raise body
         known = {"Nats-Sequence": "1", "Nats-Subject": "s", "Nats-Time-Stamp": "2024-01-01T00:00:00Z"}
+        known |= self.headers
         return SimpleNamespace(data=body, headers=known if body else {"Status": "404"})
 
 
@@ -54,9 +56,10 @@ class Asking(Collector):
     """Finds out where it stood, and no more."""
 
     stood: int | None = None
+    claimed: int | None = None
 
     async def run(self) -> None:
-        self.stood = await self._stood_at()
+        self.stood, self.claimed = await self._stood_at()
 
 
 @pytest.mark.anyio
@@ -145,6 +148,29 @@ def test_a_hole_of_trades_begins_before_the_newest_one() -> None:
     assert hole_since(DataType.TRADES, None) is None
 
 
+def test_a_hole_begins_where_the_last_message_s_claims_end() -> None:
+    """What was held back when the process was killed is inside, and no header has more than a day fetched again."""
+    assert hole_since(DataType.TRADES, TS, TS - 90 * NS) == TS - 90 * NS
+    assert hole_since(DataType.TRADES, TS, TS) == TS - 5 * NS
+    assert hole_since(DataType.OHLC, TS, TS - 60 * NS) == TS - 60 * NS
+    assert hole_since(DataType.OHLC, TS, 1) == TS - 86_400 * NS
+    assert hole_since(DataType.ORDERBOOK, TS, TS - 5 * NS) == TS
+    assert [claimed_until(text) for text in (None, "0-0", "soon", "3-5,7-9", "4-4")] == [None, None, None, 9, 4]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("stored", "claimed"), [(TS + 1, TS - 90 * NS), (TS + 900 * NS, None)])
+async def test_the_last_message_says_what_was_claimed(stored: int, claimed: int | None, tmp_path: Path) -> None:
+    """Its header is read with its records, unless what is on disk was fetched later."""
+    desk: Any = Desk(tmp_path, msgspec.json.encode([trade(TS + 5)]))
+    desk.headers = {"Dccd-Covered": covered_header([(TS - 99 * NS, TS - 90 * NS)])}
+    SegmentWriter(desk.layout, "alpha").write(DATASET, table_from_records(DataType.TRADES, [trade(stored)]))
+    actor = Asking(desk, StreamState(DATASET, StreamOptions()))
+    async with open_root(ChildSpec("stream", lambda: actor, "temporary"), clock=FakeClock()) as ref:
+        await ref.wait()
+    assert actor.claimed == claimed
+
+
 @pytest.mark.parametrize(
     ("stored", "last", "stood"),
     [
@@ -210,5 +236,5 @@ async def test_messages_claim_what_is_certain(tmp_path: Path) -> None:
 
     async with open_root(ChildSpec("stream", lambda: Publishing(desk, state), "temporary"), clock=FakeClock()) as ref:
         await ref.wait()
-    assert shelf.taken == [(1, "0-0"), (1, "1001-1050"), (1, "1201-1250")]
+    assert shelf.taken == [(1, "1001-1001"), (1, "1001-1050"), (1, "1201-1250")]
     assert reported == [(1050, 1201)]

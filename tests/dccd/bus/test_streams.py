@@ -58,12 +58,16 @@ async def test_no_room(bus: Bus) -> None:
 
 
 async def test_last_message(bus: Bus) -> None:
-    """The newest message of a subject comes with its sequence number; none is None."""
+    """The newest message of a subject comes with its sequence number and headers; none is None."""
     await ensure_streams(bus)
     assert await last_message(bus, "dccd.ticks.a.trades.B-C") is None
     for number in range(3):
-        await bus.jetstream.publish("dccd.ticks.a.trades.B-C", b"%d" % number)
+        await bus.jetstream.publish(
+            "dccd.ticks.a.trades.B-C", b"%d" % number, headers={subjects.COVERED: f"0-{number}"}
+        )
     await bus.jetstream.publish("dccd.ticks.a.trades.D-E", b"x")
     await bus.jetstream.publish("dccd.events.run.1.status", b"{}")
-    assert await last_message(bus, "dccd.ticks.a.trades.B-C") == (3, b"2")
-    assert await last_message(bus, "dccd.events.run.1.status") == (1, b"{}")
+    tick = await last_message(bus, "dccd.ticks.a.trades.B-C")
+    assert tick is not None and (tick.seq, tick.data, tick.headers[subjects.COVERED]) == (3, b"2", "0-2")
+    event = await last_message(bus, "dccd.events.run.1.status")
+    assert event is not None and (event.seq, event.data) == (1, b"{}")

@@ -142,3 +142,19 @@ def test_a_time_that_is_ahead_moves_no_hole() -> None:
     ids.accept(5, 50 * NS, NS)
     ids.accept(7, 3 * NS, 3 * NS)
     assert told(ids, 9 * NS) == [(NS, 3 * NS + 1)]
+
+
+def test_where_the_first_jump_is_that_is_held_open() -> None:
+    """From the trade before it on, until it is filled or reported; one that is due and not asked for yet is, too."""
+    ids = TradeIds()
+    for tid, ts in ((5, 100), (8, 400), (10, 500)):
+        ids.accept(tid, ts, NS)
+    assert ids.held_since == 100
+    ids.accept(6, 200, NS)
+    ids.accept(7, 300, NS)
+    assert ids.held_since == 400
+    ids.accept(1, 3 * NS, 9 * NS)
+    assert ids.held_since == 400
+    while ids.expired(NS + PATIENCE) is not None:
+        pass
+    assert ids.held_since is None

@@ -337,3 +337,54 @@ def test_a_bar_is_certain_when_it_is_closed() -> None:
     assert holes.certain == at(0)
     take(holes, bar(0, closed=True), bar(1, closed=False), now=61)
     assert holes.certain == at(60)
+
+
+def closed_by_time(holes: Holes, minute: int) -> None:
+    then = START + (minute + 1) * MINUTE + 3 * NS
+    assert holes.records([bar(minute, closed=True)], then, then, by_time=True)[0] is None
+
+
+def test_a_bar_that_time_closed_is_certain_when_the_next_comes() -> None:
+    """Until then the subscription may be dead: a hole begins with that bar; after a suspicious silence, too."""
+    holes = listening(BARS)
+    take(holes, bar(0, closed=True), bar(1, closed=False))
+    closed_by_time(holes, 1)
+    assert holes.certain == START + MINUTE
+    take(holes, bar(2, closed=False), now=130)
+    assert holes.certain == START + 2 * MINUTE
+    closed_by_time(holes, 2)
+    holes.silent()
+    take(holes, bar(3, closed=False), now=239)
+    take(holes, bar(3, closed=False), now=239)
+    assert holes.certain == START + 2 * MINUTE
+    holes.begin("gone", at(240))
+    assert take(holes, bar(4, closed=False)) == Hole(START + 2 * MINUTE, START + 4 * MINUTE, "gone")
+
+
+def test_bars_that_are_left_out_are_no_certainty() -> None:
+    """Only history can tell that nothing was traded: several are told as one hole, before all after it is claimed."""
+    holes = listening(BARS)
+    take(holes, bar(0, closed=True), bar(2, closed=False), bar(2, closed=True))
+    assert holes.certain == START + MINUTE
+    for minute in range(4, 10):
+        assert take(holes, bar(minute, closed=False), bar(minute, closed=True)) is None
+    assert holes.certain == START + MINUTE
+    hole = take(holes, bar(11, closed=True))
+    assert hole == Hole(START + MINUTE, START + 11 * MINUTE, "bars that don't follow each other")
+    assert holes.certain == START + 12 * MINUTE
+    assert take(holes, bar(12, closed=True)) is None
+
+
+def test_a_hole_begins_with_the_first_bar_that_is_left_out() -> None:
+    """A loss takes it along, and so does a frame that can't be read."""
+    for told in ("gone", "a frame could not be read"):
+        holes = listening(BARS)
+        last = bar(3, closed=False)
+        take(holes, bar(0, closed=True), bar(2, closed=True), last)
+        if told == "gone":
+            holes.begin(told, at(200))
+            hole = take(holes, bar(4, closed=False))
+        else:
+            holes.spoilt(at(210))
+            hole, _ = holes.records([bar(3, closed=True), bar(4, closed=False)], at(241), at(241))
+        assert hole == Hole(START + MINUTE, START + 4 * MINUTE, told)

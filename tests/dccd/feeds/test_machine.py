@@ -216,6 +216,17 @@ def test_a_jump_that_was_held_open_is_a_hole_when_the_connection_ends() -> None:
     assert driver.frames(FakeFrame(trades=[START + 11]))[0] == Hole(START + 9, START + 12, "gone")
 
 
+def test_nothing_is_certain_from_a_jump_on_that_is_held_open() -> None:
+    """Were the process killed now, nobody would tell it."""
+    driver = Driver()
+    driver.live()
+    driver.time = 100
+    (batch,) = driver.frames(FakeFrame(trades=[START + 90 * NS], doubt=(START + 20, START + 90 * NS)))
+    assert batch.certain == START + 20
+    (batch,) = driver.frames(FakeFrame(trades=[START + 99 * NS], doubt=(0, 1)))
+    assert batch.certain == START + 94 * NS
+
+
 def test_losses_before_the_first_confirmation_are_no_hole() -> None:
     """Nothing was promised yet."""
     driver = Driver()
