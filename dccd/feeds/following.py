@@ -3,7 +3,7 @@
 A bar that the exchange closed, or that was closed because a later one came, is whole. One that only time has closed may
 not be: the subscription may be dead. It is whole when the next one comes, unless silence was suspicious meanwhile. What
 lies between bars that don't follow each other is a hole: most exchanges send no bar where nothing was traded, but only
-history can tell. In a quiet market that is usual, so such holes are told together, no more than one in ten minutes.
+history can tell. In a quiet market that is usual, so no more than one such hole is told in ten minutes, of all since.
 
 Pure; times are ns.
 """
@@ -16,7 +16,7 @@ from dccd.symbols import NS
 __all__ = ["Following"]
 
 _TOGETHER = 600 * NS
-"""For so long what was left out is kept to be told as one hole."""
+"""For so long after one hole what is left out is kept to be told as one."""
 
 
 class Following:
@@ -30,6 +30,7 @@ class Following:
         """Where the last closed bar ends, be it by time, or the last hole."""
         self._front = 0  # the same as certain, would what was left out be told
         self._left_out_to: int | None = None
+        self._told_at = 0  # the front, when what was left out was told
         self._timed: int | None = None  # where a bar ends that only time has closed
         self._silent = False
 
@@ -63,8 +64,9 @@ class Following:
 
     def hole(self) -> tuple[int, int] | None:
         """What was left out, if it is time to tell it."""
-        if self.certain is None or self._left_out_to is None or self._front - self.certain < _TOGETHER:
+        if self.certain is None or self._left_out_to is None or self._front - self._told_at < _TOGETHER:
             return None
+        self._told_at = self._front
         return self.certain, self._left_out_to
 
     def told(self, since: int, until: int) -> int:

@@ -362,17 +362,18 @@ def test_a_bar_that_time_closed_is_certain_when_the_next_comes() -> None:
 
 
 def test_bars_that_are_left_out_are_no_certainty() -> None:
-    """Only history can tell that nothing was traded: several are told as one hole, before all after it is claimed."""
-    holes = listening(BARS)
-    take(holes, bar(0, closed=True), bar(2, closed=False), bar(2, closed=True))
-    assert holes.certain == START + MINUTE
-    for minute in range(4, 10):
+    """Only history can tell that nothing was traded: the next ones are told as one hole, unclaimed until then."""
+    holes, reason = listening(BARS), "bars that don't follow each other"
+    take(holes, bar(0, closed=True))
+    assert take(holes, bar(2, closed=False)) is None
+    assert take(holes, bar(2, closed=True)) == Hole(START + MINUTE, START + 2 * MINUTE, reason)
+    assert holes.certain == START + 3 * MINUTE
+    for minute in (4, *range(6, 12)):
         assert take(holes, bar(minute, closed=False), bar(minute, closed=True)) is None
-    assert holes.certain == START + MINUTE
-    hole = take(holes, bar(11, closed=True))
-    assert hole == Hole(START + MINUTE, START + 11 * MINUTE, "bars that don't follow each other")
-    assert holes.certain == START + 12 * MINUTE
-    assert take(holes, bar(12, closed=True)) is None
+    assert holes.certain == START + 3 * MINUTE
+    assert take(holes, bar(12, closed=True)) == Hole(START + 3 * MINUTE, START + 6 * MINUTE, reason)
+    assert holes.certain == START + 13 * MINUTE
+    assert take(holes, bar(13, closed=True)) is None
 
 
 def test_a_hole_begins_with_the_first_bar_that_is_left_out() -> None:
@@ -380,7 +381,9 @@ def test_a_hole_begins_with_the_first_bar_that_is_left_out() -> None:
     for told in ("gone", "a frame could not be read"):
         holes = listening(BARS)
         last = bar(3, closed=False)
-        take(holes, bar(0, closed=True), bar(2, closed=True), last)
+        take(holes, bar(-3, closed=True))
+        take(holes, bar(-1, closed=True), bar(0, closed=True))
+        take(holes, bar(2, closed=True), last)
         if told == "gone":
             holes.begin(told, at(200))
             hole = take(holes, bar(4, closed=False))
