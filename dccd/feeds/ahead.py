@@ -19,6 +19,7 @@ _FAR = 60 * NS
 _EVER = 86_400 * NS
 """So far ahead it is none whatever else is."""
 _TIMES = 3
+_MANY = 20
 _LATELY = 600 * NS
 
 
@@ -29,8 +30,11 @@ class Clocks:
         self.most = 0
         """The most that any record was ahead: where something ends for certain."""
         self.agreed = 0
-        """What two records in a row were ahead, which one wrong time can't make: where something begins for certain."""
+        """What two records in a row were ahead, which one wrong time can't make: where something begins for certain.
+
+        Where two were wrong, the next twenty say so."""
         self._before = 0
+        self._less: list[int] = []
 
     def __repr__(self) -> str:
         return f"<Clocks ahead by {self.agreed / NS:g} to {self.most / NS:g} s>"
@@ -41,6 +45,13 @@ class Clocks:
         if ahead > self.agreed:
             self.most = max(self.most, ahead)
             self.agreed = max(self.agreed, min(ahead, self._before))
+        if ahead >= self.agreed - SLACK:
+            self._less.clear()
+        else:
+            self._less.append(ahead)
+            if len(self._less) == _MANY:
+                self.agreed = max(0, *self._less)
+                self._less.clear()
         self._before = ahead
 
     def believed(self, ts: int, recv_ts: int) -> int:

@@ -77,6 +77,7 @@ Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
 _TALKATIVE = 60.0
 _LONG = 3600.0
 """By how many seconds at most a silence grows until it is told of again."""
+_UNASKED = "silence, of which the exchange could not be asked"
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
 
@@ -107,6 +108,8 @@ class Machine:
         self._too_far = TooFar()
         self._probe: tuple[Probe, float] | None = None  # and since when nothing had come
         self._heard = 0.0
+        self._unproven = False  # the silence is of trades, and REST couldn't be asked
+        self._resumed_ts = 0  # of the first record since REST was asked
         self._last: Record | None = None
         self._pace: float | None = None  # seconds between batches, smoothed
         self._patience = 1.0
@@ -137,6 +140,7 @@ class Machine:
         self._heard = now
         self._suspicion.heard()
         self._probe = None
+        self._unproven = False
         self._confirm_by = None
         self._asked = True
         self.counts["connects"] += 1
@@ -202,23 +206,30 @@ class Machine:
             self._signal(signal, now, wall, done)
         return done
 
-    def probed(self, found: list[Record]) -> list[Action]:
-        """REST was asked for what the subscription doesn't send; empty, too, when it couldn't be had."""
+    def probed(self, found: list[Record] | None) -> list[Action]:
+        """REST was asked for what the subscription doesn't send; None when that couldn't be had."""
         asked, self._probe = self._probe, None
         if asked is None or not self.live:
             return []
         if asked[1] != max(self._heard, self._last_data):
             return self._proven(asked[0], found)
+        self._unproven = found is None and self._only_asked(asked[0])
+        if found is None:
+            return []
         dead = self._suspicion.answer(asked[0], found, self._last)
         return [Drop("the subscription is silent, but the exchange has new records")] if dead else []
 
-    def _proven(self, probe: Probe, found: list[Record]) -> list[Action]:
+    def _proven(self, probe: Probe, found: list[Record] | None) -> list[Action]:
         """The stream has spoken again; trades of its silence that nothing numbers were missed all the same."""
-        trades = self._dataset.data_type is DataType.TRADES
-        if not (found and probe.decisive and trades) or self._holes.numbered:
+        if found == [] or not self._only_asked(probe):
             return []
-        hole = self._holes.told(probe.since, probe.until, "silence, in which the exchange had trades")
+        reason = "silence, in which the exchange had trades" if found else _UNASKED
+        hole = self._holes.told(probe.since, max(probe.until, self._resumed_ts + 1), reason)
         return [] if hole is None else [hole]
+
+    def _only_asked(self, probe: Probe) -> bool:
+        """Whether only the answer tells if something was missed: of trades that nothing numbers."""
+        return probe.decisive and self._dataset.data_type is DataType.TRADES and not self._holes.numbered
 
     def timer(
         self,
@@ -311,7 +322,7 @@ class Machine:
         self._holes.silent()
         probe = self._suspicion.question(self._last, since, wall - round((now - heard) * NS), wall)
         if probe is not None and self._probe is None:
-            self._probe = probe, heard
+            self._probe, self._resumed_ts = (probe, heard), 0
             done.append(probe)
 
     def lost(self, reason: str, now: float, wall: int, retry_after: float | None = None) -> tuple[list[Item], float]:
@@ -348,6 +359,10 @@ class Machine:
             done.append(Drop(reason))
             return False
         self._too_far.took(out[-1].ts, wall)
+        if self._unproven:
+            self._unproven = False
+            self._holes.begin(_UNASKED, wall, self._holes.known_until(wall))
+        self._resumed_ts = self._resumed_ts or min(out[0].ts, wall)
         pause = now - self._last_data
         # Over some ten batches: a burst must not make the next second look like silence.
         self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)

@@ -88,7 +88,7 @@ class Session:
         self._line: AnyLine | None = None
         self._market: Market | None = None
         self._fetch: asyncio.Task[bytes] | None = None
-        self._probe: asyncio.Task[list[Record]] | None = None
+        self._probe: asyncio.Task[list[Record] | None] | None = None
 
     def __repr__(self) -> str:
         return f"<Session {self.dataset.name} live={self._machine.live} attempt={self._machine.attempt}>"
@@ -230,8 +230,11 @@ class Session:
             self._probe = asyncio.create_task(self._records(probe))
             self._probe.add_done_callback(self._done)
 
-    async def _records(self, probe: Probe) -> list[Record]:
-        """What REST has of that time. Raises BadSymbol: some exchanges accept a symbol that they don't list."""
+    async def _records(self, probe: Probe) -> list[Record] | None:
+        """What REST has of that time; None when that can't be had.
+
+        Raises BadSymbol: some exchanges accept a symbol that they don't list.
+        """
         found: list[Record] = []
         try:
             market = self._market or await self._rest.market(self.dataset.symbol)
@@ -246,7 +249,7 @@ class Session:
             raise
         except ExchangeError:
             # Unknown is not proof: the silence goes on being reported.
-            return []
+            return None
         return found
 
     def _done(self, task: asyncio.Task[Any]) -> None:

@@ -30,6 +30,19 @@ def test_an_exchange_whose_clock_is_ahead_is_believed() -> None:
     assert clocks.believed(NOW + 45 * NS, NOW) == NOW + 30 * NS
 
 
+def test_two_wrong_times_in_a_row_are_not_believed_for_good() -> None:
+    """Twenty that are less ahead say how far it is; a few that were on their way for longer don't."""
+    clocks = Clocks()
+    for ahead in (50, 50, *[3, 2] * 9, 3):
+        clocks.saw(NOW + ahead * NS, NOW)
+    assert clocks.agreed == 50 * NS
+    clocks.saw(NOW + 2 * NS, NOW)
+    assert clocks.agreed == 3 * NS
+    for ahead in (*[1] * 19, 3, *[1] * 19):
+        clocks.saw(NOW + ahead * NS, NOW)
+    assert clocks.agreed == 3 * NS
+
+
 def test_what_is_far_ahead_is_none() -> None:
     """By more than a minute; the reason names both clocks."""
     far = TooFar()

@@ -410,6 +410,23 @@ def test_what_comes_while_rest_is_asked_clears_the_subscription() -> None:
     assert driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)]) == []
 
 
+def test_a_silence_of_which_rest_can_t_be_asked_is_a_hole_of_trades_that_nothing_numbers() -> None:
+    """Whether REST fails before the stream speaks again or after; where REST had nothing there is none."""
+    for found in (None, list[Record]()):
+        for spoke_first in (False, True):
+            driver = Driver(silence=(60.0, 60.0))
+            driver.live()
+            driver.frames(FakeFrame(trades=[START]))
+            silent, probe = silences(driver, 61)
+            said = [] if spoke_first else driver.machine.probed(found)
+            said += driver.frames(FakeFrame(trades=[driver.wall]))
+            if spoke_first:
+                said += driver.machine.probed(found)
+            holes = [(hole.since, hole.until) for hole in said if isinstance(hole, Hole)]
+            begin = probe.since if spoke_first else START
+            assert holes == ([(begin, silent.at + 1)] if found is None else [])
+
+
 @pytest.mark.parametrize(("every", "seconds"), [(0.1, 15), (2.0, 40), (30.0, 300)])
 def test_what_counts_as_silence_is_learned_from_the_market(every: float, seconds: int) -> None:
     """Twenty times the usual pause between records, within bounds: a busy market is suspicious sooner."""
@@ -536,7 +553,7 @@ def test_time_goes_no_further_than_the_connection_has_spoken() -> None:
 
 
 def test_what_rest_has_of_a_silence_is_a_hole_although_the_stream_spoke_again() -> None:
-    """Where no ids tell that trades are missing: the time that REST was asked about."""
+    """Where no ids tell that trades are missing: from what REST was asked about to the record that came again."""
     driver = Driver(silence=(60.0, 60.0))
     driver.live()
     driver.frames(FakeFrame(trades=[START]))
@@ -544,7 +561,7 @@ def test_what_rest_has_of_a_silence_is_a_hole_although_the_stream_spoke_again() 
     assert isinstance(probe, Probe)
     driver.frames(FakeFrame(trades=[driver.wall]))
     (hole,) = driver.machine.probed([Trade(START + NS, 1.0, 1.0, None, None)])
-    assert hole == Hole(probe.since, probe.until, "silence, in which the exchange had trades")
+    assert hole == Hole(probe.since, driver.wall + 1, "silence, in which the exchange had trades")
 
 
 def test_a_time_that_is_days_ahead_goes_to_nobody() -> None:
