@@ -28,7 +28,7 @@ from dccd.store.intervals import Interval, IntervalSet
 from dccd.store.parquet import MIN_TS
 from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
-from dccd.store.writer import BusPosition, SegmentWriter, beside
+from dccd.store.writer import BusPosition, SegmentWriter
 from dccd.symbols import NS, Dataset, DataType
 
 __all__ = ["Archiver", "covered_by"]
@@ -68,6 +68,7 @@ class Archiver(Actor):
         self._writing: Taken = {}
         self._writing_last = 0
         self._lost: list[LostRange] = []
+        self._newest: dict[Dataset, int | None] = {}  # of what is on disk, the newest row (ns)
         self._floors: dict[
             str, tuple[int, int]
         ] = {}  # dataset: messages after the first's number claim from the second on
@@ -243,10 +244,12 @@ class Archiver(Actor):
                 stream=reader.stream, epoch=self._epoch, first=messages[0].seq, last=messages[-1].seq
             )
             covered = covered_by(messages, self._floors.get(dataset.name))
-            segments = self._writer.write(dataset, table, bus=position, covered=covered)
-            if covered is not None and segments and (empty := beside(covered, segments)):
-                # A stream that was quiet over midnight: the day before has no row to carry the claim.
-                self.links.notes.add(dataset, empty=empty)
+            if dataset not in self._newest:
+                self._newest[dataset] = self.links.store.last_ts(dataset)
+            before = self._newest[dataset]
+            segments = self._writer.write(dataset, table, bus=position, covered=covered, after=before)
+            newest = [segment.last_ts for segment in segments]
+            self._newest[dataset] = max([*newest, *([] if before is None else [before])], default=None)
             return int(table.num_rows)
         return 0
 

@@ -137,7 +137,11 @@ class Backfiller(Actor):
         if self._run.asked[0] != "last" or self.dataset.data_type is DataType.ORDERBOOK:
             return [(position, end)]
         coverage = await anyio.to_thread.run_sync(self.links.store.coverage, self.dataset)
-        return coverage.there.gaps(position, end)
+        there, unverified = coverage.there, coverage.unverified.bounds
+        if unverified is not None:
+            # The last bar that nobody vouches for may have been open.
+            there = there.subtract(unverified[1] - (self.dataset.span or 0) * NS, unverified[1])
+        return there.gaps(position, end)
 
     async def _fetch_range(self, exchange: Exchange, rest: Rest, pager: HistoryPager) -> None:
         settings = self.links.config.exchanges.get(exchange.id)

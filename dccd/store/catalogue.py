@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from dccd.errors import IdentityError, StoreError
-from dccd.store.coverage import Claims, Interval, IntervalSet
+from dccd.store.coverage import Claims, Interval, IntervalSet, holds
 from dccd.store.files import write_durably
 from dccd.store.layout import Layout, is_period
 from dccd.store.parquet import OpenFile
@@ -53,6 +53,7 @@ class _File(msgspec.Struct, frozen=True, gc=False):
     folds: tuple[str, ...]
     verified: tuple[Interval, ...]
     unverified: tuple[Interval, ...]
+    after: int | None = None
 
 
 _Files = dict[str, _File]
@@ -161,12 +162,11 @@ class Catalogue:
         self.opened += 1
         file = OpenFile(Path(entry.path), level)
         try:
-            folds = () if file.footer is None else file.footer.folds
+            folds, after = ((), None) if file.footer is None else (file.footer.folds, file.footer.after)
             said, name = file.claims, None if level is None else file.name
             times = file.first_ts, file.last_ts
-            return _File(
-                stamp, name, file.rows, file.bytes, *times, folds, tuple(said.verified), tuple(said.unverified)
-            )
+            claims = tuple(said.verified), tuple(said.unverified)
+            return _File(stamp, name, file.rows, file.bytes, *times, folds, *claims, after)
         finally:
             file.close()
 
@@ -200,13 +200,14 @@ def _sum(files: _Files, lasts: int) -> tuple[DatasetStats, Claims]:
         first_ts=min((file.first_ts for file in counted if file.first_ts is not None), default=None),
         last_ts=max((file.last_ts for file in counted if file.last_ts is not None), default=None),
     )
-    # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing. But
-    # the very last one may have been open.
+    # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing.
     unverified = IntervalSet((start, end - 1 + lasts) for file in counting for start, end in file.unverified)
-    if lasts > 1 and (bounds := unverified.bounds) is not None:
-        unverified = unverified.subtract(bounds[1] - lasts, bounds[1])
-    claims = Claims(
-        IntervalSet(chain.from_iterable(file.verified for file in counting)),
-        unverified,
+    rows = IntervalSet(
+        (f.first_ts, f.last_ts + 1) for f in counting if f.first_ts is not None and f.last_ts is not None
     )
+    verified = (
+        file.verified if file.after is None else holds(IntervalSet(file.verified), file.first_ts, file.after, rows)
+        for file in counting
+    )
+    claims = Claims(IntervalSet(chain.from_iterable(verified)), unverified)
     return stats, claims

@@ -37,6 +37,7 @@ __all__ = [
     "Stretch",
     "bounded",
     "coverage_of",
+    "holds",
 ]
 
 CoverageState = Literal["verified", "empty", "unverified", "purged", "unavailable", "missing"]
@@ -148,6 +149,14 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
             yield Stretch(gap.start, gap.end, "unavailable", gap.reason)
         for gap in self.missing:
             yield Stretch(gap.start, gap.end, "missing", gap.reason)
+
+
+def holds(verified: IntervalSet, first_ts: int | None, after: int | None, rows: IntervalSet) -> IntervalSet:
+    """Return what of a file's claims holds: of the time before its *first_ts* only while *rows* (from the first to the
+    last row of each file, ns) have the one of time *after*. None: it relies on no other file."""
+    if after is None or after in rows or first_ts is None:
+        return verified
+    return verified.subtract(-(2**63), first_ts)
 
 
 def coverage_of(claims: Claims, notes: Notes) -> Coverage:

@@ -115,6 +115,7 @@ def _look(layout: Layout, place: _Place) -> Finding | None:
         file = OpenFile(place.path, place.level)
         try:
             start, end = (None, None) if file.last_ts is None else (file.first_ts, file.last_ts + 1)
+            file.check()
             rows = sum(frame.height for frame, _ in file.frames(MIN_TS, MAX_TS))
             if rows != file.rows:
                 raise CorruptFile(place.path, f"{file.rows} rows by its footer, and {rows} in it")

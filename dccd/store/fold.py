@@ -26,7 +26,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from dccd.store.coverage import IntervalSet
+from dccd.store.coverage import Claims, IntervalSet, holds
 from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
 from dccd.store.layout import MAX_LEVEL, Layout, is_daily, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
@@ -160,7 +160,7 @@ def fold(
                     sources = [file for file in files if file.level is None or file.name in todo.names]
                     if todo.level is not None:
                         sources = [file for file in sources if file.level is not None]
-                    rows, size = _write(layout, dataset, period, sources, todo.level, step)
+                    rows, size = _write(layout, dataset, period, sources, files, todo.level, step)
                     done = msgspec.structs.replace(
                         done,
                         written=done.written + 1,
@@ -179,12 +179,18 @@ def fold(
 
 
 def _write(
-    layout: Layout, dataset: Dataset, period: str, sources: list[OpenFile], level: int | None, step: Step
+    layout: Layout,
+    dataset: Dataset,
+    period: str,
+    sources: list[OpenFile],
+    files: list[OpenFile],
+    level: int | None,
+    step: Step,
 ) -> tuple[int, int]:
-    """Write the rows of *sources* as one file; return its rows and bytes."""
+    """Write the rows of *sources* as one file; return its rows and bytes. *files*: all that count of the period."""
     schema = unified_schema(dataset.data_type, sources)
     footers = [file.footer for file in sources if file.footer is not None]
-    claims = [file.claims for file in sources]
+    claimed, after = _claimed(sources, files)
 
     def footer(first: int, last: int) -> Footer:
         return Footer(
@@ -195,8 +201,9 @@ def _write(
             last_ts=last,
             bus=_positions(footers),
             folds=tuple(file.name for file in sources if file.level is not None),
-            covered=tuple(IntervalSet(chain.from_iterable(claim.verified for claim in claims))),
-            unverified=tuple(IntervalSet(chain.from_iterable(claim.unverified for claim in claims))),
+            covered=tuple(claimed.verified),
+            unverified=tuple(claimed.unverified),
+            after=after,
         )
 
     rows = 0
@@ -218,6 +225,30 @@ def _write(
         path = layout.segment_dir(dataset, period, level) / f"{name}.parquet"
     size = write_durably(path, _OWNER, write, step)
     return rows, size
+
+
+def _claimed(sources: Sequence[OpenFile], files: Iterable[OpenFile]) -> tuple[Claims, int | None]:
+    """What *sources* claim together, as far as it holds beside the other *files* of the period, and the row that this
+    relies on still."""
+    there = _rows_of(files)
+    first = there.bounds[0] if there.bounds else 0
+    inside = _rows_of(sources)
+    verified: list[IntervalSet] = []
+    after: tuple[int, int] | None = None
+    for file in sources:
+        claims, relies = file.claims.verified, file.footer.after if file.footer else None
+        # One from before the period's first row is of the period before, which isn't open here.
+        if relies is not None and relies >= first:
+            claims = holds(claims, file.first_ts, relies, there)
+        verified.append(claims)
+        if relies is not None and relies not in inside and file.first_ts is not None:
+            after = min(after or (file.first_ts, relies), (file.first_ts, relies))
+    unverified = IntervalSet(chain.from_iterable(file.claims.unverified for file in sources))
+    return Claims(IntervalSet(chain.from_iterable(verified)), unverified), after[1] if after else None
+
+
+def _rows_of(files: Iterable[OpenFile]) -> IntervalSet:
+    return IntervalSet((f.first_ts, f.last_ts + 1) for f in files if f.first_ts is not None and f.last_ts is not None)
 
 
 def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema, group: int) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from dccd.errors import CorruptFile, OldFile, StoreError
 from dccd.store.coverage import Claims, IntervalSet
 from dccd.store.layout import period_bounds
-from dccd.store.seal import UNSEALED, read_footer, seal, sealed
+from dccd.store.seal import UNSEALED, check_body, read_footer, seal, sealed
 
 __all__ = [
     "MAX_TS",
@@ -70,8 +70,9 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     the later written wins. ``bus`` is what of the bus is in it, at most one entry an epoch in a merged file;
     ``folds`` names the segments whose rows it holds: while they still lie about, they don't count. ``covered``: of
     these intervals (ns) this file, with what it folds, has all records that there are; None where nobody claims
-    anything, and ``unverified`` are the stretches of rows that came from such files. ``seal`` is filled in last, see
-    there.
+    anything, and ``unverified`` are the stretches of rows that came from such files. A stream claims a time seconds
+    after its rows: what ``covered`` says of the time before this file's first row holds as long as another file has
+    the row of time ``after`` (ns). ``body`` and ``seal`` are filled in last, see there.
     """
 
     kind: Literal["segment", "base"]
@@ -84,7 +85,9 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     covered: tuple[tuple[int, int], ...] | None = None
     unverified: tuple[tuple[int, int], ...] = ()
+    after: int | None = None
     version: int = 1
+    body: str = UNSEALED
     seal: str = UNSEALED
 
 
@@ -172,7 +175,10 @@ class OpenFile:
             if self.bytes <= _SMALL:
                 with source:
                     source = pa.BufferReader(source.read())
-            ours = sealed(read_footer(source))
+            footer = read_footer(source)
+            ours = sealed(footer)
+            if self.bytes <= _SMALL:
+                check_body(source, footer)
             source.seek(0)
             self._file = pq.ParquetFile(source, page_checksum_verification=True)
             self.schema: pa.Schema = self._file.schema_arrow
@@ -196,6 +202,11 @@ class OpenFile:
 
     def close(self) -> None:
         self._file.close(force=True)
+
+    def check(self) -> None:
+        """Read the whole file, and compare it with its checksum. Raises CorruptFile."""
+        with corrupt(self.path), self.path.open("rb") as source:
+            check_body(source, read_footer(source))
 
     def _strange(self) -> bool:
         """Whether times lie outside of the period that the file is called: in seconds, all are of 1970."""

@@ -34,7 +34,7 @@ from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts
 from dccd.store.schema import SCHEMAS
-from dccd.symbols import Dataset
+from dccd.symbols import NS, Dataset
 
 __all__ = ["DatasetStats", "Store", "open_period", "to_batches"]
 
@@ -189,9 +189,12 @@ class Store:
     def resume(self, dataset: Dataset) -> int | None:
         """Where a backfill goes on (ns): at the first hole, else where what is there ends; None of nothing.
 
-        Raises CorruptFile.
+        The last bar that nobody vouches for may have been open: it is had again. Raises CorruptFile.
         """
-        end = self.coverage(dataset).resume
+        coverage = self.coverage(dataset)
+        end, unverified = coverage.resume, coverage.unverified.bounds
+        if end is not None and unverified is not None and unverified[1] == end:
+            return end - ((dataset.span or 0) * NS or 1)
         return self.last_ts(dataset) if end is None else end
 
     def last_ts(self, dataset: Dataset) -> int | None:

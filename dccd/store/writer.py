@@ -27,7 +27,7 @@ from dccd.errors import BadRecord
 from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, no_step, token, write_durably
 from dccd.store.layout import Layout, period_bounds, period_of, segment_name
-from dccd.store.parquet import BusPosition, Footer, between, write_parquet
+from dccd.store.parquet import MIN_TS, BusPosition, Footer, between, write_parquet
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
 
@@ -84,18 +84,27 @@ class SegmentWriter:
         bus: BusPosition | None = None,
         run_id: str | None = None,
         covered: IntervalSet | None = None,
+        after: int | None = None,
     ) -> list[Segment]:
         """Write *table* (as ``table_from_payloads`` makes it, in any order), a segment a period; durable on return.
 
         *bus* tells which messages all of these rows come from, *run_id* which backfill; *covered*: these rows, with
         those that are stored already, are all that there are of these times (ns), None where nobody claims that. What
-        is claimed of a period without rows isn't kept (see :func:`beside`). Rows that cross the end of a
+        is claimed of a period without rows isn't kept (see :func:`beside`), but where it relies on rows of other files,
+        the newest of time *after* (ns): then the first segment keeps all from before it. Rows that cross the end of a
         period make a segment each; a crash or an error in between leaves the first: ask ``stored_position`` before
         writing those messages again.
         Raises StoreFull, StoreError, or BadRecord for a table that lacks what the data type asks for.
         """
         parts = list(split(dataset.data_type, table))
-        return [self._write(dataset, period, part, bus, run_id, covered) for period, part in parts]
+        written: list[Segment] = []
+        for period, part in parts:
+            claimed = None
+            if covered is not None:
+                low, high = period_bounds(period)
+                claimed = covered.within(low if written or after is None else MIN_TS, high)
+            written.append(self._write(dataset, period, part, bus, run_id, claimed, after))
+        return written
 
     def clean(self) -> int:
         """Remove what crashed writers of this id left, and others after a day; returns how many files."""
@@ -114,6 +123,7 @@ class SegmentWriter:
         bus: BusPosition | None,
         run_id: str | None,
         covered: IntervalSet | None,
+        after: int | None,
     ) -> Segment:
         with self._lock:
             # Later written wins, also when the clock was set back.
@@ -129,7 +139,8 @@ class SegmentWriter:
                 last_ts=last,
                 bus=() if bus is None else (bus,),
                 run_id=run_id,
-                covered=None if covered is None else tuple(covered.within(*period_bounds(period))),
+                covered=None if covered is None else tuple(covered),
+                after=after if covered and covered.within(MIN_TS, first) else None,
             )
 
         def write(file: Any) -> None:

@@ -23,10 +23,13 @@ from dccd.errors import StoreFull
 from dccd.exchanges.base import Market, PageRequest
 from dccd.feeds.fake import FakeRest
 from dccd.messages import RunLog
+from dccd.records import Bar, Record
 from dccd.runs import Run
 from dccd.store.claims import NoteBook
+from dccd.store.coverage import IntervalSet
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
+from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
 from dccd.symbols import NS, Dataset, format_time, parse_time
 
@@ -404,3 +407,20 @@ async def test_before_the_first_bar_nothing_is_missing(tmp_path: Path) -> None:
     desk: Any = Desk(tmp_path, bars(NOW - 719 * MINUTE, 720))
     await perform(desk, run_of(NOW - 720 * MINUTE + 1, NOW - 5 * MINUTE))
     assert states(desk, "kraken.ohlc.BTC-USD.1m") == [(-719, -5, "verified")]
+
+
+async def test_the_last_bar_of_an_older_file_is_had_again(tmp_path: Path) -> None:
+    """It may have been open when that was written, whatever came after it."""
+    desk: Any = Desk(tmp_path, b"")
+    desk.exchange._answer = klines
+    dataset = Dataset.parse("bybit.ohlc.BTC-USDT.1m")
+    for first, count, claimed in ((-100, 20, None), (-60, 20, (NOW - 60 * MINUTE, NOW - 40 * MINUTE))):
+        old: list[Record] = [Bar(NOW + (first + n) * MINUTE, 9.0, 9.0, 9.0, 9.0, 9.0) for n in range(count)]
+        covered = None if claimed is None else IntervalSet([claimed])
+        table = table_from_records(dataset.data_type, old)
+        SegmentWriter(desk.layout, "older").write(dataset, table, covered=covered)
+    assert desk.store.resume(dataset) == NOW - 81 * MINUTE
+    run = run_of(NOW - 81 * MINUTE, NOW, asked=("last", None))
+    await perform(desk, msgspec.structs.replace(run, dataset=dataset.name))
+    rows = desk.store.read(dataset, NOW - 82 * MINUTE, NOW - 79 * MINUTE)
+    assert rows["open"].to_list() == [9.0, 1.0, 1.0]

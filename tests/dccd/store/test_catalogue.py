@@ -149,7 +149,7 @@ def test_bars_that_nobody_vouches_for_reach_to_the_next(bench: Any) -> None:
         bench.base(frame, bench.bars, period)
     coverage = bench.store.coverage(bench.bars)
     assert coverage.missing == ()
-    assert coverage.unverified == IntervalSet([(new_year - 5 * minute, new_year + 4 * minute)])
+    assert coverage.unverified == IntervalSet([(new_year - 5 * minute, new_year + 5 * minute)])
     assert bench.store.resume(bench.bars) == new_year + 4 * minute
     later = new_year + 60 * minute
     bench.put([Bar(later, 1.0, 1.0, 1.0, 1.0, 1.0)], bench.bars, covered=[(later, later + minute)])

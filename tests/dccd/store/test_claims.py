@@ -15,6 +15,7 @@ from dccd.store.fold import fold
 from dccd.store.layout import Layout
 from dccd.store.parquet import OpenFile
 from dccd.store.reader import Store
+from dccd.store.schema import table_from_records
 from dccd.store.writer import beside
 from dccd.symbols import NS, Dataset
 
@@ -186,3 +187,75 @@ def test_notes_and_files_make_the_coverage(bench: Any) -> None:
     book.add(bench.trades, empty=[(noon + 30 * NS, noon + 50 * NS)])
     states = [(s.state, s.reason) for s in Store(bench.layout).coverage(bench.trades).stretches()]
     assert states == [("verified", ""), ("missing", "disconnect"), ("empty", "")]
+
+
+def stream(bench: Any, *batches: list[int], late: int = 5) -> list[Any]:
+    """Store trades of these ms, a segment a batch, as a stream's are: each claims up to *late* ms before its end."""
+    ms, claimed, newest, segments = 1_000_000, None, None, []
+    for batch in batches:
+        trades = [bench.trade(number) for number in batch]
+        certain = trades[-1].ts - late * ms
+        covered = [] if claimed is None else [(claimed, certain)]
+        table = table_from_records(bench.trades.data_type, trades)
+        segments += bench.writer.write(bench.trades, table, covered=IntervalSet(covered), after=newest)
+        claimed, newest = max(claimed or 0, trades[0].ts + 1 if claimed is None else certain), trades[-1].ts
+    return segments
+
+
+def verified(bench: Any) -> list[tuple[int, int]]:
+    """What is verified, in ms from noon."""
+    found = Store(bench.layout).coverage(bench.trades).verified
+    return [((start - bench.noon) // 1_000_000, (end - bench.noon) // 1_000_000) for start, end in found]
+
+
+def test_a_claim_of_rows_in_another_file_goes_with_that_file(bench: Any) -> None:
+    """A stream claims a time some seconds after its rows: the claim is in a later file, and counts only with both."""
+    segments = stream(bench, [0, 10], [11, 20], [21, 30], [31, 40])
+    assert verified(bench) == [(0, 35)]
+    segments[1].path.unlink()
+    # Of what the next file claims, only what comes after its first row.
+    assert verified(bench) == [(21, 35)]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_fold_keeps_no_claim_whose_rows_are_gone(bench: Any, lost: int) -> None:
+    """What a removed segment held stays missing when the others are folded."""
+    segments = stream(bench, [0, 10], [11, 20], [21, 30], [31, 40])
+    segments[lost].path.unlink()
+    before = verified(bench)
+    fold(bench.layout, bench.trades, bench.day, force=True)
+    assert verified(bench) == before
+    first, last = segments[lost].first_ts, segments[lost].last_ts
+    claimed = Store(bench.layout).coverage(bench.trades).verified
+    assert not claimed.within(first, last + 1)
+
+
+def test_folding_some_and_then_the_rest_keeps_the_claims(bench: Any) -> None:
+    """A base knows on which row of the period before it relies, and what comes after it relies on it."""
+    stream(bench, [0, 10], [11, 20])
+    fold(bench.layout, bench.trades, bench.day, force=True)
+    assert verified(bench) == [(0, 15)]
+    ms = 1_000_000
+    table = table_from_records(bench.trades.data_type, [bench.trade(30)])
+    claims = IntervalSet([(bench.noon + 15 * ms, bench.noon + 25 * ms)])
+    bench.writer.write(bench.trades, table, covered=claims, after=bench.noon + 20 * ms)
+    assert verified(bench) == [(0, 25)]
+    fold(bench.layout, bench.trades, bench.day, force=True)
+    assert verified(bench) == [(0, 25)]
+
+
+def test_the_end_of_a_day_is_claimed_by_the_next_day_and_goes_with_either(bench: Any) -> None:
+    """The first file of a day claims what had become certain of the day before, as long as its rows are there."""
+    midnight = bench.noon + DAY // 2
+    second = NS
+    (old,) = bench.put([bench.trade(1, midnight - 2 * second)], covered=[(bench.noon, midnight - 7 * second)])
+    claims = IntervalSet([(midnight - 7 * second, midnight + second)])
+    table = table_from_records(bench.trades.data_type, [bench.trade(2, midnight + 6 * second)])
+    (new,) = bench.writer.write(bench.trades, table, covered=claims, after=midnight - 2 * second)
+    for period in (bench.day, new.period):
+        fold(bench.layout, bench.trades, period, force=True)
+    coverage = Store(bench.layout).coverage(bench.trades)
+    assert coverage.verified == IntervalSet([(bench.noon, midnight + second)])
+    assert coverage.empty == IntervalSet()
+    bench.layout.base_path(bench.trades, old.period).unlink()
+    assert Store(bench.layout).coverage(bench.trades).verified == IntervalSet()
