@@ -69,10 +69,11 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What is new in a file, and all its rows in our columns."""
+    """What is new in a file, what is to be written again with it, and all its rows in our columns."""
 
     report: FileReport
     new: pl.DataFrame
+    again: pl.DataFrame
     rows: pl.DataFrame
 
 
@@ -148,7 +149,8 @@ class Migration:
                 before.append(found.new)
                 return found.report
             assert source.dataset is not None
-            folder = stage(self.layout, source.dataset, found.new, source.path, stat, self._step)
+            rows = pl.concat([found.new, found.again])
+            folder = stage(self.layout, source.dataset, rows, source.path, stat, self._step)
             journal = commit(self.layout, folder, self._step)
         except (CorruptFile, OldFileProblem) as exc:
             named = exc.path != path
@@ -194,7 +196,7 @@ class Migration:
             left=converted.left,
             changes=converted.changes,
         )
-        return _Found(report, sifted.new, rows)
+        return _Found(report, sifted.new, sifted.again, rows)
 
     def _stored(self, dataset: Dataset, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """What is stored of the time of *rows* (trades: of their days), without the old files that lie where base files

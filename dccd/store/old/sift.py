@@ -24,17 +24,22 @@ _WRITTEN = ("recv_ts", "due_ts")
 
 
 class Sifted(msgspec.Struct, frozen=True):
-    """The rows to store, how many are stored already, and how many contradict what is."""
+    """The rows to store, how many are stored already, and how many contradict what is.
+
+    ``again``: trades without an id that are stored already, and of which there are more among the new ones: of several
+    files the store counts the one with the most of a print, so that they must be written with those.
+    """
 
     new: pl.DataFrame
     same: int
     conflicts: int
+    again: pl.DataFrame
 
 
 def sift(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> Sifted:
     """Sort *rows* (in our columns) against the *stored* ones: of their times, for trades of their days."""
     if KEYS[data_type] is None:
-        return Sifted(rows, 0, 0)
+        return Sifted(rows, 0, 0, rows.clear())
     key, nameless = ["TS"], None
     if KEYS[data_type] == "tid":
         # An id is one of a day, since a day is one file; who began to count anew isn't taken for a twin.
@@ -49,11 +54,15 @@ def sift(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> Sifte
     same, conflicts = _compare(key, earlier, last)
     seen_same, seen_conflicts = _compare(key, last, stored)
     new = last.join(stored.select(key), on=key, how="anti", maintain_order="left")
+    again = new.clear()
     if nameless is not None and nameless.height:
         fresh = _unseen(nameless, prints)
+        more = nameless.join(fresh.unique(_PRINT), on=_PRINT, how="semi", nulls_equal=True, maintain_order="left")
+        again = _first(more, fresh)
         seen_same += nameless.height - fresh.height
         new = pl.concat([new, fresh])
-    return Sifted(new.drop(_DAY, strict=False), same + seen_same, conflicts + seen_conflicts)
+    new, again = new.drop(_DAY, strict=False), again.drop(_DAY, strict=False)
+    return Sifted(new, same + seen_same, conflicts + seen_conflicts, again)
 
 
 def missing(data_type: DataType, rows: pl.DataFrame, stored: pl.DataFrame) -> int:
@@ -86,6 +95,15 @@ def _compare(key: list[str], rows: pl.DataFrame, stored: pl.DataFrame) -> tuple[
             agree &= pl.col(name).is_null()
     told = both.filter(agree).height
     return told, both.height - told
+
+
+def _first(prints: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """Of *prints* those beyond the *fresh* ones, which are the last of each."""
+    late = fresh.group_by(_PRINT).len("late")
+    nth = pl.int_range(pl.len(), dtype=pl.Int64).over(_PRINT)
+    counted = prints.with_columns(nth.alias(_NTH), pl.len().cast(pl.Int64).over(_PRINT).alias("all"))
+    found = counted.join(late, on=_PRINT, how="left", nulls_equal=True, maintain_order="left")
+    return found.filter(pl.col(_NTH) < pl.col("all") - pl.col("late").cast(pl.Int64)).drop(_NTH, "all", "late")
 
 
 def _unseen(rows: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:

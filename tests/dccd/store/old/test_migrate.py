@@ -236,7 +236,9 @@ def test_no_trade_is_lost_or_changed(first: list[Any], second: list[Any], unit: 
         # What isn't stored contradicts what is, and can be read from the old file.
         ids = {row[4] for row in stored}
         assert {row[4] for row in lost} <= ids
-        assert bool(lost) <= any(report.conflicts for report in told)
+        # A file that lies where ours do is read as it is: of two rows of one id in it, one.
+        in_place = len(told) < sum(bool(found) for found in (first, second))
+        assert bool(lost) <= (in_place or any(report.conflicts for report in told))
         kept = sum(len(list((root / ".dccd/migrated").rglob(f"{pair}/*.parquet"))) for pair in ("BTC-EUR", "XBT-EUR"))
         assert kept == len(told)
 

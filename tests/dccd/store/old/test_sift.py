@@ -79,3 +79,13 @@ def test_what_is_missing_is_counted() -> None:
     """Rows that aren't there, and those that are there otherwise."""
     stored = rows(DataType.OHLC, bar(1), bar(2, close=9.0))
     assert missing(DataType.OHLC, rows(DataType.OHLC, bar(1), bar(2), bar(3)), stored) == 2
+
+
+def test_prints_of_which_there_are_more_are_written_with_those_that_are_stored() -> None:
+    """Of several files the one with the most of a print counts: the second alone would be taken for the first."""
+    stored = rows(DataType.TRADES, trade(1, None), trade(2, None))
+    found = rows(DataType.TRADES, trade(1, None), trade(1, None), trade(1, None), trade(2, None), trade(3, None))
+    sifted = sift(DataType.TRADES, found, stored)
+    assert sifted.new["TS"].to_list() == [1, 1, 3]
+    assert sifted.again["TS"].to_list() == [1]
+    assert (sifted.same, sifted.conflicts) == (2, 0)
