@@ -28,7 +28,7 @@ _ADVICE = {
     "unreadable": "the system refuses to read some files: look at their permissions, and at the disk",
     "old": "`dccd migrate` converts what dccd 2.x wrote",
     "notes": "coverage notes that can't be read said why there are holes, what was empty, and what retention removed. "
-    "Where that was purged bring them back from a remote or a backup: without them no reader looks there. Else they may "
+    "Where it was, bring them back from a remote or a backup: without them no reader looks there. Else they may "
     "be removed",
     "rejected": "messages that are no ticks came from another publisher: remove them when they have been looked at",
 }
