@@ -112,7 +112,7 @@ def _look(layout: Layout, place: _Place) -> Finding | None:
         return Finding(what=what, path=path, detail=detail, dataset=dataset, start=start, end=end)
 
     try:
-        file = OpenFile(place.path, place.level)
+        file = OpenFile(place.path, place.level, check=False)  # what is known of it is told first
         try:
             start, end = (None, None) if file.last_ts is None else (file.first_ts, file.last_ts + 1)
             file.check()

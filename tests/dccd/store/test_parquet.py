@@ -36,7 +36,7 @@ def test_footer_and_rows_come_back(tmp_path: Path, bench: Any) -> None:
     """A file says of itself what it was told, and its first and last times."""
     file = OpenFile(written(tmp_path / "a.parquet", bench, 3), 0)
     assert file.footer is not None
-    assert msgspec.structs.replace(file.footer, seal=UNSEALED) == Footer(
+    assert msgspec.structs.replace(file.footer, body=UNSEALED, seal=UNSEALED) == Footer(
         kind="segment", writer="w", written_at=3, first_ts=bench.noon, last_ts=bench.noon + 2_000_000,
         bus=(BusPosition("S", "e", 1, 2),), run_id="r",
     )  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_range_reads_its_row_groups_only(tmp_path: Path, bench: Any) -> None:
     data = bytearray(path.read_bytes())
     data[last.data_page_offset + last.total_compressed_size // 2] ^= 1
     path.write_bytes(data)
-    file = OpenFile(path, 0)
+    file = OpenFile(path, 0, check=False)  # as of a larger file
     end = bench.noon + ROW_GROUP * 1_000_000
     assert sum(frame.height for frame, _ in file.frames(bench.noon, end, ["price"])) == ROW_GROUP
     with pytest.raises(CorruptFile):
