@@ -46,6 +46,7 @@ def assert_whole(config: Config, sim: Simulator) -> None:
     assert got == [(trade.tid, trade.ts, trade.price, trade.amount) for trade in true]
 
 
+@pytest.mark.slow
 async def test_a_killed_server_comes_back_with_everything(sim: Simulator, config: Config) -> None:
     """kill -9, three times: streams, requests, KV watches and unacknowledged publishes go on, and nothing is lost."""
     config = with_jobs(config, JOB)

@@ -144,6 +144,7 @@ def test_csv_can_have_times_that_people_read(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text().splitlines()[1] == "2024-01-01T00:00:00.000000001Z,5,"
 
 
+@pytest.mark.slow
 def test_parquet_has_row_groups_and_says_what_it_is(bench: Any, tmp_path: Path) -> None:
     """Groups as large as the store's, compressed, with the note that tells made bars from an exchange's."""
     bench.put([bench.trade(n, bench.noon + n * 500_000_000) for n in range(1000)])
