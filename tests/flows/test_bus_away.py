@@ -70,6 +70,7 @@ async def test_a_killed_server_comes_back_with_everything(sim: Simulator, config
     assert_whole(config, sim)
 
 
+@pytest.mark.slow
 async def test_what_overflows_while_the_bus_is_away_is_a_gap_and_is_repaired(sim: Simulator, config: Config) -> None:
     """The buffer is bounded: what doesn't fit is reported with its interval and fetched again."""
     config = with_jobs(msgspec.structs.replace(config, bus=BusConfig(port=0, buffer="20kB")), JOB)

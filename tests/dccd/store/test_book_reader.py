@@ -91,6 +91,7 @@ class Market:
         return next((book for when, book in reversed(self.truth) if when <= ts), None)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(step, max_size=40), st.lists(st.integers(-1, 3), min_size=1, max_size=4))
 def test_a_book_read_back_is_the_true_one_at_every_time(
