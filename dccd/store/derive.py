@@ -35,13 +35,12 @@ def source_of(store: Store, dataset: Dataset, source: str = "auto") -> Dataset:
     *source*: ``stored``; ``trades``; the span of smaller bars (``1m``); ``auto``: what is stored if there is any row of
     it, else the longest stored bars of which it can be made, else trades. Raises NotStored, BadRead.
     """
-    if source == "stored" or (source == "auto" and store.last_ts(dataset) is not None):
-        if store.last_ts(dataset) is None:
+    if source in ("stored", "auto"):
+        if store.last_ts(dataset) is not None:
+            return dataset
+        if source == "stored" or dataset.data_type is not DataType.OHLC:
             raise NotStored(dataset.name, f"nothing is stored of {dataset}; dccd.inventory lists what is")
-        return dataset
-    if dataset.data_type is not DataType.OHLC:
-        if source == "auto":
-            raise NotStored(dataset.name, f"nothing is stored of {dataset}; dccd.inventory lists what is")
+    elif dataset.data_type is not DataType.OHLC:
         raise BadRead("source", f"only bars can be made of other data, {dataset.data_type} can't")
     trades = Dataset(dataset.exchange, DataType.TRADES, dataset.symbol)
     if source == "auto":
