@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from dccd.store.books import Shape, frame_of
 from dccd.store.intervals import Gap
+from dccd.store.ipc import encoded
 
 __all__ = ["book_chunks"]
 
 _ROWS = 8192
-_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def book_chunks(
@@ -26,10 +26,7 @@ def book_chunks(
     without one is a row: from ``TS`` to ``as_of``, ``unknown`` says why, and all else is null.
     """
     empty = _with_stretches(frame_of([], shape, depth), [])
-    yield _arrow(empty).schema.serialize().to_pybytes()
-    for batch in _batches(parts, rows):
-        yield batch.serialize().to_pybytes()
-    yield _END
+    yield from encoded(_arrow(empty).schema, _batches(parts, rows))
 
 
 def _batches(parts: Iterable[tuple[pl.DataFrame, list[Gap]]], rows: int) -> Iterator[pa.RecordBatch]:
