@@ -14,7 +14,6 @@ import polars as pl
 from dccd.store.books import COLUMNS, NO_SNAPSHOT, Book, Breaks, Rebuilder, Shape, series, unknown
 from dccd.store.intervals import Gap
 from dccd.store.layout import period_bounds
-from dccd.store.merge import merged
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile
 from dccd.symbols import Dataset
 
@@ -38,7 +37,7 @@ def book_at(store: Store, dataset: Dataset, at: int, depth: int | None = None, m
     if start is None:
         reason = NO_SNAPSHOT if gap is None else f"{gap.reason or 'changes may be missing'}, and no snapshot since"
         raise unknown(dataset, at, reason)
-    for rows in _frames(store, dataset, start, at + 1):
+    for rows in store.frames(dataset, start, at + 1, COLUMNS):
         made.apply(rows)
     return made.book(at, depth)
 
@@ -62,7 +61,7 @@ def book_series(
     gap = breaks.before(times.start)
     since = MIN_TS if gap is None else gap.end
     found = last_snapshot(store, dataset, times.start, since) if since <= times.start else None
-    frames = _frames(store, dataset, times.start if found is None else found, times.stop)
+    frames = store.frames(dataset, times.start if found is None else found, times.stop, COLUMNS)
     yield from series(dataset, frames, times, depth, breaks, last, shape)
 
 
@@ -108,15 +107,6 @@ def _last_snapshot(files: Sequence[OpenFile], at: int, since: int) -> int | None
                 if times.len():
                     found = max(times[-1], MIN_TS if found is None else found)
     return found
-
-
-def _frames(store: Store, dataset: Dataset, lo: int, hi: int) -> Iterator[pl.DataFrame]:
-    for period in store.periods(dataset):
-        first, end = period_bounds(period)
-        if end <= lo or first >= hi:
-            continue
-        with store.open(dataset, period) as files:
-            yield from merged(dataset.data_type, files, lo, hi, COLUMNS)
 
 
 def _first_ts(store: Store, dataset: Dataset) -> int:
