@@ -9,7 +9,6 @@ repaired, is decided in ``known``.
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import Any
 
 import anyio
@@ -152,10 +151,9 @@ class Catalogue(Actor):
         """What *run* had isn't doubted any more. What it couldn't have stays so: the old claim would hide it."""
         name = run.dataset
         gone = IntervalSet((gap.start, gap.end) for gap in self._known.notes(name).unavailable)
-        for start, end in gone.gaps(run.start, min(run.position, run.end)):
-            with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
-                forget = partial(self.links.notes.forget_doubted, Dataset.parse(name), start, end)
-                await anyio.to_thread.run_sync(forget)
+        had = IntervalSet(gone.gaps(run.start, min(run.position, run.end)))
+        with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
+            await anyio.to_thread.run_sync(self.links.notes.forget_doubted, Dataset.parse(name), had)
         await self._known.look([name])
 
     async def _at_least_once(self, name: str) -> None:
@@ -247,10 +245,11 @@ class Catalogue(Actor):
         return found
 
     async def _want(self, dataset: Dataset, gaps: list[Gap]) -> None:
+        wanted = IntervalSet((gap.start, gap.end) for gap in gaps)
+
         def forget() -> None:
-            self.links.notes.forget_missing(dataset, IntervalSet((gap.start, gap.end) for gap in gaps))
-            for gap in gaps:
-                self.links.notes.forget_unavailable(dataset, gap.start, gap.end)
+            self.links.notes.forget_missing(dataset, wanted)
+            self.links.notes.forget_unavailable(dataset, wanted)
 
         await anyio.to_thread.run_sync(forget)
         await self._known.look([dataset.name])

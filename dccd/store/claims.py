@@ -89,18 +89,16 @@ class NoteBook:
 
         self._change_all(dataset, change)
 
-    def forget_doubted(self, dataset: Dataset, start: int, end: int) -> None:
-        """``[start, end)`` ns was fetched again. Raises as ``add`` does."""
-        again = IntervalSet([(start, end)])
+    def forget_doubted(self, dataset: Dataset, again: IntervalSet) -> None:
+        """Drop everybody's doubts about what was fetched again. Raises as ``add`` does."""
 
         def change(notes: Notes) -> Notes:
             return msgspec.structs.replace(notes, doubted=tuple(IntervalSet(notes.doubted).minus(again)))
 
         self._change_all(dataset, change)
 
-    def forget_unavailable(self, dataset: Dataset, start: int, end: int) -> None:
-        """``[start, end)`` ns is to be asked for once more. Raises as ``add`` does."""
-        again = IntervalSet([(start, end)])
+    def forget_unavailable(self, dataset: Dataset, again: IntervalSet) -> None:
+        """What is to be asked for once more. Raises as ``add`` does."""
 
         def change(notes: Notes) -> Notes:
             left = [Gap(a, b, gap.reason) for gap in notes.unavailable for a, b in again.gaps(gap.start, gap.end)]
