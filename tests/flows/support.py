@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
+import pytest
 
 from dccd.client import Client
 from dccd.config import Config, Job
@@ -16,6 +20,21 @@ from dccd.simulator.clock import SystemClock
 from dccd.symbols import NS
 
 Expect = Callable[[Callable[[Any], bool]], Awaitable[Any]]
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of *size* bytes of its own, to be filled; where the system doesn't let us mount one, a skip that
+    says so."""
+    disk, mount = folder / "disk", shutil.which("mount")
+    disk.mkdir()
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk to be filled")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def with_jobs(config: Config, *jobs: Job) -> Config:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from dccd.config import Alerts, BusConfig, Config, ExchangeConfig, Job, Settings
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.reader import Store
 from dccd.symbols import Dataset
-from tests.flows.support import take, with_jobs
+from tests.flows.support import small_disk, take, with_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -29,17 +27,9 @@ TRADES = Dataset.parse("binance.trades.BTC-USDT")
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """16 MiB, which root may mount."""
-    disk, mount = tmp_path / "disk", shutil.which("mount")
-    disk.mkdir()
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk]
-    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk to be filled")
-    try:
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, 16 << 20) as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def fill(disk: Path) -> Path:
@@ -56,9 +46,9 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-async def test_a_full_disk_is_told_and_nothing_that_the_bus_holds_is_lost(small_disk: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_is_told_and_nothing_that_the_bus_holds_is_lost(small: Path, tmp_path: Path) -> None:
     """Nothing is written, health says why, ticks go on; with room again all are stored, once, without a hole."""
-    data = small_disk / "data"
+    data = small / "data"
     async with (
         Simulator(SimConfig(exchanges=("binance",), seed=5, rate=100, history=0.01)) as sim,
         EmbeddedServer(tmp_path / "nats", port=0, on_log=lambda level, text: None) as server,
@@ -91,7 +81,7 @@ async def test_a_full_disk_is_told_and_nothing_that_the_bus_holds_is_lost(small_
             await until(
                 lambda checks: all(check.ok for check in checks.values()) and (data / ".dccd/segments").is_dir()
             )
-            filler = fill(small_disk)
+            filler = fill(small)
             checks = await until(lambda checks: not checks["archiver"].ok and not checks["space"].ok)
             assert "No space left" in checks["archiver"].detail
             before = await stored()
