@@ -23,7 +23,7 @@ from dccd.store.remote.base import Remote, Wait
 from dccd.store.remote.restore import restore
 from dccd.store.remote.sync import Progress, sync
 from dccd.store.remote.verify import manifests, verify
-from dccd.symbols import Dataset, is_under, parse_time
+from dccd.symbols import Dataset, is_under, parse_range
 
 __all__ = ["Mirror"]
 
@@ -147,6 +147,7 @@ class Mirror(Actor):
         asked = msgspec.convert(self._run.options, StorageRestore)
         (remote, *_) = self._remotes(None if asked.remote is None else [asked.remote])
         host = asked.host or self.links.host
+        start, end = parse_range(asked.start, asked.end)
         datasets = None
         if asked.dataset is not None:
             datasets = _chosen({dataset for dataset, _, _ in manifests(remote, host, None, self._wait)}, asked.dataset)
@@ -156,8 +157,8 @@ class Mirror(Actor):
             host,
             ours=host == self.links.host,
             datasets=datasets,
-            start=None if asked.start is None else parse_time(asked.start, "start"),
-            end=None if asked.end is None else parse_time(asked.end, "end"),
+            start=start,
+            end=end,
             tell=self._told,
             wait=self._wait,
         )

@@ -29,6 +29,7 @@ __all__ = [
     "is_under",
     "job_name",
     "parse_interval",
+    "parse_range",
     "parse_span",
     "parse_time",
     "span_label",
@@ -248,6 +249,11 @@ def parse_time(value: str | int, field: str = "time") -> int:
     if not 1_230_768_000 * NS <= ns < 9_183_110_400 * NS:
         raise IdentityError(field, f"{_shown(value)} is not between 2009 and 2261; times are in nanoseconds")
     return ns
+
+
+def parse_range(start: str | int | None, end: str | int | None) -> tuple[int | None, int | None]:
+    """Return both as :func:`parse_time` does; None stays None. Raises IdentityError that names ``start`` or ``end``."""
+    return None if start is None else parse_time(start, "start"), None if end is None else parse_time(end, "end")
 
 
 def format_time(ns: int) -> str:

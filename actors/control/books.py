@@ -18,7 +18,7 @@ from dccd.errors import RequestError
 from dccd.store.book_ipc import book_chunks
 from dccd.store.book_reader import book_times
 from dccd.store.intervals import Gap
-from dccd.symbols import Dataset, DataType, parse_interval, parse_time
+from dccd.symbols import Dataset, DataType, parse_interval, parse_range, parse_time
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,8 +97,7 @@ def _series(
     every = parse_interval(request.every)
     if request.shape == "wide" and request.depth is None:
         raise RequestError(422, "no_depth", "wide books have a column a level: how many? Give a depth", "depth")
-    start = None if request.start is None else parse_time(request.start, "start")
-    end = None if request.end is None else parse_time(request.end, "end")
+    start, end = parse_range(request.start, request.end)
     asked = book_times(links.store, dataset, every, start, end)
     if asked is None:
         raise _nothing(dataset)

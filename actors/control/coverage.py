@@ -10,7 +10,7 @@ from actors.mail import GetCoverage, RepairAsked
 from dccd import messages as m
 from dccd.runs import Run
 from dccd.store.coverage import Coverage, Stretch
-from dccd.symbols import NS, Dataset, is_under, parse_time
+from dccd.symbols import NS, Dataset, is_under, parse_range
 
 __all__ = ["coverage", "repair", "reply_of"]
 
@@ -22,16 +22,13 @@ async def coverage(links: Links, request: m.CoverageGet) -> m.Coverage:
     """Answer what is there of a dataset's time. Raises IdentityError for a time that is none."""
     dataset = request.resolve()
     found, runs = await links.catalogue.ask(GetCoverage(dataset), timeout=_SECONDS)
-    start = None if request.start is None else parse_time(request.start, "start")
-    end = None if request.end is None else parse_time(request.end, "end")
-    return reply_of(dataset, links.host, found, runs, start, end)
+    return reply_of(dataset, links.host, found, runs, *parse_range(request.start, request.end))
 
 
 async def repair(links: Links, request: m.Repair) -> m.Repaired:
     """Have the missing intervals asked for; of those the first thousand are named, the others counted. Raises
     IdentityError."""
-    start = None if request.start is None else parse_time(request.start, "start")
-    end = None if request.end is None else parse_time(request.end, "end")
+    start, end = parse_range(request.start, request.end)
     repairs: list[m.RepairEntry] = []
     waiting = 0
     for name in sorted(name for name in links.entries if not request.dataset or is_under(name, request.dataset)):

@@ -13,7 +13,7 @@ from dccd.errors import RequestError
 from dccd.store.ipc import pieces
 from dccd.store.page import Cursor, page
 from dccd.store.scan import Scan
-from dccd.symbols import parse_time
+from dccd.symbols import parse_range
 
 __all__ = ["read_arrow", "read_json"]
 
@@ -37,7 +37,7 @@ def _page(links: Links, request: m.Read) -> m.ReadReply:
     scan, rows, after = page(
         links.store,
         request.resolve(),
-        *_range(request),
+        *parse_range(request.start, request.end),
         request.columns,
         request.limit or _ROWS,
         request.newest,
@@ -64,7 +64,7 @@ async def read_arrow(links: Links, request: m.Read) -> Iterator[bytes]:
             Scan,
             links.store,
             request.resolve(),
-            *_range(request),
+            *parse_range(request.start, request.end),
             columns=request.columns,
             limit=request.limit,
             newest=request.newest,
@@ -72,10 +72,3 @@ async def read_arrow(links: Links, request: m.Read) -> Iterator[bytes]:
         )
     )
     return pieces(scan, _ARROW_ROWS)
-
-
-def _range(request: m.Read) -> tuple[int | None, int | None]:
-    return (
-        None if request.start is None else parse_time(request.start, "start"),
-        None if request.end is None else parse_time(request.end, "end"),
-    )

@@ -17,7 +17,7 @@ from dccd.store.remote.local import Hashes, snapshot
 from dccd.store.remote.manifest import Manifest
 from dccd.store.remote.sync import last_synced
 from dccd.store.retention import Purge, held_by, planned
-from dccd.symbols import Dataset, parse_time
+from dccd.symbols import Dataset, parse_range
 
 __all__ = ["remotes", "restore", "retention", "sync", "verify"]
 
@@ -39,9 +39,7 @@ async def verify(links: Links, request: m.StorageVerify) -> m.RunStarted:
 async def restore(links: Links, request: m.StorageRestore) -> m.RunStarted:
     """Start bringing back what is asked for."""
     _known(links, None if request.remote is None else [request.remote])
-    for name, value in (("start", request.start), ("end", request.end)):
-        if value is not None:
-            parse_time(value, name)
+    parse_range(request.start, request.end)
     return await _start(links, "storage.restore", request)
 
 

@@ -17,7 +17,7 @@ import click
 
 from dccd.cli.app import App, note
 from dccd.cli.output import interval
-from dccd.symbols import Dataset, parse_time
+from dccd.symbols import Dataset, parse_range
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,11 +115,7 @@ async def incoming(app: App, dataset: str, terms: Terms, path: Path | None) -> A
     from dccd.store.scan import Scan
 
     store, named = Store(path), Dataset.parse(dataset)
-    start, end = terms.get("start"), terms.get("end")
-    bounds = (
-        None if start is None else parse_time(start, "start"),
-        None if end is None else parse_time(end, "end"),
-    )
+    bounds = parse_range(terms.get("start"), terms.get("end"))
 
     def local() -> LocalRows:
         made = LocalRows(

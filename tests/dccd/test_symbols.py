@@ -17,6 +17,7 @@ from dccd.symbols import (
     format_time,
     is_under,
     job_name,
+    parse_range,
     parse_span,
     parse_time,
     span_label,
@@ -276,6 +277,17 @@ def test_what_is_no_time_is_refused(value: str | int) -> None:
     with pytest.raises(IdentityError) as refused:
         parse_time(value, "start")
     assert refused.value.field == "start"
+
+
+def test_a_range_may_be_open_at_either_end() -> None:
+    """None stays None, and what is no time is refused by the name of its end."""
+    assert parse_range(None, None) == (None, None)
+    assert parse_range("2024-01-01", None) == (1_704_067_200 * NS, None)
+    assert parse_range(None, 1_704_067_200 * NS) == (None, 1_704_067_200 * NS)
+    for given_start, given_end, field in (("soon", None, "start"), (None, "soon", "end")):
+        with pytest.raises(IdentityError) as refused:
+            parse_range(given_start, given_end)
+        assert refused.value.field == field
 
 
 @given(st.one_of(st.text(max_size=40), st.integers()))
