@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterator, Sequence
 import polars as pl
 import pyarrow as pa
 
-from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, between, corrupt
+from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, as_frame, between, corrupt
 from dccd.store.schema import KEYS, SCHEMAS
 from dccd.symbols import NS, DataType
 
@@ -109,9 +109,7 @@ def _distinct(times: pl.Series) -> bool:
 
 
 def _dtypes(schema: pa.Schema) -> dict[str, pl.DataType]:
-    frame = pl.from_arrow(schema.empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return dict(frame.schema)
+    return dict(as_frame(schema.empty_table()).schema)
 
 
 class _Input:

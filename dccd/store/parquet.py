@@ -32,6 +32,7 @@ __all__ = [
     "Footer",
     "OpenFile",
     "ReadCounts",
+    "as_frame",
     "between",
     "corrupt",
     "write_parquet",
@@ -250,7 +251,7 @@ class OpenFile:
                 table = self._file.read_row_groups(wanted, columns=names)
             for group in wanted:
                 self._count(group, names)
-            yield between(_frame(table).sort("TS", maintain_order=True), lo, hi), False
+            yield between(as_frame(table).sort("TS", maintain_order=True), lo, hi), False
             return
         begun, end = deque(wanted), 0  # what a reader never comes to isn't counted
         with corrupt(self.path):
@@ -259,7 +260,7 @@ class OpenFile:
                 while end > 0 and begun:
                     end -= self._groups[begun[0]][2]
                     self._count(begun.popleft(), names)
-                frame = _frame(batch)
+                frame = as_frame(batch)
                 if frame["TS"].null_count() or not frame["TS"].is_sorted():
                     raise CorruptFile(self.path, "a row without TS, or out of order")
                 left -= frame.height
@@ -275,7 +276,7 @@ class OpenFile:
         last = None
         with corrupt(self.path):
             for batch in self._file.iter_batches(_BATCH, columns=["TS"]):
-                times = _frame(batch)["TS"]
+                times = as_frame(batch)["TS"]
                 if times.null_count():
                     raise CorruptFile(self.path, "a row without TS")
                 if not times.is_sorted() or (last is not None and times[0] < last):
@@ -333,7 +334,8 @@ def corrupt(path: Path) -> Iterator[None]:
         raise kind(path, str(exc)) from exc
 
 
-def _frame(data: Any) -> pl.DataFrame:
+def as_frame(data: Any) -> pl.DataFrame:
+    """Return Arrow's *data*, a table or a batch, as a frame."""
     frame = pl.from_arrow(data)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -32,7 +32,7 @@ from dccd.store.claims import read_notes
 from dccd.store.coverage import Claims, Coverage, Gap, IntervalSet, Notes, coverage_of
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
-from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts
+from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts, as_frame
 from dccd.store.schema import SCHEMAS
 from dccd.symbols import NS, Dataset
 
@@ -108,8 +108,7 @@ class Store:
                         break
         if newest:
             frames.reverse()
-        empty = pl.from_arrow(_select(SCHEMAS[dataset.data_type], columns).empty_table())
-        assert isinstance(empty, pl.DataFrame)
+        empty = as_frame(_select(SCHEMAS[dataset.data_type], columns).empty_table())
         # A column that only later periods have is null in the earlier ones.
         return pl.concat([empty, *frames], how="diagonal_relaxed")
 

@@ -17,7 +17,7 @@ from dccd.errors import BadRead
 from dccd.store.derive import Derivation, source_of
 from dccd.store.intervals import Interval
 from dccd.store.layout import period_bounds
-from dccd.store.parquet import MAX_TS, MIN_TS
+from dccd.store.parquet import MAX_TS, MIN_TS, as_frame
 from dccd.store.reader import Store, to_batches
 from dccd.store.schema import SCHEMAS
 from dccd.symbols import NS, Dataset
@@ -190,8 +190,7 @@ class Scan:
     def read(self) -> pl.DataFrame:
         """Return all the rows. Raises CorruptFile."""
         schema = self.schema
-        empty = pl.from_arrow(schema.empty_table())
-        assert isinstance(empty, pl.DataFrame)
+        empty = as_frame(schema.empty_table())
         if self._made is None:
             found = self._store.read(
                 self.dataset, self._start, self._end, schema.names, limit=self._limit, newest=self._newest

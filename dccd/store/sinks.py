@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from dccd.errors import BadQuery, StoreError
 from dccd.store.duck import duckdb_errors, load, quoted
 from dccd.store.files import os_errors, sync_folder
-from dccd.store.parquet import ROW_GROUP
+from dccd.store.parquet import ROW_GROUP, as_frame
 
 __all__ = ["Form", "Sink", "exported", "frame_of", "sink"]
 
@@ -82,7 +82,7 @@ def _filled(made: Sink) -> Iterator[Sink]:
 
 def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
     """Return *batches* as one frame."""
-    return _frame(pa.Table.from_batches(list(batches), schema))
+    return as_frame(pa.Table.from_batches(list(batches), schema))
 
 
 def sink(file: BinaryIO, form: Form, schema: pa.Schema, *, iso: bool = False, crlf: bool = False) -> Sink:
@@ -200,10 +200,10 @@ class _Csv:
         self._as_text = [
             pl.from_epoch(pl.col(name), time_unit="ns").dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ") for name in times if iso
         ]
-        self._put(_frame(schema.empty_table()), header=True)
+        self._put(as_frame(schema.empty_table()), header=True)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._put(_frame(batch).with_columns(self._as_text), header=False)
+        self._put(as_frame(batch).with_columns(self._as_text), header=False)
 
     def _put(self, rows: pl.DataFrame, header: bool) -> None:
         # Not by Polars itself: its error for a full disk or a closed pipe has no number.
@@ -221,7 +221,7 @@ class _Json:
         self._file = file
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write(_frame(batch).write_ndjson().encode())
+        self._file.write(as_frame(batch).write_ndjson().encode())
 
     def close(self) -> None:
         self._file.flush()
@@ -265,9 +265,3 @@ class _Duckdb(_Grouped):
                 yield
         except BadQuery as exc:  # what we ask for is right: it is the file
             raise StoreError(self._path, str(exc)) from exc
-
-
-def _frame(data: Any) -> pl.DataFrame:
-    frame = pl.from_arrow(data)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 import pyarrow as pa
 
 from dccd.errors import BadRecord
 from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, no_step, token, write_durably
 from dccd.store.layout import Layout, period_bounds, period_of, segment_name
-from dccd.store.parquet import MIN_TS, BusPosition, Footer, between, write_parquet
+from dccd.store.parquet import MIN_TS, BusPosition, Footer, as_frame, between, write_parquet
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
 
@@ -180,8 +179,7 @@ def split(data_type: DataType, table: pa.Table) -> Iterator[tuple[str, pa.Table]
     extra = [name for name in table.schema.names if name not in schema.names]
     table = table.select([*schema.names, *extra])
     keys = ["TS", "seq"] if data_type is DataType.ORDERBOOK else ["TS"]
-    order = pl.from_arrow(table.select(keys))
-    assert isinstance(order, pl.DataFrame)
+    order = as_frame(table.select(keys))
     if not all(order[key].is_sorted() for key in keys):
         order = order.with_row_index("row").sort(keys, maintain_order=True)
         table = table.take(pa.array(order["row"].to_arrow()))
