@@ -23,12 +23,14 @@ __all__ = [
     "asked_range",
     "check_book",
     "entry_of",
+    "fetched_by",
     "gaps_of",
     "left_by",
     "listed",
     "of_history",
     "repaired_by",
     "to_repair",
+    "under_way",
 ]
 
 CANCELLED = "its backfill was cancelled"
@@ -84,13 +86,13 @@ def listed(entry: DatasetEntry, coverage: Coverage | None, runs: Iterable[Run]) 
 
 def gaps_of(coverage: Coverage, runs: Iterable[Run]) -> list[GapEntry]:
     """Return every hole of *coverage* in order, and which of the active *runs* fetches it."""
-    under_way = [(run.run_id, *asked_range(run)) for run in runs]
+    ranges = under_way(runs)
     found = [GapEntry(start=a, end=b, reason="retention removed it", state="purged") for a, b in coverage.purged]
     found += [
         GapEntry(start=gap.start, end=gap.end, reason=gap.reason, state="unavailable") for gap in coverage.unavailable
     ]
     for gap in bounded(coverage.missing):
-        run_id = next((run_id for run_id, start, end in under_way if start < gap.end and gap.start < end), None)
+        run_id = fetched_by(ranges, gap.start, gap.end)
         state = "missing" if run_id is None else "repairing"
         found.append(
             GapEntry(start=gap.start, end=gap.end, reason=gap.reason, state=state, run_id=run_id)  # type: ignore[arg-type]  # one of two
@@ -161,6 +163,16 @@ def repaired_by(run: Run, coverage: Coverage) -> list[GapEntry]:
     """Return what is there of the hole that *run* was to repair."""
     there = coverage.verified.union(coverage.empty).within(*asked_range(run))
     return [GapEntry(start=a, end=b, reason=run.reason or "", state="repaired", run_id=run.run_id) for a, b in there]
+
+
+def under_way(runs: Iterable[Run]) -> list[tuple[str, int, int]]:
+    """Return the id of each of *runs*, and what it was asked for (ns)."""
+    return [(run.run_id, *asked_range(run)) for run in runs]
+
+
+def fetched_by(ranges: Iterable[tuple[str, int, int]], start: int, end: int) -> str | None:
+    """Return the first of the runs that are :func:`under_way` which fetches some of ``[start, end)`` ns."""
+    return next((run_id for run_id, low, high in ranges if low < end and start < high), None)
 
 
 def asked_range(run: Run) -> tuple[int, int]:

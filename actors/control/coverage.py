@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from actors.known import asked_range
+from actors.known import fetched_by, under_way
 from actors.links import Links
 from actors.mail import GetCoverage, RepairAsked
 from dccd import messages as m
@@ -51,7 +51,7 @@ def reply_of(
         seconds[one.state] += (one.end - one.start) / NS
     there = seconds["verified"] + seconds["empty"] + seconds["unverified"]
     total = sum(seconds.values()) - seconds["purged"]
-    shown = stretches[:_INTERVALS]
+    shown, ranges = stretches[:_INTERVALS], under_way(runs)
     return m.Coverage(
         dataset=dataset.name,
         host=host,
@@ -59,14 +59,11 @@ def reply_of(
         end=high,
         fraction=there / total if total else 0.0,
         seconds={state: spent for state, spent in seconds.items() if spent},
-        intervals=[_entry(one, runs) for one in shown],
+        intervals=[_entry(one, ranges) for one in shown],
         next=stretches[_INTERVALS].start if len(stretches) > _INTERVALS else None,
     )
 
 
-def _entry(one: Stretch, runs: list[Run]) -> m.CoverageEntry:
-    run_id = None
-    if one.state == "missing":
-        ranges = [(run.run_id, *asked_range(run)) for run in runs]
-        run_id = next((run_id for run_id, start, end in ranges if start < one.end and one.start < end), None)
+def _entry(one: Stretch, ranges: list[tuple[str, int, int]]) -> m.CoverageEntry:
+    run_id = fetched_by(ranges, one.start, one.end) if one.state == "missing" else None
     return m.CoverageEntry(start=one.start, end=one.end, state=one.state, reason=one.reason, run_id=run_id)
