@@ -22,10 +22,10 @@ from actors.runtime.actor import Actor, run_together
 from dccd import subjects
 from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
-from dccd.errors import BadRecord, BusError, BusUnavailable, IdentityError, StoreError
+from dccd.errors import BadRecord, BusError, BusUnavailable, CorruptFile, IdentityError, StoreError
 from dccd.records import RECORD_TYPES, Record
 from dccd.store.intervals import Interval, IntervalSet
-from dccd.store.parquet import MIN_TS
+from dccd.store.parquet import MAX_TS, MIN_TS
 from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
 from dccd.store.writer import BusPosition, SegmentWriter
@@ -43,6 +43,8 @@ _ROW_BYTES = 110
 _PARALLEL = 4
 _RETRY_SECONDS = 5.0
 _LAG_SECONDS = 1.0
+_UNKNOWN = MAX_TS - 1
+"""The time of a row that no file has."""
 _SKEW = 5 * NS
 """How late a trade may come, and by how much our clock and an exchange's may differ (ns)."""
 
@@ -244,14 +246,20 @@ class Archiver(Actor):
                 stream=reader.stream, epoch=self._epoch, first=messages[0].seq, last=messages[-1].seq
             )
             covered = covered_by(messages, self._floors.get(dataset.name))
-            if dataset not in self._newest:
-                self._newest[dataset] = self.links.store.last_ts(dataset)
-            before = self._newest[dataset]
+            before = self._newest[dataset] if dataset in self._newest else self._newest_stored(dataset)
             segments = self._writer.write(dataset, table, bus=position, covered=covered, after=before)
-            newest = [segment.last_ts for segment in segments]
-            self._newest[dataset] = max([*newest, *([] if before is None else [before])], default=None)
+            known = [] if before in (None, _UNKNOWN) else [before]
+            self._newest[dataset] = max([*(segment.last_ts for segment in segments), *known], default=before)
             return int(table.num_rows)
         return 0
+
+    def _newest_stored(self, dataset: Dataset) -> int | None:
+        """The newest row on disk (ns). Beside a damaged file nobody knows: a claim that relies on such a row doesn't
+        count, and the rows themselves don't wait until somebody has mended it."""
+        try:
+            return self.links.store.last_ts(dataset)
+        except CorruptFile:
+            return _UNKNOWN
 
     def _reject(self, messages: list[TickMessage], why: str) -> None:
         """Keep what is no ticks where a person can look at it."""

@@ -152,11 +152,14 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
 
 
 def holds(verified: IntervalSet, first_ts: int | None, after: int | None, rows: IntervalSet) -> IntervalSet:
-    """Return what of a file's claims holds: of the time before its *first_ts* only while *rows* (from the first to the
-    last row of each file, ns) have the one of time *after*. None: it relies on no other file."""
+    """Return what of a file's claims holds: of the time up to *after*, the newest row before its *first_ts*, only while
+    *rows* (from the first to the last row of each file, ns) have that one. None: it relies on no other file.
+
+    Between the two nothing was stored, whatever became of the other files.
+    """
     if after is None or after in rows or first_ts is None:
         return verified
-    return verified.subtract(-(2**63), first_ts)
+    return verified.subtract(-(2**63), min(after + 1, first_ts))
 
 
 def coverage_of(claims: Claims, notes: Notes) -> Coverage:

@@ -238,8 +238,8 @@ def _claimed(sources: Sequence[OpenFile], files: Iterable[OpenFile]) -> tuple[Cl
     for file in sources:
         claims, relies = file.claims.verified, file.footer.after if file.footer else None
         # One from before the period's first row is of the period before, which isn't open here.
-        if relies is not None and relies >= first:
-            claims = holds(claims, file.first_ts, relies, there)
+        if relies is not None and relies >= first and relies not in there:
+            claims, relies = holds(claims, file.first_ts, relies, there), None
         verified.append(claims)
         if relies is not None and relies not in inside and file.first_ts is not None:
             after = min(after or (file.first_ts, relies), (file.first_ts, relies))

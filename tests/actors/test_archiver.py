@@ -186,3 +186,21 @@ async def test_a_reader_that_is_served_nothing_is_late_too(tmp_path: Path) -> No
         reader.state = Lag(2, 14, 12)
         await clock.advance(1)
         assert desk.archive.oldest == clock.wall_ns()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_what_comes_beside_a_damaged_file_is_written(tmp_path: Path, damaged: bool) -> None:
+    """It doesn't wait until somebody has mended that; of what it claims only its own time counts then."""
+    desk = desk_of(tmp_path)
+    (segment,) = desk.layout.dataset_segments(TRADES).glob("*/*.parquet")
+    whole = segment.read_bytes()
+    if damaged:
+        segment.write_bytes(b"no Parquet")
+    actor = Reporting(desk)
+    actor._reader = SimpleNamespace(stream="DCCD_TICKS")  # type: ignore[assignment]  # its stream's name is all
+    body = msgspec.json.encode([Trade(TS + 9 * NS, 1.0, 1.0, "buy", "2")])
+    covered = f"{TS + 1}-{TS + 12 * NS}"
+    assert actor._write_messages(TRADES, [TickMessage(8, ticks(TRADES), body, TS, covered)]) == 1
+    segment.write_bytes(whole)
+    verified = list(Store(desk.layout).coverage(TRADES).verified)
+    assert verified == [(TS + 9 * NS if damaged else TS + 1, TS + 12 * NS)]

@@ -213,8 +213,8 @@ def test_a_claim_of_rows_in_another_file_goes_with_that_file(bench: Any) -> None
     segments = stream(bench, [0, 10], [11, 20], [21, 30], [31, 40])
     assert verified(bench) == [(0, 35)]
     segments[1].path.unlink()
-    # Of what the next file claims, only what comes after its first row.
-    assert verified(bench) == [(21, 35)]
+    # Of what the next file claims, only what comes after the last row that is gone (1 ns after it).
+    assert verified(bench) == [(20, 35)]
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
@@ -258,4 +258,22 @@ def test_the_end_of_a_day_is_claimed_by_the_next_day_and_goes_with_either(bench:
     assert coverage.verified == IntervalSet([(bench.noon, midnight + second)])
     assert coverage.empty == IntervalSet()
     bench.layout.base_path(bench.trades, old.period).unlink()
-    assert Store(bench.layout).coverage(bench.trades).verified == IntervalSet()
+    # Of the time after that day's last row nothing was in it.
+    left = Store(bench.layout).coverage(bench.trades).verified
+    assert left == IntervalSet([(midnight - 2 * second + 1, midnight + second)])
+
+
+def test_a_quiet_beginning_of_a_day_stays_claimed_when_the_day_before_is_purged(bench: Any) -> None:
+    """Nothing of it was in the files that are gone."""
+    midnight, hour = bench.noon + DAY // 2, 3600 * NS
+    bench.put([bench.trade(1, midnight - NS)], covered=[(bench.noon, midnight - 6 * NS)])
+    claims = IntervalSet([(midnight - 6 * NS, midnight + 2 * hour)])
+    table = table_from_records(bench.trades.data_type, [bench.trade(2, midnight + 3 * hour)])
+    (new,) = bench.writer.write(bench.trades, table, covered=claims, after=midnight - NS)
+    for period in (bench.day, new.period):
+        fold(bench.layout, bench.trades, period, force=True)
+    NoteBook(bench.layout, "host").add(bench.trades, purged=[(bench.noon - DAY // 2, midnight)])
+    bench.layout.base_path(bench.trades, bench.day).unlink()
+    states = [(s.state, s.end) for s in Store(bench.layout).coverage(bench.trades).stretches()]
+    assert [state for state, _ in states][-1] == "verified"
+    assert "missing" not in {state for state, _ in states}
