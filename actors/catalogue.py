@@ -138,7 +138,7 @@ class Catalogue(Actor):
             reason = "; ".join(part for part in (run.reason, run.warning) if part)
             await self._known.note(name, Notes(unavailable=(Gap(start, min(run.start, end), reason),)))
         coverage = self._known.coverage(name)
-        missing = IntervalSet((gap.start, gap.end) for gap in coverage.missing).within(start, end)
+        missing = IntervalSet.of(coverage.missing).within(start, end)
         if run.state != "done" or missing:
             self._later(name)
         else:
@@ -150,7 +150,7 @@ class Catalogue(Actor):
     async def _fetched_again(self, run: Run) -> None:
         """What *run* had isn't doubted any more. What it couldn't have stays so: the old claim would hide it."""
         name = run.dataset
-        gone = IntervalSet((gap.start, gap.end) for gap in self._known.notes(name).unavailable)
+        gone = IntervalSet.of(self._known.notes(name).unavailable)
         had = IntervalSet(gone.gaps(run.start, min(run.position, run.end)))
         with contextlib.suppress(StoreError):  # it stays doubted, and is fetched once more
             await anyio.to_thread.run_sync(self.links.notes.forget_doubted, Dataset.parse(name), had)
@@ -235,7 +235,7 @@ class Catalogue(Actor):
         return Repaired(repairs=ordered + under_way, waiting=waiting)
 
     def _under_way(self, name: str, gaps: list[Gap]) -> list[RepairEntry]:
-        wanted = IntervalSet((gap.start, gap.end) for gap in gaps)
+        wanted = IntervalSet.of(gaps)
         found = []
         for run in self._known.runs(name):
             start, end = asked_range(run)
@@ -245,7 +245,7 @@ class Catalogue(Actor):
         return found
 
     async def _want(self, dataset: Dataset, gaps: list[Gap]) -> None:
-        wanted = IntervalSet((gap.start, gap.end) for gap in gaps)
+        wanted = IntervalSet.of(gaps)
 
         def forget() -> None:
             self.links.notes.forget_missing(dataset, wanted)

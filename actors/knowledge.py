@@ -304,5 +304,5 @@ def _vanished(before: _Known, now: _Known) -> IntervalSet:
     gone = before.claims.verified.minus(now.claims.verified)
     if not gone:
         return gone
-    told = IntervalSet((gap.start, gap.end) for gap in now.notes.missing)
+    told = IntervalSet.of(now.notes.missing)
     return gone.minus(IntervalSet(now.notes.purged).union(told))

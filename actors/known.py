@@ -135,7 +135,7 @@ def left_by(run: Run, coverage: Coverage) -> list[Gap]:
     if not run.rows and run.position <= run.start:
         return []
     why = CANCELLED if run.state == "cancelled" else f"{_FAILED}: {run.error or 'unknown'}"
-    missing = IntervalSet((gap.start, gap.end) for gap in coverage.missing if gap.reason == NEVER_ASKED)
+    missing = IntervalSet.of(gap for gap in coverage.missing if gap.reason == NEVER_ASKED)
     return [Gap(start, end, why) for start, end in missing.within(run.position, run.end)]
 
 

@@ -52,6 +52,11 @@ class IntervalSet:
                 ends.append(end)
         self._starts, self._ends = starts, ends
 
+    @classmethod
+    def of(cls, gaps: Iterable[Gap]) -> IntervalSet:
+        """Unite what *gaps* are about, whatever their reasons."""
+        return cls((gap.start, gap.end) for gap in gaps)
+
     def __iter__(self) -> Iterator[Interval]:
         return zip(self._starts, self._ends, strict=True)
 

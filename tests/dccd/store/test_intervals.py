@@ -27,6 +27,12 @@ def test_a_set_is_its_points(pairs: list[tuple[int, int]]) -> None:
     assert made.length == len(members(pairs))
 
 
+@given(intervals)
+def test_the_set_of_gaps_is_that_of_their_intervals(pairs: list[tuple[int, int]]) -> None:
+    """Gaps of different reasons that touch or overlap are one interval."""
+    assert IntervalSet.of(Gap(start, end, f"{start}") for start, end in pairs) == IntervalSet(pairs)
+
+
 @given(intervals, points, points)
 def test_adding_and_subtracting(pairs: list[tuple[int, int]], start: int, end: int) -> None:
     """Adding and subtracting an interval does so with its points, and leaves the set itself alone."""
