@@ -119,7 +119,7 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
     @property
     def there(self) -> IntervalSet:
         """What needn't be asked for: it is there, known to be empty, was removed on purpose, or can't be had."""
-        gone = IntervalSet((gap.start, gap.end) for gap in self.unavailable)
+        gone = IntervalSet.of(self.unavailable)
         return self.verified.union(self.empty, self.unverified, self.purged, gone)
 
     @property
@@ -172,8 +172,8 @@ def coverage_of(claims: Claims, notes: Notes) -> Coverage:
     there = there.union(unverified)
     purged = IntervalSet(notes.purged).minus(there)
     there = there.union(purged)
-    gone = IntervalSet((gap.start, gap.end) for gap in notes.unavailable)
-    told = IntervalSet((gap.start, gap.end) for gap in notes.missing)
+    gone = IntervalSet.of(notes.unavailable)
+    told = IntervalSet.of(notes.missing)
     hull = there.union(gone, told, doubted, IntervalSet(notes.asked)).bounds
     if hull is None:
         return Coverage()
