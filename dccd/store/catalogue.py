@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from dccd.errors import IdentityError, StoreError
-from dccd.store.coverage import Claims, Interval, IntervalSet, holds
+from dccd.store.coverage import Claims, Interval, IntervalSet, holds, rows_of
 from dccd.store.files import write_durably
 from dccd.store.layout import Layout, is_period
 from dccd.store.parquet import OpenFile
@@ -202,9 +202,7 @@ def _sum(files: _Files, lasts: int) -> tuple[DatasetStats, Claims]:
     )
     # A bar stands for all of its span: between the last of one file and the first of the next nothing is missing.
     unverified = IntervalSet((start, end - 1 + lasts) for file in counting for start, end in file.unverified)
-    rows = IntervalSet(
-        (f.first_ts, f.last_ts + 1) for f in counting if f.first_ts is not None and f.last_ts is not None
-    )
+    rows = rows_of(counting)
     verified = (
         file.verified if file.after is None else holds(IntervalSet(file.verified), file.first_ts, file.after, rows)
         for file in counting

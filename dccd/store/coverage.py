@@ -19,7 +19,7 @@ make a thing verified; a reason that was lost makes a hole no smaller. Pure. Hal
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -38,6 +38,7 @@ __all__ = [
     "bounded",
     "coverage_of",
     "holds",
+    "rows_of",
 ]
 
 CoverageState = Literal["verified", "empty", "unverified", "purged", "unavailable", "missing"]
@@ -151,15 +152,30 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
             yield Stretch(gap.start, gap.end, "missing", gap.reason)
 
 
+class _Timed(Protocol):
+    """A file of rows by the times (ns) of its first and last one, None where it has none."""
+
+    @property
+    def first_ts(self) -> int | None: ...
+
+    @property
+    def last_ts(self) -> int | None: ...
+
+
 def holds(verified: IntervalSet, first_ts: int | None, after: int | None, rows: IntervalSet) -> IntervalSet:
     """Return what of a file's claims holds: of the time up to *after*, the newest row before its *first_ts*, only while
-    *rows* (from the first to the last row of each file, ns) have that one. None: it relies on no other file.
+    *rows* (:func:`rows_of` all files) have that one. None: it relies on no other file.
 
     Between the two nothing was stored, whatever became of the other files.
     """
     if after is None or after in rows or first_ts is None:
         return verified
     return verified.subtract(-(2**63), min(after + 1, first_ts))
+
+
+def rows_of(files: Iterable[_Timed]) -> IntervalSet:
+    """Return the times from the first to the last row of each of *files*, as :func:`holds` asks for them."""
+    return IntervalSet((f.first_ts, f.last_ts + 1) for f in files if f.first_ts is not None and f.last_ts is not None)
 
 
 def coverage_of(claims: Claims, notes: Notes) -> Coverage:

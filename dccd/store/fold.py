@@ -26,7 +26,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from dccd.store.coverage import Claims, IntervalSet, holds
+from dccd.store.coverage import Claims, IntervalSet, holds, rows_of
 from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_empty, token, write_durably
 from dccd.store.layout import MAX_LEVEL, Layout, is_daily, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
@@ -230,9 +230,9 @@ def _write(
 def _claimed(sources: Sequence[OpenFile], files: Iterable[OpenFile]) -> tuple[Claims, int | None]:
     """What *sources* claim together, as far as it holds beside the other *files* of the period, and the row that this
     relies on still."""
-    there = _rows_of(files)
+    there = rows_of(files)
     first = there.bounds[0] if there.bounds else 0
-    inside = _rows_of(sources)
+    inside = rows_of(sources)
     verified: list[IntervalSet] = []
     after: tuple[int, int] | None = None
     for file in sources:
@@ -245,10 +245,6 @@ def _claimed(sources: Sequence[OpenFile], files: Iterable[OpenFile]) -> tuple[Cl
             after = min(after or (file.first_ts, relies), (file.first_ts, relies))
     unverified = IntervalSet(chain.from_iterable(file.claims.unverified for file in sources))
     return Claims(IntervalSet(chain.from_iterable(verified)), unverified), after[1] if after else None
-
-
-def _rows_of(files: Iterable[OpenFile]) -> IntervalSet:
-    return IntervalSet((f.first_ts, f.last_ts + 1) for f in files if f.first_ts is not None and f.last_ts is not None)
 
 
 def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema, group: int) -> Iterator[pa.Table]:
