@@ -31,7 +31,7 @@ async def repair(links: Links, request: m.Repair) -> m.Repaired:
     start, end = parse_range(request.start, request.end)
     repairs: list[m.RepairEntry] = []
     waiting = 0
-    for name in sorted(name for name in links.entries if not request.dataset or is_under(name, request.dataset)):
+    for name in sorted(name for name in links.entries if is_under(name, request.dataset or "")):
         order = RepairAsked(Dataset.parse(name), start, end, unavailable=request.unavailable, dry_run=request.dry_run)
         done: m.Repaired = await links.catalogue.ask(order, timeout=_SECONDS)
         repairs += done.repairs

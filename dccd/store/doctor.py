@@ -23,7 +23,7 @@ from typing import Literal
 import msgspec
 
 from dccd.errors import CorruptFile, OldFile, StoreError
-from dccd.store.claims import NoteBook, read_notes
+from dccd.store.claims import NoteBook, noted_datasets, read_notes
 from dccd.store.files import clean_temps, locked, make_folder, os_errors, sync_folder, token
 from dccd.store.intervals import Gap
 from dccd.store.layout import Layout, is_period, parse_segment, period_bounds, segment_name
@@ -195,7 +195,7 @@ def _listed(layout: Layout, prefix: str) -> tuple[list[_Place], list[Finding]]:
         if dataset is not None and path.suffix == ".parquet" and is_period(dataset.data_type, path.stem):
             place = _place(path, dataset, path.stem, None)
         _sort(layout, path, place, dataset, places, findings)
-    for dataset in layout.named_in(layout.root / ".dccd" / "coverage"):
+    for dataset in noted_datasets(layout):
         if _meant(dataset, prefix):
             try:
                 read_notes(layout, dataset)
