@@ -15,8 +15,6 @@ __all__ = ["Claimed"]
 
 _MOST = 16
 """So many intervals fit the header of a message with room to spare; who has more to claim leaves the oldest out."""
-
-
 _NEVER = -(2**63)
 
 
@@ -24,18 +22,13 @@ class Claimed:
     """The claims of one stream. Times are ns; *since*: where it stood when it began, None for one that never ran."""
 
     def __init__(self, since: int | None = None) -> None:
-        self._from = since
+        self._from = since  # up to here it was claimed, or told as a hole
         self._due: list[Interval] = []
         self._undone: int | None = None  # where it stood when messages began to find no room
         self._told_to = _NEVER  # where the latest hole ends
 
     def __repr__(self) -> str:
         return f"<Claimed from={self._from} due={len(self._due)}>"
-
-    @property
-    def until(self) -> int | None:
-        """Up to here it was claimed, or told as a hole."""
-        return self._from
 
     def hole(self, since: int, until: int) -> Interval | None:
         """``[since, until)`` may miss records; all before is there. Return what of it had been claimed, if anything:
