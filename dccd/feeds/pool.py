@@ -81,7 +81,7 @@ class SocketPool:
                     raise SocketClosed(told.code, told.reason, until - now)
             shared = Shared(url, self._exchange, self._clock, self._gone, self._messages)
             self._open.append(shared)
-            shared.open(self._turn)
+            shared.open(self._turns.take)
         line = shared.seat(protocol, changed)
         try:
             await shared.ready()
@@ -99,9 +99,6 @@ class SocketPool:
         async with anyio.create_task_group() as group:
             for shared in [*self._ending]:
                 group.start_soon(shared.closing)
-
-    async def _turn(self) -> None:
-        await self._turns.take()
 
     def _gone(self, shared: Shared, closed: SocketClosed) -> None:
         self._open.remove(shared)

@@ -87,7 +87,7 @@ class Shared:
 
     # ------------------------------------------------------------ for the pool
 
-    def open(self, turn: Callable[[], Awaitable[None]]) -> None:
+    def open(self, turn: Callable[[], Awaitable[object]]) -> None:
         """Open it, once *turn* has come."""
         self._start("opener", self._open(turn))
 
@@ -198,7 +198,7 @@ class Shared:
 
     # ------------------------------------------------------------ inner
 
-    async def _open(self, turn: Callable[[], Awaitable[None]]) -> None:
+    async def _open(self, turn: Callable[[], Awaitable[object]]) -> None:
         try:
             await turn()
             self._socket = await connect(self.url, notify=self._arrived, clock=self._clock)
