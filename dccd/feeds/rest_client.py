@@ -123,7 +123,7 @@ class RestClient:
         except TimeoutError as exc:
             raise ExchangeDown(self.exchange, f"{self.exchange} doesn't answer in time: {url}") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            told = f"{why(exc)}: {url}" if why(exc) else exc
+            told = f"{words}: {url}" if (words := why(exc)) else exc
             raise ExchangeDown(self.exchange, f"{self.exchange} can't be reached: {told}") from exc
         self.bytes += len(body)
         if (weight := response.headers.get(_WEIGHT)) is not None and weight.isdecimal():
@@ -134,14 +134,13 @@ class RestClient:
 
     def at_hand(self, symbol: Symbol) -> bool:
         """Whether :meth:`market` has its answer without asking."""
-        return symbol.contract in ("", "perp") and (not symbol.contract and not self._unified) in self._markets
+        return symbol.contract in ("", "perp") and self._spot_only(symbol) in self._markets
 
     async def market(self, symbol: Symbol, now: int) -> Market:
         """What the exchange calls *symbol* at *now* (ns), from its markets (loaded once; those of dated contracts again
         when one has expired). Raises BadSymbol.
         """
-        # Unified methods look their market up by themselves, in the list that was loaded last.
-        markets = await self._load_markets(now, spot_only=not symbol.contract and not self._unified)
+        markets = await self._load_markets(now, spot_only=self._spot_only(symbol))
         found = choose(symbol, map(self._listed, markets.values()), now)
         if symbol.contract not in ("", "perp") and (found is None or self._loaded_at[False] + _MARKETS_FOR < now):
             markets = await self._load_markets(now, spot_only=False, newer_than=now - _MARKETS_FOR)
@@ -243,6 +242,11 @@ class RestClient:
         if status is not None and status >= 500:
             return ExchangeDown(exchange, words)
         return ExchangeError(exchange, words)
+
+    def _spot_only(self, symbol: Symbol) -> bool:
+        """Whether the list of spot markets alone has *symbol*."""
+        # Unified methods look their market up by themselves, in the list that was loaded last.
+        return not symbol.contract and not self._unified
 
     async def _load_markets(self, now: int, spot_only: bool, newer_than: int = 0) -> dict[str, Any]:
         async with self._loading:
