@@ -79,8 +79,7 @@ class Holes:
         if self._open is not None:
             return None
         if self._bars is not None:
-            certain, doubtful = self._bars.certain, None if self._doubts is None else self._doubts.start
-            return certain if certain is None or doubtful is None else min(certain, doubtful)
+            return None if self._bars.certain is None else self._undoubted(self._bars.certain)
         return None if self.last_ts is None else self.last_ts - LATE
 
     def begin(self, reason: str, wall: int, since: int | None = None) -> None:
@@ -88,15 +87,14 @@ class Holes:
         self._confirmed_at = None
         heard = self._listened_at is not None or self.last_ts is not None
         if self._open is None and (heard or since is not None):
-            self._open = (self._from_here(wall) if since is None else since, reason)
+            self._open = (self._undoubted(self.known_until(wall)) if since is None else since, reason)
             self._provable = since is None
             if self._doubts is not None:
                 self._doubts.clear()
 
-    def _from_here(self, wall: int) -> int:
-        known = self.known_until(wall)
+    def _undoubted(self, until: int) -> int:
         doubtful = None if self._doubts is None else self._doubts.start
-        return known if doubtful is None else min(known, doubtful)
+        return until if doubtful is None else min(until, doubtful)
 
     def spoilt(self, at: int) -> bool:
         """A frame that came at *at* could not be read; return whether what it held may be missed for good.
