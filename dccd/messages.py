@@ -86,6 +86,9 @@ _Span = Annotated[str, Meta(max_length=12)] | Annotated[int, Meta(ge=1, le=2_419
 _Time = Annotated[str, Meta(max_length=40)] | Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
 _RunId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
 _Limit = Annotated[int, Meta(ge=1, le=1000)]
+_Count = Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)]
+_Depth = Annotated[int, Meta(ge=1, le=100_000)]
+_Rule = Literal["age", "size", "free_space"]
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,7 +194,7 @@ class Runs(_Reply, frozen=True, kw_only=True):
 class StreamStart(_OfDataset, frozen=True, kw_only=True):
     """Start a live stream until it is stopped or the daemon ends. Depth and the rest are for order books."""
 
-    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    depth: _Depth | None = None
     snapshot_interval: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
     book: Literal["deltas", "snapshots"] = "deltas"
 
@@ -280,7 +283,7 @@ class Read(_OfDataset, frozen=True, kw_only=True):
     start: _Time | None = None
     end: _Time | None = None
     columns: list[_Name] | None = None
-    limit: Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)] | None = None
+    limit: _Count | None = None
     newest: bool = False
     format: Literal["json", "arrow"] = "json"
     source: Annotated[str, Meta(min_length=1, max_length=12)] = "auto"
@@ -308,7 +311,7 @@ class Book(_OfDataset, frozen=True, kw_only=True):
     row's. ``depth``: levels a side."""
 
     at: _Time | None = None
-    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    depth: _Depth | None = None
 
 
 class BookReply(_Reply, frozen=True, kw_only=True):
@@ -340,8 +343,8 @@ class Books(_OfDataset, frozen=True, kw_only=True):
     every: Annotated[str, Meta(max_length=24)] | Annotated[float, Meta(gt=0)] = "1s"
     start: _Time | None = None
     end: _Time | None = None
-    depth: Annotated[int, Meta(ge=1, le=100_000)] | None = 10
-    limit: Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)] | None = None
+    depth: _Depth | None = 10
+    limit: _Count | None = None
     shape: Literal["long", "wide"] = "long"
     format: Literal["json", "arrow"] = "json"
 
@@ -622,7 +625,7 @@ class RetentionEntry(_Reply, frozen=True, kw_only=True):
     dataset: str
     period: str
     bytes: int
-    reason: Literal["age", "size", "free_space"]
+    reason: _Rule
     kept: str | None = None
 
 
@@ -818,7 +821,7 @@ class StoragePurged(_Event, frozen=True, kw_only=True, tag="storage.purged"):
     dataset: str
     period: str
     bytes: int
-    reason: Literal["age", "size", "free_space"]
+    reason: _Rule
 
 
 Event = (
