@@ -180,14 +180,13 @@ class Client:
         name = str(dataset)
         asked = m.CoverageGet(dataset=name, start=start, end=end)
         found = await self._ask("coverage", m.Coverage, asked, timeout=60)
-        intervals, seconds = list(found.intervals), dict(found.seconds)
-        following = found.next
+        intervals, following = list(found.intervals), found.next
         while following is not None:
             asked = m.CoverageGet(dataset=name, start=following, end=found.end)
             part = await self._ask("coverage", m.Coverage, asked, timeout=60)
             intervals += part.intervals
             following = part.next
-        return msgspec.structs.replace(found, intervals=intervals, seconds=seconds, next=None)
+        return msgspec.structs.replace(found, intervals=intervals, next=None)
 
     async def repair(
         self,
@@ -257,7 +256,7 @@ class Client:
             data_type=data_type,
             span=span,
             start=_time(start),
-            end=None if end is None else _time(end),
+            end=_bound(end),
         )
         return await self._ask("backfill.start", m.BackfillStarted, message)
 
@@ -322,10 +321,8 @@ class Client:
             datasets=dict(datasets or {}),
             remove_originals=remove_originals,
         )
-        # It may be over before anybody could ask for the events of a run whose id was told.
-        async with self._run_events("*") as arrived:
-            started = await self._ask("storage.migrate", m.RunStarted, message, timeout=30)
-            async for event in self._follow(started.run, arrived, 2.0, 60.0):
+        async with aclosing(self._start_and_follow("storage.migrate", message)) as events:
+            async for event in events:
                 yield event
 
     async def storage(
@@ -336,9 +333,8 @@ class Client:
         Yields what the run reports, as :meth:`follow` does. Raises RequestError when it is refused.
         """
         operation = f"storage.{type(message).__name__.removeprefix('Storage').lower()}"
-        async with self._run_events("*") as arrived:
-            started = await self._ask(operation, m.RunStarted, message, timeout=30)
-            async for event in self._follow(started.run, arrived, 2.0, 60.0):
+        async with aclosing(self._start_and_follow(operation, message)) as events:
+            async for event in events:
                 yield event
 
     async def remotes(self) -> list[m.RemoteEntry]:
@@ -348,6 +344,13 @@ class Client:
     async def retention(self) -> m.Retention:
         """What retention would purge now; nothing is purged."""
         return await self._ask("storage.retention", m.Retention, timeout=300)
+
+    async def _start_and_follow(self, operation: str, message: Any) -> AsyncGenerator[RunEvent, None]:
+        # It may be over before anybody could ask for the events of a run whose id was told.
+        async with self._run_events("*") as arrived:
+            started = await self._ask(operation, m.RunStarted, message, timeout=30)
+            async for event in self._follow(started.run, arrived, 2.0, 60.0):
+                yield event
 
     @asynccontextmanager
     async def _run_events(self, run_id: str) -> AsyncIterator[asyncio.Queue[RunEvent]]:
@@ -461,8 +464,8 @@ class Client:
         """
         message = m.Read(
             dataset=str(dataset),
-            start=None if start is None else _time(start),
-            end=None if end is None else _time(end),
+            start=_bound(start),
+            end=_bound(end),
             columns=columns,
             limit=limit,
             newest=newest,
@@ -471,10 +474,11 @@ class Client:
         )
         return Rows(partial(self._chunks, "read", message))
 
-    async def _chunks(self, operation: str, message: Any) -> AsyncGenerator[bytes, None]:
-        """The pieces of a reply in Arrow."""
+    async def _chunks(self, operation: str, message: Any, timeout: float = 30.0) -> AsyncGenerator[bytes, None]:
+        """The pieces of a reply of any size; *timeout* seconds is for each."""
+        subject, payload = subjects.request(operation), msgspec.json.encode(message)
         try:
-            async with aclosing(receive(self.bus, subjects.request(operation), msgspec.json.encode(message))) as chunks:
+            async with aclosing(receive(self.bus, subject, payload, timeout)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except BusUnavailable as exc:
@@ -488,14 +492,11 @@ class Client:
 
         *set_aside* moves damaged files out of the way and notes their intervals as missing.
         """
-        payload = msgspec.json.encode(m.Doctor(dataset=dataset, set_aside=set_aside))
-        try:
-            async with aclosing(receive(self.bus, subjects.request("doctor"), payload, timeout=120.0)) as chunks:
-                async for chunk in chunks:
-                    for line in chunk.splitlines():
-                        yield _decode(line, m.DoctorLine, "doctor")
-        except BusUnavailable as exc:
-            raise self._unavailable(exc) from exc
+        message = m.Doctor(dataset=dataset, set_aside=set_aside)
+        async with aclosing(self._chunks("doctor", message, timeout=120.0)) as chunks:
+            async for chunk in chunks:
+                for line in chunk.splitlines():
+                    yield _decode(line, m.DoctorLine, "doctor")
 
     async def book(self, dataset: str | Dataset, at: Time | None = None, *, depth: int | None = None) -> m.BookReply:
         """Return the order book at *at* (default: the newest row's time), the best *depth* levels a side.
@@ -503,7 +504,7 @@ class Client:
         Everything that had come up to *at*, inclusive, is in it; ``ts`` and ``stale`` say how old the last of that is.
         Raises RequestError 404 ``book_unknown`` where changes may be missing.
         """
-        message = m.Book(dataset=str(dataset), at=None if at is None else _time(at), depth=depth)
+        message = m.Book(dataset=str(dataset), at=_bound(at), depth=depth)
         return await self._ask("book", m.BookReply, message, timeout=60)
 
     async def books(
@@ -543,8 +544,8 @@ class Client:
         request = m.Books(
             dataset=str(dataset),
             every=every,
-            start=None if start is None else _time(start),
-            end=None if end is None else _time(end),
+            start=_bound(start),
+            end=_bound(end),
             depth=depth,
             shape="wide" if wide else "long",
         )
@@ -602,6 +603,11 @@ def _time(value: Time) -> str | int:
         value = value if value.tzinfo else value.replace(tzinfo=UTC)
         return value.isoformat()
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _bound(value: Time | None) -> str | int | None:
+    """The same of an end that may be left open."""
+    return None if value is None else _time(value)
 
 
 def _decode(body: bytes, kind: Any, operation: str) -> Any:
