@@ -57,7 +57,7 @@ class BarDoubts:
         self.start, self._end = start, end
         self._stale = None if newest is None or newest.closed else newest
 
-    def take(self, records: Sequence[Record]) -> tuple[tuple[int, int] | None, Sequence[Record]]:
+    def take(self, records: list[Record]) -> tuple[tuple[int, int] | None, list[Record]]:
         """Take the next states; return the time of bars that they leave doubtful, and those that can be handed on."""
         if self.start is None:
             self._see(records)

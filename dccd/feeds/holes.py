@@ -149,8 +149,8 @@ class Holes:
         return Hole(since, until, reason)
 
     def records(
-        self, records: Sequence[Record], recv_ts: int, wall: int, *, by_time: bool = False
-    ) -> tuple[Hole | None, Sequence[Record]]:
+        self, records: list[Record], recv_ts: int, wall: int, *, by_time: bool = False
+    ) -> tuple[Hole | None, list[Record]]:
         """Take the next records; return the hole that they end, which is to be told before they are handed on, and
         those that can be: a bar closed without its last word isn't.
 

@@ -385,7 +385,7 @@ class Machine:
             if hole is not None:
                 done.append(hole)
             if kept:
-                done.append(Batch(list(kept) if kept is not out else out, recv_ts, self._certain()))
+                done.append(Batch(kept, recv_ts, self._certain()))
 
     def _certain(self) -> int | None:
         """Nothing is from a hole on that the protocol hopes to be filled: were we killed, nobody would tell it."""

@@ -43,8 +43,8 @@ class Stream:
             if isinstance(bar, Bar) and bar.closed:
                 self.complete_to = bar.ts + MINUTE
         if hole is None:
-            return None, list(kept)
-        return ((hole[0] - T0) // NS, (hole[1] - T0) // NS), list(kept)
+            return None, kept
+        return ((hole[0] - T0) // NS, (hole[1] - T0) // NS), kept
 
 
 def test_a_bar_whose_last_word_may_be_missing_is_not_closed() -> None:

@@ -38,8 +38,8 @@ def take(holes: Holes, *records: Trade | Bar | BookDelta | BookSnapshot, now: fl
     """At the time of the last of them, or a closed bar's end."""
     last = records[-1]
     then = last.ts + MINUTE * (isinstance(last, Bar) and last.closed) if now is None else at(now)
-    hole, kept = holes.records(records, then, then)
-    assert kept == records
+    hole, kept = holes.records([*records], then, then)
+    assert kept == [*records]
     return hole
 
 
