@@ -23,6 +23,7 @@ from dccd import subjects
 from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, CorruptFile, IdentityError, StoreError
+from dccd.feeds.holes import LATE
 from dccd.records import RECORD_TYPES, Record
 from dccd.store.intervals import Interval, IntervalSet
 from dccd.store.parquet import MAX_TS, MIN_TS
@@ -46,7 +47,7 @@ _LAG_SECONDS = 1.0
 _UNKNOWN = MAX_TS - 1
 """The time of a row that no file has."""
 _SKEW = 5 * NS
-"""How late a trade may come, and by how much our clock and an exchange's may differ (ns)."""
+"""By how much our clock and an exchange's may differ, and how late a record on disk may have come (ns)."""
 
 
 class Archiver(Actor):
@@ -71,9 +72,8 @@ class Archiver(Actor):
         self._writing_last = 0
         self._lost: list[LostRange] = []
         self._newest: dict[Dataset, int | None] = {}  # of what is on disk, the newest row (ns)
-        self._floors: dict[
-            str, tuple[int, int]
-        ] = {}  # dataset: messages after the first's number claim from the second on
+        # By dataset: messages after this number claim nothing from before this time (ns).
+        self._floors: dict[str, tuple[int, int]] = {}
         self._epoch = ""
         self._messages = self._flushes = 0
         self._idle = anyio.Semaphore(1)
@@ -316,8 +316,8 @@ class Archiver(Actor):
         after = _times(dataset, [message for message in taken if message.seq > lost.last][:1])
         end = min(after) + 1 if after else (lost.until or self.context.clock.wall_ns()) + _SKEW
         if before:
-            # Trades come a little out of order.
-            return max(before) - (_SKEW if dataset.data_type is DataType.TRADES else 0), end
+            # Trades come a little out of order: so much of the end a message leaves unclaimed.
+            return max(before) - (LATE if dataset.data_type is DataType.TRADES else 0), end
         # After a start nobody knows when the messages before were published: all of them are on disk. While it runs,
         # what is on disk may be newer than the loss: a repair of a later hole.
         known = [at - _SKEW for at in (lost.since, stored) if at is not None]
