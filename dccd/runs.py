@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from dccd.errors import RunFailed
 from dccd.symbols import Dataset, job_name
 
-__all__ = ["ACTIVE", "Run", "RunState", "Trigger", "new_run_id", "run_time"]
+__all__ = ["ACTIVE", "Run", "RunState", "Trigger", "new_run_id", "require_done", "run_time"]
 
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Trigger = Literal["request", "job", "gap"]
@@ -71,6 +72,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if self.state == "done" or self.end <= self.start:
             return 1.0
         return (self.position - self.start) / (self.end - self.start)
+
+
+def require_done(run: Run) -> None:
+    """Raise RunFailed, with the run's own reason, when it ended otherwise than done."""
+    if run.state != "done":
+        raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
 
 
 def new_run_id(now: int, random: int) -> str:

@@ -23,10 +23,10 @@ from dccd.client.rows import Rows
 from dccd.client.sync import SyncClient
 from dccd.client.target import Target, find_target
 from dccd.client.ticks import Ticks
-from dccd.errors import BusError, BusUnavailable, RunFailed
+from dccd.errors import BusError, BusUnavailable
 from dccd.operations import OPERATIONS
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Trade
-from dccd.runs import ACTIVE, Run, RunState
+from dccd.runs import ACTIVE, Run, RunState, require_done
 from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
@@ -286,8 +286,7 @@ class Client:
                     run = event.run
                 elif isinstance(event, m.RunProgress) and on_progress is not None:
                     on_progress(event)
-        if run.state != "done":
-            raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
+        require_done(run)
         return run
 
     async def follow(self, run_id: str, *, poll: float = 2.0, patience: float = 60.0) -> AsyncGenerator[RunEvent, None]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dccd import messages as m
-from dccd.errors import BusError, RunFailed
-from dccd.runs import Run, RunState
+from dccd.errors import BusError
+from dccd.runs import Run, RunState, require_done
 from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
@@ -283,8 +283,7 @@ class SyncClient:
             return run
 
         run = self._call(ended)
-        if run.state != "done":
-            raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
+        require_done(run)
         return run
 
     def remotes(self) -> list[m.RemoteEntry]:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.runs import Run, new_run_id, run_time
+from dccd.errors import RunFailed
+from dccd.runs import Run, new_run_id, require_done, run_time
 from dccd.symbols import NS
 
 MS = 1_000_000
@@ -103,3 +104,13 @@ def test_a_run_of_the_whole_store_has_no_dataset() -> None:
     whole = run(dataset="", operation="storage.migrate", start=0, end=400, position=100)
     assert (whole.job, whole.subject, whole.fraction) == ("storage.migrate", "storage.migrate", 0.25)
     assert (run().job, run().subject) == ("backfill.binance.ohlc.BTC-USDT.1m", "binance.ohlc.BTC-USDT.1m")
+
+
+def test_a_run_that_ended_otherwise_than_done_raises() -> None:
+    """With its id, its state, and its own reason where it has one."""
+    require_done(run(state="done"))
+    with pytest.raises(RunFailed, match=r"^backfill\.binance\.ohlc\.BTC-USDT\.1m failed: no such pair$") as failed:
+        require_done(run(state="failed", error="no such pair"))
+    assert (failed.value.run_id, failed.value.state) == ("1", "failed")
+    with pytest.raises(RunFailed, match="cancelled: no reason given"):
+        require_done(run(dataset="", operation="storage.sync", state="cancelled"))
