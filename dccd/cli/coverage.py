@@ -6,7 +6,6 @@ Replies flow in; a strip of time, a table or JSON flow out, and of a repair the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ import click
 from dccd.cli.app import DONE, FAILED, App, Session, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of, time_range
 from dccd.cli.output import duration, interval, json_document, json_line, percent, table, when
-from dccd.cli.progress import display
+from dccd.cli.progress import watch
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -189,14 +188,6 @@ def _list(repairs: list[RepairEntry]) -> None:
 
 async def _follow(app: App, session: Session, one: RepairEntry) -> str | None:
     """Follow one run; return why it did not repair its interval, None when it did."""
-    from dccd.messages import RunStatus
-
     assert one.run_id is not None
-    state, why = "queued", None
-    with display(one.dataset, json=app.json) as shown:
-        async with aclosing(session.client.follow(one.run_id)) as events:
-            async for event in events:
-                shown.show(event)
-                if isinstance(event, RunStatus):
-                    state, why = event.run.state, event.run.error
-    return None if state == "done" else why or state
+    run = await watch(one.dataset, session.client.follow(one.run_id), json=app.json)
+    return None if run.state == "done" else run.error or run.state

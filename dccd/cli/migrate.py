@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, Session, local_options, note, options
+from dccd.cli.app import DONE, FAILED, App, local_options, note, options
 from dccd.cli.output import count, json_document, size, table
-from dccd.cli.progress import display
+from dccd.cli.progress import watch
 
 if TYPE_CHECKING:
     from dccd.messages import RunFile
@@ -102,7 +101,7 @@ def migrate(
                 datasets=dict(datasets),
                 remove_originals=remove_originals,
             )
-            run = await _follow(app, session, events, files)
+            run = await watch("migrate", events, json=app.json, files=files.append)
         if run.state != "done":
             from dccd.errors import RunFailed
 
@@ -114,23 +113,6 @@ def migrate(
         return _code(run, files)
 
     return app.run(main)
-
-
-async def _follow(app: App, session: Session, events: Any, files: list[RunFile]) -> Run:
-    """Show what comes, keep the files, and return the run as it ended."""
-    from dccd.messages import RunFile, RunStatus
-
-    run: Run | None = None
-    with display("migrate", json=app.json) as shown:
-        async with aclosing(events) as coming:
-            async for event in coming:
-                shown.show(event)
-                if isinstance(event, RunFile):
-                    files.append(event)
-                elif isinstance(event, RunStatus):
-                    run = event.run
-    assert run is not None  # the first event is the run's state
-    return run
 
 
 def _code(run: Run, files: Sequence[RunFile]) -> int:

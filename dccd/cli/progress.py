@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from dccd.client import RunEvent
     from dccd.runs import Run
 
-__all__ = ["BarDisplay", "Display", "JsonDisplay", "LineDisplay", "display"]
+__all__ = ["BarDisplay", "Display", "JsonDisplay", "LineDisplay", "display", "watch"]
 
 _LINE_SECONDS = 5.0
 
@@ -35,6 +37,27 @@ def display(subject: str, *, json: bool) -> Display:
     if json:
         return JsonDisplay()
     return BarDisplay(subject) if sys.stderr.isatty() else LineDisplay(subject)
+
+
+async def watch(
+    subject: str,
+    events: AsyncGenerator[RunEvent, None],
+    *,
+    json: bool,
+    files: Callable[[m.RunFile], object] | None = None,
+) -> Run:
+    """Show a run's *events* to their end and return the run as it ended; *files* takes what it tells of each file."""
+    run: Run | None = None
+    with display(subject, json=json) as shown:
+        async with aclosing(events) as coming:
+            async for event in coming:
+                shown.show(event)
+                if isinstance(event, m.RunStatus):
+                    run = event.run
+                elif isinstance(event, m.RunFile) and files is not None:
+                    files(event)
+    assert run is not None  # the first event is the run's state
+    return run
 
 
 def _at(event: m.RunProgress | Run) -> str:

@@ -5,7 +5,6 @@ Orders flow in and become runs of the daemon, whose progress and outcome flow ou
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +12,8 @@ import click
 from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import time_range
 from dccd.cli.output import duration, json_document, size, table, when
-from dccd.cli.progress import display
+from dccd.cli.progress import watch
+from dccd.runs import require_done
 
 if TYPE_CHECKING:
     from dccd import messages as m
@@ -112,21 +112,11 @@ def restore(
 
 def _run(app: App, what: str, message: m.StorageSync | m.StorageVerify | m.StorageRestore) -> int:
     """Have it done, show how it goes on, and say how it ended."""
-    from dccd.errors import RunFailed
-    from dccd.messages import RunStatus
 
     async def main() -> int:
-        run = None
         async with app.connect(embed=True) as session:
-            with display(what, json=app.json) as shown:
-                async with aclosing(session.client.storage(message)) as events:
-                    async for event in events:
-                        shown.show(event)
-                        if isinstance(event, RunStatus):
-                            run = event.run
-        assert run is not None  # the first event is the run's state
-        if run.state != "done":
-            raise RunFailed(run.run_id, run.state, f"{run.job} {run.state}: {run.error or 'no reason given'}")
+            run = await watch(what, session.client.storage(message), json=app.json)
+        require_done(run)
         if not app.json:
             click.echo(run.summary or "nothing to do")
         return DONE
