@@ -5,10 +5,6 @@ A folder of data flows in, one line of JSON flows out: milliseconds of each time
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +13,14 @@ from dccd.domain.records import OHLCBar, Trade
 from dccd.domain.symbol import Symbol
 from dccd.domain.types import DataType
 from dccd.storage.parquet import ParquetStore
+from measured import HOUR, run, timed
 
 BY_REST = Provenance(source="binance:rest")
-HOUR = 3_600_000_000_000
 
 
 def dataset(kind: DataType, pair: str = "BTC/USDT") -> DatasetId:
     span = 60 if kind is DataType.OHLC else None
     return DatasetId(exchange="binance", symbol=Symbol.parse(pair), data_type=kind, span=span)
-
-
-def timed(work: Callable[[], Any], times: int) -> tuple[list[float], Any]:
-    """Milliseconds of each time, and what the last one returned."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        answer = work()
-        found.append((time.perf_counter() - began) * 1000)
-    return found, answer
 
 
 def trades(first: int, start: int) -> list[Trade]:
@@ -83,28 +69,16 @@ def read(root: Path, kind: DataType, start: int, times: int) -> dict[str, Any]:
     return {"ms": found, "rows": len(frame)}
 
 
-def peak() -> float:
-    """MB. Not by getrusage: that counts what the process had that started this one."""
-    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=["append", "inventory", "ohlc", "trades"])
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--start", type=int, default=0, help="ns")
-    parser.add_argument("--times", type=int, default=3)
-    options = parser.parse_args()
-    print(json.dumps({"ready": True}), flush=True)
-    before = peak()
-    if options.task == "append":
-        found = append(options.root, options.start, options.times)
-    elif options.task == "inventory":
-        found = inventory(options.root, options.times)
-    else:
-        found = read(options.root, DataType(options.task), options.start, options.times)
-    print(json.dumps({**found, "peak": peak(), "before": before}), flush=True)
+    run(
+        __doc__,
+        {
+            "append": lambda o: append(o.root, o.start, o.times),
+            "inventory": lambda o: inventory(o.root, o.times),
+            "ohlc": lambda o: read(o.root, DataType.OHLC, o.start, o.times),
+            "trades": lambda o: read(o.root, DataType.TRADES, o.start, o.times),
+        },
+    )
 
 
 if __name__ == "__main__":

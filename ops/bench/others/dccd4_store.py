@@ -6,13 +6,12 @@ writes a day by a thousand rows at a time, folded as it grows.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from measured import HOUR, run, timed
 
 from dccd.records import Bar, Record, Trade
 from dccd.store.fold import fold
@@ -22,21 +21,9 @@ from dccd.store.schema import table_from_records
 from dccd.store.writer import SegmentWriter
 from dccd.symbols import Dataset, DataType
 
-HOUR = 3_600_000_000_000
-
 
 def dataset(kind: DataType, pair: str = "BTC/USDT") -> Dataset:
     return Dataset.make("binance", kind, pair, "1m" if kind is DataType.OHLC else None)
-
-
-def timed(work: Callable[[], Any], times: int) -> tuple[list[float], Any]:
-    """Milliseconds of each time, and what the last one returned."""
-    found, answer = [], None
-    for _ in range(times):
-        began = time.perf_counter()
-        answer = work()
-        found.append((time.perf_counter() - began) * 1000)
-    return found, answer
 
 
 def trades(first: int, start: int) -> list[Record]:
@@ -125,31 +112,17 @@ def read(root: Path, kind: DataType, start: int, times: int) -> dict[str, Any]:
     return {"ms": found, "rows": len(frame)}
 
 
-def peak() -> float:
-    """MB. Not by getrusage: that counts what the process had that started this one."""
-    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=["append", "fill", "inventory", "ohlc", "trades"])
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--start", type=int, default=0, help="ns")
-    parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--marks", type=int, nargs="+", help="of fill: rows, in order")
-    options = parser.parse_args()
-    print(json.dumps({"ready": True}), flush=True)
-    before = peak()
-    if options.task == "append":
-        found = append(options.root, options.start, options.times)
-    elif options.task == "fill":
-        found = fill(options.root, options.start, options.marks)
-    elif options.task == "inventory":
-        found = inventory(options.root, options.times)
-    else:
-        found = read(options.root, DataType(options.task), options.start, options.times)
-    print(json.dumps({**found, "peak": peak(), "before": before}), flush=True)
+    run(
+        __doc__,
+        {
+            "append": lambda o: append(o.root, o.start, o.times),
+            "fill": lambda o: fill(o.root, o.start, o.marks),
+            "inventory": lambda o: inventory(o.root, o.times),
+            "ohlc": lambda o: read(o.root, DataType.OHLC, o.start, o.times),
+            "trades": lambda o: read(o.root, DataType.TRADES, o.start, o.times),
+        },
+    )
 
 
 if __name__ == "__main__":
