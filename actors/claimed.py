@@ -19,9 +19,11 @@ _NEVER = -(2**63)
 
 
 class Claimed:
-    """The claims of one stream. Times are ns; *since*: where it stood when it began, None for one that never ran."""
+    """The claims of one stream. Times are ns; *since*: where it stood when it began, None for one that never ran; of a
+    stream of *bars* the first is told whole by its later states."""
 
-    def __init__(self, since: int | None = None) -> None:
+    def __init__(self, since: int | None = None, *, bars: bool = False) -> None:
+        self._bars = bars
         self._from = since  # up to here it was claimed, or told as a hole
         self._due: list[Interval] = []
         self._undone: int | None = None  # where it stood when messages began to find no room
@@ -47,8 +49,8 @@ class Claimed:
         """Return what the message of these records claims: the *first* of them is of this time, and all before
         *certain* have come (None: nothing is certain)."""
         if self._from is None:
-            # Of the time of the very first record there may have been others.
-            self._from = first + 1
+            # Of the time of the very first record there may have been others, but of a bar's.
+            self._from = first if self._bars else first + 1
         if certain is not None and certain > self._from:
             self._due.append((self._from, certain))
             self._from = certain

@@ -139,7 +139,7 @@ class Collector(Actor):
         if (warning := depth_warning(self.exchange.capabilities, self.dataset, self.state.options)) is not None:
             self.context.log.warning(warning, dataset=self.dataset.name)
         since = hole_since(self.dataset.data_type, *await self._stood_at())
-        self._claimed = Claimed(since)
+        self._claimed = Claimed(since, bars=self.dataset.span is not None)
         session = Session(
             self.exchange,
             self.dataset,

@@ -19,6 +19,13 @@ def test_each_message_claims_what_became_certain() -> None:
     assert claimed.batch(140, None) == []
 
 
+def test_the_first_bar_is_claimed_whole() -> None:
+    """There is one bar of a time: a backfill that ends where it begins leaves nothing in between."""
+    claimed = Claimed(bars=True)
+    assert claimed.batch(100, 100) == []
+    assert claimed.batch(160, 160) == [(100, 160)]
+
+
 def test_a_hole_is_left_out() -> None:
     """What came before a hole and what comes after it is claimed by the next message, and nothing in between."""
     claimed = Claimed()
