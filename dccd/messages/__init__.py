@@ -1,0 +1,136 @@
+"""Every request, reply and event on the bus, as frozen structs.
+
+JSON flows in and out (``msgspec.json``). Requests forbid unknown fields, so that a misspelt one is an error
+and not a silent default. What an operation takes and answers is bound to its subject in ``dccd.operations``.
+A module has what belongs together; everything is here by its name.
+"""
+
+from __future__ import annotations
+
+from dccd.messages.base import Empty
+from dccd.messages.catalogue import (
+    Coverage,
+    CoverageEntry,
+    CoverageGet,
+    DatasetEntry,
+    GapEntry,
+    Inventory,
+    InventoryList,
+    Repair,
+    Repaired,
+    RepairEntry,
+)
+from dccd.messages.daemon import (
+    CapabilityEntry,
+    Exchanges,
+    ExchangesList,
+    Health,
+    HealthCheck,
+    OperationEntry,
+    Operations,
+    Tree,
+    TreeNode,
+)
+from dccd.messages.data import Book, BookReply, Books, BooksReply, Read, ReadReply, Unknown
+from dccd.messages.events import (
+    ActorChanged,
+    Event,
+    RunFile,
+    RunLog,
+    RunProgress,
+    RunStatus,
+    StoragePurged,
+    StreamChanged,
+    StreamGap,
+    StreamSample,
+)
+from dccd.messages.jobs import JobEntry, Jobs
+from dccd.messages.runs import (
+    BackfillCancel,
+    BackfillStart,
+    BackfillStarted,
+    BackfillStatus,
+    Runs,
+    RunsGet,
+    RunsList,
+    RunStarted,
+)
+from dccd.messages.storage import (
+    Doctor,
+    DoctorLine,
+    RemoteEntry,
+    Remotes,
+    Retention,
+    RetentionEntry,
+    StorageMigrate,
+    StorageRestore,
+    StorageSync,
+    StorageVerify,
+)
+from dccd.messages.streams import StreamEntry, Streams, StreamStart, StreamStarted, StreamStop, StreamStopped
+
+__all__ = [
+    "ActorChanged",
+    "BackfillCancel",
+    "BackfillStart",
+    "BackfillStarted",
+    "BackfillStatus",
+    "Book",
+    "BookReply",
+    "Books",
+    "BooksReply",
+    "CapabilityEntry",
+    "Coverage",
+    "CoverageEntry",
+    "CoverageGet",
+    "DatasetEntry",
+    "Doctor",
+    "DoctorLine",
+    "Empty",
+    "Event",
+    "Exchanges",
+    "ExchangesList",
+    "GapEntry",
+    "Health",
+    "HealthCheck",
+    "Inventory",
+    "InventoryList",
+    "JobEntry",
+    "Jobs",
+    "OperationEntry",
+    "Operations",
+    "Read",
+    "ReadReply",
+    "RemoteEntry",
+    "Remotes",
+    "Repair",
+    "RepairEntry",
+    "Repaired",
+    "Retention",
+    "RetentionEntry",
+    "RunFile",
+    "RunLog",
+    "RunProgress",
+    "RunStarted",
+    "RunStatus",
+    "Runs",
+    "RunsGet",
+    "RunsList",
+    "StorageMigrate",
+    "StoragePurged",
+    "StorageRestore",
+    "StorageSync",
+    "StorageVerify",
+    "StreamChanged",
+    "StreamEntry",
+    "StreamGap",
+    "StreamSample",
+    "StreamStart",
+    "StreamStarted",
+    "StreamStop",
+    "StreamStopped",
+    "Streams",
+    "Tree",
+    "TreeNode",
+    "Unknown",
+]
