@@ -2,8 +2,8 @@
 
 The configuration's structs, the operations, events and records flow in; the text between a page's markers flows out.
 What stands outside of them is written by hand. What the code doesn't say of itself (what a field of the
-configuration means, which errors an operation has) is in the tables below, and a name that is missing there, or too
-many, is an error.
+configuration means, where an event travels) is in the tables below, and a name that is missing there, or too many, is
+an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msgspec import NODEFAULT, Meta
 from dccd import config, messages, records, runs, subjects
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import EXCHANGES
-from dccd.operations import OPERATIONS, Operation
+from dccd.operations import ANY, OPERATIONS, Operation
 from dccd.symbols import DataType, span_label
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -92,123 +92,6 @@ MEANINGS = {
     "jobs[].restart": "Streams: after which exit the collector is started again, as in OTP. `null`: `permanent`.",
 }
 """What each field of the configuration means."""
-
-Error = tuple[int, str, str]
-_DATASET: Error = (400, "malformed", "no dataset, or both its name and its parts")
-_CAPABILITY: Error = (422, "no_capability", "the exchange can't; the message says what it can")
-_STORED: list[Error] = [
-    (404, "no_dataset", "nothing is stored of it"),
-    (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
-    (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
-    (503, "store", "a file could not be read now"),
-    (503, "remote", "what was purged can't be had from its remote now"),
-]
-_REMOTES: list[Error] = [
-    (422, "no_remotes", "the configuration has none"),
-    (404, "no_remote", "none has this name; the message says which there are"),
-]
-_BUSY: Error = (409, "busy", "one is under way with other options")
-_NO_BOOK: Error = (422, "no_book", "it is no dataset of order books")
-_RUN: Error = (404, "no_run", "there is no such run")
-
-ERRORS: dict[str, list[Error]] = {
-    "operations": [],
-    "health": [],
-    "tree": [],
-    "inventory": [],
-    "coverage": [_DATASET],
-    "repair": [],
-    "backfill.start": [
-        _DATASET,
-        _CAPABILITY,
-        (422, "empty_range", "`start` is not before `end`"),
-        (422, "stream_runs", "a stream of this order book runs: a book over REST has no place among its changes"),
-    ],
-    "backfill.status": [_RUN],
-    "backfill.cancel": [_RUN, (409, "not_running", "the run is over")],
-    "runs.list": [(400, "malformed", "`before` is neither the `next` of a page nor a run")],
-    "runs.get": [_RUN],
-    "storage.migrate": [
-        (400, "malformed", "`symbols` or `datasets` mean none"),
-        (409, "busy", "a migration with other options is under way"),
-    ],
-    "streams.list": [],
-    "streams.start": [_DATASET, _CAPABILITY],
-    "streams.stop": [_DATASET, (404, "no_stream", "no such stream runs on this host")],
-    "jobs.list": [],
-    "read": [
-        _DATASET,
-        (404, "no_dataset", "nothing is stored of it, nor of what its bars were to be made of"),
-        (422, "bad_read", "a column, a `source` or an `after` that can't be; `field` says which"),
-        (422, "too_many_rows", "`limit` beyond 1,000 in JSON"),
-        (422, "no_pages", "`after` with `arrow`, which gives all rows at once"),
-        (422, "too_large", "the reply is larger than a message; or, in Arrow without flow control, than 32 MiB"),
-        (500, "corrupt_file", "a file of the dataset is damaged: no rows rather than fewer"),
-        (503, "store", "a file could not be read now"),
-        (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
-    ],
-    "book": [
-        _DATASET,
-        (
-            404,
-            "book_unknown",
-            "changes may be missing since the snapshot before, or there is none; the message says why",
-        ),
-        _NO_BOOK,
-        *_STORED,
-    ],
-    "books": [
-        _DATASET,
-        _NO_BOOK,
-        (422, "too_many_rows", "more than 10,000 rows in JSON: fewer times (`limit`), or a smaller `depth`"),
-        (422, "no_depth", "`wide` books without a `depth`"),
-        *_STORED,
-        (503, "slow_reader", "a chunk was not acknowledged within 30 s"),
-    ],
-    "storage.sync": [*_REMOTES, _BUSY],
-    "storage.verify": [*_REMOTES, _BUSY],
-    "storage.restore": [*_REMOTES, (400, "malformed", "no time"), _BUSY],
-    "storage.remotes": [],
-    "storage.retention": [(500, "corrupt_file", "a file that is to go is damaged")],
-    "doctor": [(503, "slow_reader", "a chunk was not acknowledged within 30 s")],
-    "exchanges": [(422, "no_capability", "nobody knows `exchange`, or has anything of it; it names those near")],
-}
-"""What an operation may answer beside the errors that all have."""
-
-_BARS = '"exchange": "binance", "symbol": "BTC/USDT", "data_type": "ohlc", "span": "1m"'
-_DETACH = "run=$(dccd backfill kraken BTC/USD --type trades --start origin --detach)\n"
-
-EXAMPLES = {
-    "operations": "nats req --raw dccd.operations ''",
-    "health": "nats req --raw dccd.health ''",
-    "tree": "nats req --raw dccd.tree ''",
-    "inventory": 'nats req --raw dccd.inventory \'{"dataset": "binance.trades"}\'',
-    "coverage": 'nats req --raw dccd.coverage \'{"dataset": "binance.trades.BTC-USDT"}\'',
-    "repair": 'nats req --raw dccd.repair \'{"dataset": "binance.trades", "dry_run": true}\'',
-    "backfill.start": f'nats req --raw dccd.backfill.start \'{{{_BARS}, "start": "origin"}}\'',
-    "backfill.status": _DETACH + "nats req --raw dccd.backfill.status '{\"run_id\": \"'$run'\"}'",
-    "backfill.cancel": _DETACH + "nats req --raw dccd.backfill.cancel '{\"run_id\": \"'$run'\"}'",
-    "runs.list": 'nats req --raw dccd.runs.list \'{"limit": 5, "state": "done"}\'',
-    "storage.migrate": "nats req --raw dccd.storage.migrate '{}'",
-    "runs.get": _DETACH + "nats req --raw dccd.runs.get '{\"run_id\": \"'$run'\"}'",
-    "streams.list": "nats req --raw dccd.streams.list ''",
-    "streams.start": 'nats req --raw dccd.streams.start \'{"dataset": "kraken.trades.SOL-USDT"}\'',
-    "streams.stop": "dccd streams start kraken.trades.SOL-USDT\n"
-    'nats req --raw dccd.streams.stop \'{"dataset": "kraken.trades.SOL-USDT"}\'',
-    "jobs.list": "nats req --raw dccd.jobs.list ''",
-    "read": f'nats req --raw dccd.read \'{{{_BARS}, "limit": 3, "newest": true}}\'',
-    "book": 'nats req --raw dccd.book \'{"dataset": "kraken.orderbook.BTC-USD", "depth": 5}\'',
-    "books": 'nats req --raw dccd.books \'{"dataset": "kraken.orderbook.BTC-USD", "every": "10s", "depth": 1, '
-    '"shape": "wide", "limit": 5}\'',
-    "storage.sync": 'nats req --raw dccd.storage.sync \'{"remotes": ["backup"]}\'',
-    "storage.verify": "nats req --raw dccd.storage.verify ''",
-    "storage.restore": 'nats req --raw dccd.storage.restore \'{"dataset": "binance.trades", "start": "2024-01-01"}\'',
-    "storage.remotes": "nats req --raw dccd.storage.remotes ''",
-    "storage.retention": "nats req --raw dccd.storage.retention ''",
-    "doctor": 'nats req --raw --wait-for-empty dccd.doctor \'{"dataset": "binance.trades"}\'',
-    "exchanges": 'nats req --raw dccd.exchanges \'{"exchange": "kucoin"}\'',
-}
-"""A command to try."""
 
 EVENT_SUBJECTS = {
     "RunStatus": subjects.run_event("<run_id>", "status"),
@@ -343,7 +226,7 @@ def operations_part() -> str:
 
 
 def _operation(op: Operation) -> str:
-    parts = [f"### `{subjects.request(op.name)}`", f"{op.description}."]
+    parts = [f"### `{subjects.request(op.name)}`", f"{op.description}. {_asked_of(op)}"]
     if op.request is messages.Empty:
         parts.append("Request: empty, or `{}`.")
     else:
@@ -351,10 +234,22 @@ def _operation(op: Operation) -> str:
     parts.append(f"Reply: {_reply(op.reply)}")
     if op.reply is not runs.Run:
         parts.append(told(op.reply))
-    if errors := ERRORS[op.name]:
-        parts.append("\n".join(f"- {code} `{reason}`: {when}." for code, reason, when in errors))
-    parts.append(f"```sh\n{EXAMPLES[op.name]}\n```")
+    if op.refusals:
+        parts.append("\n".join(f"- {no.code} `{no.reason}`: {no.when}." for no in op.refusals))
+    parts.append("```sh\n" + "\n".join(filter(None, (op.setup, op.command))) + "\n```")
     return "\n\n".join(parts)
+
+
+def _asked_of(op: Operation) -> str:
+    """Who may ask, and what asking twice does."""
+    who = "A viewer may ask." if op.role == "viewer" else "An operator may ask."
+    return who if op.idempotent else f"{who} Not idempotent: asked twice, it does it twice."
+
+
+def any_part() -> str:
+    """What any operation may answer."""
+    lines = ["| code | reason | when |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {no.code} | `{no.reason}` | {no.when} |" for no in ANY)])
 
 
 def _reply(kind: type) -> str:
@@ -467,6 +362,7 @@ def _period(seconds: int) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchanges_part,
     **{f"config {section}": partial(config_part, section) for section in _SECTIONS},
+    "any": any_part,
     "operations": operations_part,
     "structures": structures_part,
     "events": events_part,
@@ -488,8 +384,6 @@ def complete() -> list[str]:
     return sorted(
         (known ^ MEANINGS.keys())
         | (sections ^ {prefix.partition(".")[0].removesuffix("[]") for _, prefix in _SECTIONS.values()})
-        | (OPERATIONS.keys() ^ ERRORS.keys())
-        | (OPERATIONS.keys() ^ EXAMPLES.keys())
         | ({kind.__name__ for kind in get_args(messages.Event)} ^ EVENT_SUBJECTS.keys())
     )
 

@@ -49,7 +49,7 @@ TABLE: dict[str, Part] = {
     "dccd.subjects": Part("dccd.errors dccd.symbols", pure=True),
     "dccd.runs": Part(IDENTITIES, "msgspec", pure=True),
     "dccd.messages": Part(f"{IDENTITIES} dccd.runs", "msgspec", pure=True),
-    "dccd.operations": Part("dccd.messages dccd.runs", "msgspec", pure=True),
+    "dccd.operations": Part("dccd.messages dccd.runs dccd.subjects", "msgspec", pure=True),
     "dccd.exchanges": Part(IDENTITIES, "msgspec", pure=True),
     "dccd.config_errors": Part("dccd.errors", "msgspec"),
     "dccd.config_units": Part(pure=True),

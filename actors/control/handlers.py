@@ -41,7 +41,7 @@ from dccd.exchanges.capability import check_any, check_options, depth_warning
 from dccd.exchanges.registry import EXCHANGES
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds import elsewhere
-from dccd.operations import OPERATIONS, Operation, schema
+from dccd.operations import OPERATIONS, Operation, entry
 from dccd.runs import Run
 from dccd.symbols import Dataset, DataType, Symbol, span_label
 
@@ -80,16 +80,7 @@ class Handlers:
     # ------------------------------------------------------------ the daemon
 
     async def do_operations(self, request: m.Empty) -> m.Operations:
-        listed = [
-            m.OperationEntry(
-                name=op.name,
-                subject=subjects.request(op.name),
-                description=op.description,
-                request=schema(op.request),
-                reply=schema(op.reply),
-            )
-            for op in OPERATIONS.values()
-        ]
+        listed = [entry(op) for op in OPERATIONS.values()]
         return m.Operations(host=self.links.host, version=self.links.version, operations=listed)
 
     async def do_health(self, request: m.Empty) -> m.Health:

@@ -20,7 +20,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.service import Service
 from dccd.client.client import RunEvent
 from dccd.errors import RequestError
-from dccd.operations import OPERATIONS, Operation, schema
+from dccd.operations import OPERATIONS, Operation, entry, schema
 from dccd.records import Record
 from dccd.runs import ACTIVE, Run
 from dccd.store.ipc import encoded
@@ -51,7 +51,7 @@ class FakeDaemon:
         self.runs: dict[str, Run] = {}
         self.script: list[RunEvent] = []
         self.replies: dict[str, Any] = {
-            "operations": m.Operations(host=HOST, version=version, operations=[*map(_entry, OPERATIONS.values())]),
+            "operations": m.Operations(host=HOST, version=version, operations=[*map(entry, OPERATIONS.values())]),
             "health": m.Health(
                 ok=True, host=HOST, version=version, uptime=12.5, bus_url="nats://fake", data_path="/data",
                 archiver_lag=0, checks=[m.HealthCheck(name="bus", ok=True, detail="connected")],
@@ -257,16 +257,6 @@ async def _chunks(frame: pl.DataFrame) -> AsyncIterator[bytes]:
     data = stream.getvalue()
     for offset in range(0, len(data), _CHUNK):
         yield data[offset : offset + _CHUNK]
-
-
-def _entry(op: Operation) -> m.OperationEntry:
-    return m.OperationEntry(
-        name=op.name,
-        subject=subjects.request(op.name),
-        description=op.description,
-        request=schema(op.request),
-        reply=schema(op.reply),
-    )
 
 
 def _node(name: str, *children: m.TreeNode) -> m.TreeNode:

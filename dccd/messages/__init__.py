@@ -28,6 +28,7 @@ from dccd.messages.daemon import (
     HealthCheck,
     OperationEntry,
     Operations,
+    RefusalEntry,
     Tree,
     TreeNode,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "Operations",
     "Read",
     "ReadReply",
+    "RefusalEntry",
     "RemoteEntry",
     "Remotes",
     "Repair",

@@ -15,6 +15,7 @@ __all__ = [
     "HealthCheck",
     "OperationEntry",
     "Operations",
+    "RefusalEntry",
     "Tree",
     "TreeNode",
 ]
@@ -95,12 +96,26 @@ class Exchanges(Reply, frozen=True, kw_only=True):
     exchanges: dict[str, list[CapabilityEntry]]
 
 
+class RefusalEntry(Reply, frozen=True, kw_only=True):
+    """An error that an operation may answer with, and when."""
+
+    code: int
+    reason: str
+    when: str
+
+
 class OperationEntry(Reply, frozen=True, kw_only=True):
-    """One operation: its subject, what it does, and the JSON schemas of request and reply."""
+    """One operation: its subject, what it does, who may ask (``role``: a viewer may what is a viewer's, an operator
+    all), whether asking twice is as good as once, its ``errors`` beside those that any operation has, a request that is
+    an ``example``, and the JSON schemas of request and reply."""
 
     name: str
     subject: str
     description: str
+    role: Literal["viewer", "operator"]
+    idempotent: bool
+    errors: list[RefusalEntry] = []
+    example: dict[str, Any] = {}
     request: dict[str, Any]
     reply: dict[str, Any]
 
