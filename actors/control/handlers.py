@@ -21,7 +21,6 @@ from actors.links import Links
 from actors.mail import CancelBackfill, GetHealth, GetInventory, GetJobs, StartBackfill, StartWhole
 from actors.runtime.exits import ActorError
 from dccd import messages as m
-from dccd import subjects
 from dccd.errors import (
     BadRead,
     BookUnknown,
