@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from dccd.jobs import JobSpec
 from dccd.runs import Run, Trigger
 from dccd.symbols import Dataset
 
@@ -20,6 +21,7 @@ __all__ = [
     "RepairGaps",
     "RunEnded",
     "RunSettled",
+    "SetJobs",
     "StartBackfill",
     "StartWhole",
 ]
@@ -113,6 +115,12 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 class GetJobs(msgspec.Struct, frozen=True):
     """To the scheduler: the jobs and when each runs next."""
+
+
+class SetJobs(msgspec.Struct, frozen=True):
+    """To the scheduler: these are all backfill jobs from now on; those that are as before keep their time."""
+
+    specs: tuple[JobSpec, ...]
 
 
 class GetHealth(msgspec.Struct, frozen=True):

@@ -27,6 +27,8 @@ __all__ = [
     "covered_header",
     "dataset_of_ticks",
     "host_request",
+    "job_key",
+    "job_state_key",
     "parse_covered",
     "request",
     "run_event",
@@ -51,6 +53,7 @@ CONSUMER_ARCHIVER = "archiver"
 
 BUCKET_RUNS = "dccd_runs"
 BUCKET_JOBS = "dccd_jobs"
+"""By host: its jobs, and what is remembered of each."""
 BUCKET_DATASETS = "dccd_datasets"
 BUCKET_ARCHIVERS = "dccd_archivers"
 """By host: up to which sequence number of STREAM_TICKS all is on disk."""
@@ -119,6 +122,16 @@ def storage_event(kind: str) -> str:
 def actor_event(kind: str) -> str:
     """``dccd.events.actor.{started,exited,restarted,gave_up}``."""
     return f"{EVENTS}.actor.{kind}"
+
+
+def job_key(host: str, job: str) -> str:
+    """Key of a job in BUCKET_JOBS: ``<host>.job.stream.binance.trades.BTC-USDT``; without a job, the prefix of all."""
+    return f"{host}.job.{job}"
+
+
+def job_state_key(host: str, job: str) -> str:
+    """Key of what is remembered of a job in BUCKET_JOBS: ``<host>.state.backfill.binance.ohlc.BTC-USDT.1m``."""
+    return f"{host}.state.{job}"
 
 
 def run_key(run_id: str, job: str) -> str:

@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 
 IDENTITIES = "dccd.errors dccd.symbols dccd.records dccd.subjects"
-WORDS = f"{IDENTITIES} dccd.runs dccd.messages dccd.operations dccd.config"
+WORDS = f"{IDENTITIES} dccd.runs dccd.messages dccd.operations dccd.config dccd.jobs"
 EDGES = "dccd.exchanges dccd.feeds dccd.bus dccd.store"
 
 TABLE: dict[str, Part] = {
@@ -58,6 +58,7 @@ TABLE: dict[str, Part] = {
         f"{IDENTITIES} dccd.exchanges dccd.config_errors dccd.config_storage dccd.config_units", "cronsim msgspec yaml"
     ),
     "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),
+    "dccd.jobs": Part(f"{IDENTITIES} dccd.runs dccd.config dccd.config_units dccd.exchanges", "msgspec", pure=True),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
     "dccd.store": Part(IDENTITIES, "duckdb msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
