@@ -127,6 +127,9 @@ class Job(_Section, frozen=True, kw_only=True):
     trigger_kind: Literal["once", "interval", "cron", "supervised", "manual"] | None = None
     every: Duration | None = None
     cron: str | None = None
+    timezone: str | None = None
+    jitter: Duration | None = None
+    missed: Literal["once", "skip"] | None = None
     start: str | int | None = None
     depth: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     snapshot_interval: Duration | None = None
@@ -263,12 +266,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def _check(config: Config) -> None:
     """Raise ConfigError for values that have the right type and are impossible all the same."""
-    try:
-        ZoneInfo(config.settings.timezone)
-    except (OSError, ValueError, KeyError) as exc:
-        raise ConfigError(
-            "settings.timezone", repr(config.settings.timezone), "an IANA time zone, as UTC or Europe/Paris"
-        ) from exc
+    _check_zone("settings.timezone", config.settings.timezone)
     for section, field, read in (
         ("bus", "ticks_max_age", parse_duration), ("bus", "events_max_age", parse_duration),
         ("bus", "ticks_max_bytes", parse_size), ("bus", "buffer", parse_size),
@@ -303,6 +301,13 @@ def _check(config: Config) -> None:
             if name in seen:
                 raise ConfigError(f"jobs[{index}].pairs", f"{name}, which {seen[name]} has too", "each job once")
             seen[name] = f"jobs[{index}]"
+
+
+def _check_zone(path: str, name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as exc:
+        raise ConfigError(path, repr(name), "an IANA time zone, as UTC or Europe/Paris") from exc
 
 
 def _is_url(text: str, schemes: tuple[str, ...], *, bare: bool = True) -> bool:
@@ -347,6 +352,7 @@ def _check_job(config: Config, job: Job, path: str) -> None:
             next(CronSim(job.cron, datetime(2024, 1, 1)))
         except (CronSimError, StopIteration) as exc:
             raise ConfigError(f"{path}.cron", repr(job.cron), f"five cron fields ({exc})") from exc
+    _check_timing(job, path)
     for field in ("depth", "snapshot_interval", "book"):
         if getattr(job, field) is not None and (job.data_type, job.operation) != (DataType.ORDERBOOK.value, "stream"):
             raise ConfigError(f"{path}.{field}", repr(getattr(job, field)), "for streams of data_type: orderbook only")
@@ -360,6 +366,22 @@ def _check_job(config: Config, job: Job, path: str) -> None:
         raise ConfigError(f"{path}.snapshot_interval", repr(job.snapshot_interval), "between 1s and 1d")
     if job.restart is not None and job.operation != "stream":
         raise ConfigError(f"{path}.restart", job.restart, "for streams only: a backfill retries by itself")
+
+
+def _check_timing(job: Job, path: str) -> None:
+    """Raise ConfigError for what is said of a trigger that has no use for it."""
+    if job.timezone is not None:
+        if job.trigger != "cron":
+            raise ConfigError(f"{path}.timezone", repr(job.timezone), "for trigger_kind: cron only")
+        _check_zone(f"{path}.timezone", job.timezone)
+    if job.missed is not None and job.trigger not in ("interval", "cron"):
+        raise ConfigError(f"{path}.missed", job.missed, "for trigger_kind: interval or cron only")
+    if job.jitter is not None:
+        if job.trigger not in ("interval", "cron", "once"):
+            raise ConfigError(f"{path}.jitter", repr(job.jitter), "for trigger_kind: interval, cron or once only")
+        most = 86_400.0 if job.every is None else parse_duration(job.every)
+        if _read(f"{path}.jitter", job.jitter, parse_duration) > most:
+            raise ConfigError(f"{path}.jitter", repr(job.jitter), "at most `every`, and at most 1d without one")
 
 
 def _read(path: str, value: Any, read: Any, also: str = "") -> Any:

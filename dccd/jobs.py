@@ -65,14 +65,24 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobState(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a job: its last run, how many have failed in a row, and when the next is due. Times are
-    ns UTC."""
+    ns UTC.
+
+    ``error`` is why the last has failed, or was refused. ``missed`` counts the times that were due and had no run,
+    ``owed`` says that one is to be made up for as soon as the last has ended, ``goes_on`` that the last failed
+    half-way: the next begins where it ended. ``trigger`` is what ``next_run`` follows from.
+    """
 
     last_run_id: str | None = None
     last_started: int | None = None
     last_finished: int | None = None
     last_state: RunState | None = None
     failures: int = 0
+    error: str | None = None
     next_run: int | None = None
+    missed: int = 0
+    owed: bool = False
+    goes_on: bool = False
+    trigger: str = ""
 
 
 def specs_of(config: Config, source: Source = "file") -> list[JobSpec]:
@@ -96,9 +106,9 @@ def spec_of(job: Job, dataset: Dataset, timezone: str = "UTC", source: Source = 
         trigger_kind=job.trigger,  # type: ignore[arg-type]  # a property that fills in one of the five
         every=None if job.every is None else parse_duration(job.every),
         cron=job.cron,
-        timezone=(getattr(job, "timezone", None) or timezone) if job.trigger == "cron" else "UTC",
-        jitter=parse_duration(getattr(job, "jitter", None) or 0) if job.operation == "backfill" else 0.0,
-        missed=(getattr(job, "missed", None) or "once") if timed else "once",
+        timezone=(job.timezone or timezone) if job.trigger == "cron" else "UTC",
+        jitter=parse_duration(job.jitter or 0) if job.operation == "backfill" else 0.0,
+        missed=(job.missed or "once") if timed else "once",
         start=job.start,
         depth=options.depth if book else None,
         snapshot_interval=options.snapshot_interval if book else None,

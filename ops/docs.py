@@ -83,7 +83,12 @@ MEANINGS = {
     "jobs[].trigger_kind": "When. Streams: `supervised` (always) or `manual`. Backfills: `once` (at each start of the"
     " daemon), `interval`, `cron` or `manual`. `null`: `supervised` for a stream, `once` for a backfill.",
     "jobs[].every": "How often, at least `1s`. With `interval`, and only then.",
-    "jobs[].cron": "Five cron fields, in `settings.timezone`. With `cron`, and only then.",
+    "jobs[].cron": "Five cron fields, in `timezone`. With `cron`, and only then.",
+    "jobs[].timezone": "The zone in which `cron` is read, as `Europe/Paris`. `null`: that of `settings`.",
+    "jobs[].jitter": "How long a run may be put off, at random: each of `cron`, the first of the others. At most `every`."
+    " `null`: a tenth of a second for each job that would begin at the same time.",
+    "jobs[].missed": "With `interval` and `cron`: what becomes of runs that were due while nothing could run them."
+    " `once`: one run makes up for all; `skip`: none. `null`: `once`.",
     "jobs[].start": "Where each run begins: `last` (goes on at the first hole, else where what is stored ends),"
     " `origin`, an ISO date or time, or ns; from a time on all is fetched again each run. `null`: `last`.",
     "jobs[].depth": "Order books: levels a side. `null`: the exchange's default.",

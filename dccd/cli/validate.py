@@ -109,7 +109,7 @@ def _when(job: Job) -> str:
     if job.every is not None:
         return f"every {job.every}"
     if job.cron is not None:
-        return f"cron {job.cron}"
+        return f"cron {job.cron}" + (f" in {job.timezone}" if job.timezone else "")
     return {"supervised": "always", "once": "at the start", "manual": "when asked"}.get(job.trigger, job.trigger)
 
 

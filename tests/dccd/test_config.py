@@ -98,6 +98,18 @@ JOB = "{exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1m"
             f"jobs: [{JOB}, operation: backfill, trigger_kind: cron, cron: never}}]",
             "jobs[0].cron", "never", "five cron fields",
         ),
+        (f"jobs: [{JOB}, operation: backfill, timezone: UTC}}]", "jobs[0].timezone", "UTC", "cron only"),
+        (
+            f"jobs: [{JOB}, operation: backfill, trigger_kind: cron, cron: '0 1 * * *', timezone: Moon}}]",
+            "jobs[0].timezone", "Moon", "IANA",
+        ),
+        (f"jobs: [{JOB}, operation: backfill, missed: skip}}]", "jobs[0].missed", "skip", "interval or cron"),
+        (f"jobs: [{JOB}, jitter: 5s}}]", "jobs[0].jitter", "5s", "once only"),
+        (
+            f"jobs: [{JOB}, operation: backfill, trigger_kind: interval, every: 1m, jitter: 2m}}]",
+            "jobs[0].jitter", "2m", "at most `every`",
+        ),
+        (f"jobs: [{JOB}, operation: backfill, jitter: soon}}]", "jobs[0].jitter", "soon", "30s"),
         (f"jobs: [{JOB}, operation: backfill, start: soon}}]", "jobs[0].start", "soon", "last, origin"),
         (f"jobs: [{JOB}}}, {JOB}}}]", "jobs[1].pairs", "stream.binance.ohlc.BTC-USDT.1m", "once"),
         ("a: 1\na: 2", "config:2:1", "twice", "YAML"),

@@ -17,6 +17,8 @@ jobs:
      trigger_kind: interval, every: 90m, start: origin}
   - {exchange: binance, pairs: [BTC/USDT:perp], data_type: funding, operation: backfill,
      trigger_kind: cron, cron: '5 0 * * *'}
+  - {exchange: binance, pairs: [BTC/USDT], data_type: trades, operation: backfill,
+     trigger_kind: cron, cron: '5 0 * * *', timezone: Asia/Tokyo, jitter: 2m, missed: skip}
 """
 
 
@@ -29,8 +31,9 @@ def test_each_dataset_of_each_job_is_one_spec() -> None:
         "stream.kraken.orderbook.BTC-USD",
         "backfill.binance.ohlc.BTC-USDT.1h",
         "backfill.binance.funding.BTC-USDT_PERP",
+        "backfill.binance.trades.BTC-USDT",
     ]
-    book, hourly, daily = specs[2:]
+    book, hourly, daily, japanese = specs[2:]
     assert (book.trigger_kind, book.depth, book.snapshot_interval, book.restart) == (
         "supervised",
         10,
@@ -39,6 +42,7 @@ def test_each_dataset_of_each_job_is_one_spec() -> None:
     )
     assert (hourly.trigger_kind, hourly.every, hourly.start, hourly.restart) == ("interval", 5400.0, "origin", None)
     assert (daily.cron, daily.timezone, daily.missed) == ("5 0 * * *", "Europe/Paris", "once")
+    assert (japanese.timezone, japanese.jitter, japanese.missed) == ("Asia/Tokyo", 120.0, "skip")
 
 
 @pytest.mark.parametrize(
