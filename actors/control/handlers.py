@@ -79,7 +79,7 @@ class Handlers:
     # ------------------------------------------------------------ the daemon
 
     async def do_operations(self, request: m.Empty) -> m.Operations:
-        listed = [entry(op) for op in OPERATIONS.values()]
+        listed = [entry(name) for name in OPERATIONS]
         return m.Operations(host=self.links.host, version=self.links.version, operations=listed)
 
     async def do_health(self, request: m.Empty) -> m.Health:

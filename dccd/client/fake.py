@@ -51,7 +51,7 @@ class FakeDaemon:
         self.runs: dict[str, Run] = {}
         self.script: list[RunEvent] = []
         self.replies: dict[str, Any] = {
-            "operations": m.Operations(host=HOST, version=version, operations=[*map(entry, OPERATIONS.values())]),
+            "operations": m.Operations(host=HOST, version=version, operations=[*map(entry, OPERATIONS)]),
             "health": m.Health(
                 ok=True, host=HOST, version=version, uptime=12.5, bus_url="nats://fake", data_path="/data",
                 archiver_lag=0, checks=[m.HealthCheck(name="bus", ok=True, detail="connected")],

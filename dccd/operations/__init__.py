@@ -7,6 +7,7 @@ listed before it works.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,8 +26,10 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def entry(op: Operation) -> m.OperationEntry:
-    """What ``dccd.operations`` says of *op*."""
+@cache
+def entry(name: str) -> m.OperationEntry:
+    """What ``dccd.operations`` says of the operation *name*; made once, since schemas take their time."""
+    op = OPERATIONS[name]
     return m.OperationEntry(
         name=op.name,
         subject=subjects.request(op.name),

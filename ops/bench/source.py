@@ -3,7 +3,8 @@
 ``/ws/btcusdt@aggTrade``, ``/stream?streams=a@aggTrade/b@aggTrade`` and SUBSCRIBE requests flow in; aggregate trades
 flow out, ``--rows`` of each symbol, then silence: as fast as the client reads, or ``--rate`` a second and symbol, and
 then a trade's quantity is the moment it was sent (:func:`sent_at`). All ``--streams`` start together, when the last of
-them is subscribed to. Ids of a symbol are consecutive; times count up from ``--day``, ten trades a millisecond.
+them is subscribed to. Ids of a symbol are consecutive; times are the clock's with ``--rate``, else they count up from
+``--day``, ten trades a millisecond.
 
 Two lines of JSON are printed: the port, then, when the first trade goes out, the time of the monotonic clock.
 
@@ -73,6 +74,7 @@ class Stream:
         """Up to *count* further frames."""
         count = min(count, self.left)
         first, templates, day = self.next, self.templates, self.day
+        now = time.time_ns() // 1_000_000
         self.next += count
         self.left -= count
         parts = []
@@ -80,7 +82,7 @@ class Stream:
             template, quantity = templates[i % 1000]
             if self.stamped:
                 quantity = stamp().encode()
-            ms = day + (i - FIRST_ID) // 10
+            ms = now if self.stamped else day + (i - FIRST_ID) // 10
             parts.append(template % (ms, i, quantity, i, i, ms))
         return b"".join(parts)
 
