@@ -57,6 +57,21 @@ def page(
 
     With *newest* the first page has the last rows, and the next ones go back in time. Raises as Scan does.
     """
+    with store.held():
+        return _page(store, dataset, start, end, columns, limit, newest, source, after)
+
+
+def _page(
+    store: Store,
+    dataset: Dataset,
+    start: int | None,
+    end: int | None,
+    columns: Sequence[str] | None,
+    limit: int,
+    newest: bool,
+    source: str,
+    after: Cursor | None,
+) -> tuple[Scan, pl.DataFrame, Cursor | None]:
     if after is not None and newest:
         end = after.ts + 1 if end is None else min(end, after.ts + 1)
     elif after is not None:

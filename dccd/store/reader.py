@@ -15,8 +15,10 @@ A corrupt file raises CorruptFile: rows are never left out in silence.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +41,8 @@ from dccd.symbols import NS, Dataset
 __all__ = ["DatasetStats", "Store", "open_period", "to_batches"]
 
 _TRIES = 50
+_HELD = 2
+"""Periods that stay open in a thread, beside those that are being read."""
 
 
 class Past(Protocol):
@@ -57,6 +61,15 @@ class Past(Protocol):
         ...
 
 
+@dataclass
+class _Held:
+    """A period that stays open: its files, what closes them, and how many read them at this moment."""
+
+    files: list[OpenFile]
+    stack: ExitStack
+    users: int = 0
+
+
 class Store:
     """One ``data_path``, for reading. Sync; thread-safe, and independent of who writes there."""
 
@@ -66,6 +79,7 @@ class Store:
         self.past = past
         self.catalogue = Catalogue(self.layout)
         self.counts = ReadCounts()
+        self._local = threading.local()
 
     def __repr__(self) -> str:
         return f"Store({str(self.layout.root)!r})"
@@ -257,8 +271,44 @@ class Store:
             yield files
 
     @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block runs, a period that was opened in this thread stays open, the last few of them: what is asked
+        several times of it (is there any row, which columns, the rows) opens its files once, as of one moment."""
+        if getattr(self._local, "held", None) is not None:
+            yield  # somebody further out holds them
+            return
+        held: dict[tuple[Dataset, str], _Held] = {}
+        self._local.held = held
+        try:
+            yield
+        finally:
+            self._local.held = None
+            for one in held.values():
+                one.stack.close()
+
+    @contextmanager
     def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
         """Open the files whose rows are those of *period*, in the order they were written, as of one moment."""
+        held: dict[tuple[Dataset, str], _Held] | None = getattr(self._local, "held", None)
+        if held is None:
+            with self._open(dataset, period) as files:
+                yield files
+            return
+        one = held.pop((dataset, period), None)
+        if one is None:
+            with ExitStack() as stack:
+                one = _Held(stack.enter_context(self._open(dataset, period)), stack.pop_all())
+        held[dataset, period] = one  # the last of them now
+        for idle in [key for key, other in held.items() if not other.users and other is not one][: len(held) - _HELD]:
+            held.pop(idle).stack.close()
+        one.users += 1
+        try:
+            yield one.files
+        finally:
+            one.users -= 1
+
+    @contextmanager
+    def _open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
         with open_period(self.layout, dataset, period, counts=self.counts) as (files, _):
             if self.past is None:
                 yield files

@@ -68,6 +68,15 @@ def test_pages_go_on_over_a_fold_and_new_rows(bench: Any) -> None:
     assert cursor is None
 
 
+def test_a_page_opens_each_file_once(bench: Any) -> None:
+    """Whether there are rows, which columns, and the rows themselves are found with one opening of a period."""
+    for n in range(3):
+        bench.put([bench.trade(n)])
+    before = bench.store.statistics()["opened"]
+    page(bench.store, bench.trades, limit=2, newest=True)
+    assert bench.store.statistics()["opened"] - before == 3
+
+
 def test_pages_stay_in_their_range(bench: Any) -> None:
     """A cursor narrows what was asked for and never widens it."""
     bench.put([bench.trade(n) for n in range(10)])

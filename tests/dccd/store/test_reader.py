@@ -301,3 +301,18 @@ def test_readers_beside_a_writer_and_a_folder(bench: Any) -> None:
         thread.join(60)
     assert failures == []
     assert bench.tids() == [str(n) for n in range(writes)]
+
+
+def test_what_is_held_is_as_of_one_moment_and_no_more_than_needed(bench: Any) -> None:
+    """While it is held, a period isn't opened again, whatever is written; the last few stay, and all end with it."""
+    days(bench, rows=1, count=5)
+    with bench.store.held():
+        first = bench.store.read(bench.trades, end=bench.noon + DAY)
+        bench.put([bench.trade(100, bench.noon + 5)])
+        assert bench.store.read(bench.trades, end=bench.noon + DAY)["tid"].to_list() == first["tid"].to_list()
+        assert bench.store.read(bench.trades).height == 5
+        opened = bench.store.statistics()["opened"]
+        bench.store.read(bench.trades, start=bench.noon + 4 * DAY)
+        assert bench.store.statistics()["opened"] == opened
+        assert bench.store.read(bench.trades, end=bench.noon + DAY).height == 2
+    assert bench.store.read(bench.trades).height == 6
