@@ -44,11 +44,13 @@ __all__ = [
     "Settings",
     "Size",
     "StorageConfig",
+    "convert",
     "find",
     "load",
     "parse",
     "parse_duration",
     "parse_size",
+    "raw_of",
 ]
 
 
@@ -225,13 +227,22 @@ def load(path: Path | None) -> Config:
 
 def parse(text: str, name: str = "config") -> Config:
     """Return the configuration in *text*. Raises ConfigError; *name* is what the error calls the file."""
+    return convert(raw_of(text, name))
+
+
+def raw_of(text: str, name: str = "config") -> Any:
+    """Return what the YAML *text* says, as plain values that nobody has checked. Raises ConfigError."""
     try:
         raw = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ConfigError(where, getattr(exc, "problem", None) or str(exc), "YAML") from exc
-    raw = {} if raw is None else raw
+    return {} if raw is None else raw
+
+
+def convert(raw: Any) -> Config:
+    """Return the configuration that the plain values *raw* are. Raises ConfigError."""
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as exc:

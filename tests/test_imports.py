@@ -57,6 +57,11 @@ TABLE: dict[str, Part] = {
     "dccd.config": Part(
         f"{IDENTITIES} dccd.exchanges dccd.config_errors dccd.config_storage dccd.config_units", "cronsim msgspec yaml"
     ),
+    "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
+    "dccd.config_marks": Part("", "yaml", pure=True),
+    "dccd.config_secrets": Part("dccd.config_marks dccd.errors", "yaml", pure=True),
+    "dccd.config_edit": Part("dccd.config dccd.config_marks dccd.errors", "msgspec yaml", pure=True),
+    "dccd.config_file": Part("dccd.errors", "msgspec"),
     "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),
     "dccd.jobs": Part(f"{IDENTITIES} dccd.runs dccd.config dccd.config_units dccd.exchanges", "msgspec", pure=True),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
@@ -67,7 +72,7 @@ TABLE: dict[str, Part] = {
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "msgspec yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
-        f"dccd {WORDS} dccd.config_reach dccd.client dccd.old_config dccd.simulator dccd.store",
+        f"dccd {WORDS} dccd.config_check dccd.config_reach dccd.client dccd.old_config dccd.simulator dccd.store",
         "anyio click msgspec rich yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
