@@ -3,6 +3,7 @@
 ::
 
     DccdError
+    ├── ListenError            an address that can't be listened on (address)
     ├── ConfigError            the configuration file is wrong (path, found, allowed)
     ├── IdentityError          a symbol, data type, span or dataset name is not one
     ├── RequestError           a request is refused: code, reason, field
@@ -14,6 +15,7 @@
     │   ├── PayloadTooLarge    more bytes than the server takes in one message
     │   ├── Conflict           a KV entry was changed by somebody else meanwhile
     │   ├── StreamReplaced     a stream is not the one that was being read any more
+    │   ├── TicksGone          what was to be read next has fallen off the stream
     │   └── JetStreamError     JetStream refuses: its codes
     ├── ExchangeError          an exchange's answer (exchange, message in its own words)
     │   ├── ParseError         bytes that are not what the exchange documents
@@ -70,6 +72,7 @@ __all__ = [
     "ExchangeError",
     "IdentityError",
     "JetStreamError",
+    "ListenError",
     "MessagesLost",
     "NoCapability",
     "NoProgress",
@@ -93,12 +96,23 @@ __all__ = [
     "StoreLocked",
     "StreamReplaced",
     "SubscriptionRefused",
+    "TicksGone",
     "Uninstalled",
 ]
 
 
 class DccdError(Exception):
     """Raised when dccd can't do what it was asked; base of all below."""
+
+
+class ListenError(DccdError):
+    """Raised when an address can't be listened on, as when another program has its port."""
+
+    address: str
+
+    def __init__(self, address: str, message: str) -> None:
+        self.address = address
+        super().__init__(f"can't listen on {address}: {message}")
 
 
 class ConfigError(DccdError):
@@ -210,6 +224,19 @@ class StreamReplaced(BusError):
 
     Sequence numbers of before mean nothing any more: open a reader again and take its epoch.
     """
+
+
+class TicksGone(BusError):
+    """Raised when messages that were to be read next have fallen off the limits of their stream, or may have.
+
+    ``begins`` is when the oldest that is left was stored (ns), None when there is none.
+    """
+
+    begins: int | None
+
+    def __init__(self, begins: int | None, message: str) -> None:
+        self.begins = begins
+        super().__init__(message)
 
 
 class JetStreamError(BusError):

@@ -67,6 +67,7 @@ class _StreamInfo(msgspec.Struct):
     created: str
     config: _StreamConfig
     state: _StreamCounts
+    ts: str = ""
 
 
 class _RawInfo(msgspec.Struct):
@@ -76,7 +77,8 @@ class _RawInfo(msgspec.Struct):
 class StreamState(msgspec.Struct, frozen=True):
     """What a stream holds now: sequence numbers ``first`` to ``last`` (``first`` is ``last + 1`` when it is empty).
 
-    ``epoch`` as by :func:`stream_epoch`, sizes in bytes, times (ns) say when the first and the last were stored.
+    ``epoch`` as by :func:`stream_epoch`, sizes in bytes, times (ns) say when the first and the last were stored, and
+    ``now`` what the server's clock said when it answered.
     """
 
     epoch: str
@@ -86,6 +88,7 @@ class StreamState(msgspec.Struct, frozen=True):
     last: int
     first_at: int
     last_at: int
+    now: int = 0
 
 
 async def api(bus: Bus, subject: str, body: object, type: type[T], timeout: float = 5.0) -> T:
@@ -117,6 +120,7 @@ async def stream_state(bus: Bus, name: str) -> StreamState:
         last=counts.last_seq,
         first_at=rfc3339_ns(counts.first_ts) if counts.messages else 0,
         last_at=rfc3339_ns(counts.last_ts) if counts.messages else 0,
+        now=rfc3339_ns(info.ts) if info.ts else 0,
     )
 
 
