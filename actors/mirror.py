@@ -5,18 +5,16 @@ and the outcome flow out. One actor a run; each can be stopped at any moment, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from actors.aside import Aside
-from actors.control.runbook import RunBook
+from actors.control.report import WholeRun
 from actors.links import Links
-from actors.mail import RunEnded
 from actors.runtime.actor import Actor, run_together
-from dccd import subjects
 from dccd.errors import IdentityError, RemoteError, RequestError, StoreError, Uninstalled
-from dccd.messages import RunLog, RunProgress, StorageRestore, StorageSync, StorageVerify
+from dccd.messages import StorageRestore, StorageSync, StorageVerify
 from dccd.runs import Run, RunState
 from dccd.store.claims import noted_datasets
 from dccd.store.remote.base import Remote, Wait
@@ -37,29 +35,24 @@ class Mirror(Actor):
 
     def __init__(self, links: Links, run: Run) -> None:
         self.links, self._run = links, run
-        self._book = RunBook(links)
+        self._report = WholeRun(links, run)
         self._aside = Aside()
         self._before = Progress()  # of the remotes that are done
-        self._now = Progress()
         self._summary: list[str] = []
         self._warnings: list[str] = []
         self._failures: list[str] = []
-        self._over = False
-        self._begun = 0.0
 
     def __repr__(self) -> str:
-        return f"<Mirror {self._run.operation}: {self._total.bytes} of {self._total.all_bytes} bytes>"
+        return f"<Mirror {self._report}>"
 
     async def run(self) -> None:
-        self._begun = self.context.clock.now()
         await run_together(self._work, self._tell_now_and_then)
 
     async def on_stop(self) -> None:
         """Wait for the thread, which ends between two pieces of a file; what it has done is kept."""
         if not await self._aside.stop():
             self.context.log.error("still at it", run_id=self._run.run_id)
-        if not self._over:
-            await self._book.save(self._current("interrupted"))
+        await self._report.stopped()
 
     async def _work(self) -> None:
         works: dict[str, Callable[[], object]] = {
@@ -172,75 +165,24 @@ class Mirror(Actor):
         return [state.remote for name, state in self.links.remotes.items() if names is None or name in names]
 
     def _told(self, progress: Progress) -> None:
-        self._now = progress
+        report, before = self._report, self._before
+        report.files = before.files + progress.files
+        report.read = before.bytes + progress.bytes
+        report.of_read = before.all_bytes + progress.all_bytes
 
     def _next(self) -> None:
-        self._before, self._now = self._total, Progress()
+        self._before = Progress(self._report.files, self._report.read, self._report.of_read)
 
     # ------------------------------------------------------------ what is told
-
-    @property
-    def _total(self) -> Progress:
-        a, b = self._before, self._now
-        return Progress(a.files + b.files, a.bytes + b.bytes, a.all_bytes + b.all_bytes)
 
     async def _tell_now_and_then(self) -> None:
         while True:
             await self.context.clock.sleep(_TELL_SECONDS)
-            self._tell_progress()
-
-    def _tell_progress(self) -> None:
-        spent = max(self.context.clock.now() - self._begun, 1e-3)
-        total = self._total
-        event = RunProgress(
-            at=self.context.clock.wall_ns(),
-            host=self.links.host,
-            run_id=self._run.run_id,
-            dataset="",
-            position=total.bytes,
-            start=0,
-            end=total.all_bytes,
-            fraction=min(total.bytes / total.all_bytes, 1.0) if total.all_bytes else 1.0,
-            rows=0,
-            rate=0.0,
-            files=total.files,
-            left=(total.all_bytes - total.bytes) / total.bytes * spent if 0 < total.bytes <= total.all_bytes else None,
-        )
-        self.links.progress[self._run.run_id] = event
-        self.links.emit(subjects.run_event(self._run.run_id, "progress"), event)
+            self._report.tell_progress()
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
-        self._tell_progress()
-        for warning in self._warnings:
-            self._log("warning", warning)
-        if error is not None:
-            self._log("error", error)
-        run = msgspec.structs.replace(
-            self._current(state),
-            summary="; ".join(self._summary) or None,
-            warning=_few(self._warnings),
-            error=error,
-        )
-        self._over = True
-        await self.links.tell_runner(RunEnded(run))
-
-    def _current(self, state: RunState) -> Run:
-        total = self._total
-        return msgspec.structs.replace(
-            self.links.active.get(self._run.run_id, self._run),
-            state=state,
-            start=0,
-            end=total.all_bytes,
-            position=min(total.bytes, total.all_bytes),
-            updated=self.context.clock.wall_ns(),
-        )
-
-    def _log(self, level: Literal["warning", "error"], message: str) -> None:
-        getattr(self.context.log, level)(message, run_id=self._run.run_id)
-        event = RunLog(
-            at=self.context.clock.wall_ns(), host=self.links.host, run_id=self._run.run_id, level=level, message=message
-        )
-        self.links.emit(subjects.run_event(self._run.run_id, "log"), event)
+        summary = "; ".join(self._summary) or None
+        await self._report.finish(state, summary=summary, warnings=self._warnings, error=error)
 
 
 def _chosen(datasets: Iterable[Dataset], prefix: str) -> list[Dataset]:
@@ -249,9 +191,3 @@ def _chosen(datasets: Iterable[Dataset], prefix: str) -> list[Dataset]:
     if not found:
         raise RequestError(404, "no_dataset", f"there is nothing of {prefix}", "dataset")
     return found
-
-
-def _few(lines: list[str], most: int = 20) -> str | None:
-    """They go into a record of bounded size; the run's events have all of them."""
-    more = [f"and {len(lines) - most:,} more"] if len(lines) > most else []
-    return "; ".join([*lines[:most], *more]) or None

@@ -1,4 +1,4 @@
-"""Remotes and retention over the bus: requests flow in; runs, the remotes and the plan of what is to go flow out."""
+"""Remotes, retention and folds over the bus: requests flow in; runs, the remotes and what is to go flow out."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dccd.store.remote.local import Hashes, snapshot
 from dccd.store.remote.manifest import Manifest
 from dccd.store.remote.sync import last_synced
 from dccd.store.retention import Purge, held_by, planned
-from dccd.symbols import Dataset, parse_range
+from dccd.symbols import Dataset, is_under, parse_range
 
-__all__ = ["remotes", "restore", "retention", "sync", "verify"]
+__all__ = ["fold", "remotes", "restore", "retention", "sync", "verify"]
 
 _MOST = 1000
 
@@ -41,6 +41,15 @@ async def restore(links: Links, request: m.StorageRestore) -> m.RunStarted:
     _known(links, None if request.remote is None else [request.remote])
     parse_range(request.start, request.end)
     return await _start(links, "storage.restore", request)
+
+
+async def fold(links: Links, request: m.StorageFold) -> m.RunStarted:
+    """Start a fold of what is asked for."""
+    if (prefix := request.dataset) is not None:
+        stored = await anyio.to_thread.run_sync(links.layout.datasets)
+        if not any(is_under(dataset.name, prefix) for dataset in stored):
+            raise RequestError(404, "no_dataset", f"nothing is stored of {prefix}", "dataset")
+    return await _start(links, "storage.fold", request)
 
 
 def remotes(links: Links) -> m.Remotes:

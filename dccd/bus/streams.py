@@ -18,6 +18,8 @@ from dccd.bus.direct import (
     Stored,
     StreamState,
     api,
+    decode_reply,
+    get_batch,
     get_last,
     renew_epoch,
     stream_epoch,
@@ -27,6 +29,7 @@ from dccd.bus.reader import Lag, LostRange, TickMessage, TickReader
 from dccd.errors import BusError
 
 __all__ = [
+    "HOSTS_TTL",
     "Lag",
     "LostRange",
     "StreamState",
@@ -35,13 +38,18 @@ __all__ = [
     "TickReader",
     "ensure_bucket",
     "ensure_streams",
+    "host_events",
     "last_message",
+    "publish_once",
     "renew_epoch",
     "stream_epoch",
     "stream_state",
 ]
 
 BUCKETS = (subjects.BUCKET_RUNS, subjects.BUCKET_JOBS, subjects.BUCKET_DATASETS, subjects.BUCKET_ARCHIVERS)
+
+HOSTS_TTL = 6.0
+"""Seconds after which a host that says nothing disappears."""
 
 _NS = 1_000_000_000
 _NO_SPACE, _NAME_IN_USE = 10047, 10058  # error codes of the JetStream API
@@ -60,6 +68,10 @@ class TickLimits(msgspec.Struct, frozen=True, kw_only=True):
     events_max_bytes: int = 256 << 20
     duplicate_window: float = 120.0
     replicas: int = 1
+
+
+class _PubAck(msgspec.Struct):
+    duplicate: bool = False
 
 
 class _Info(msgspec.Struct):
@@ -93,6 +105,7 @@ async def ensure_streams(bus: Bus, limits: TickLimits | None = None) -> None:
     )
     for bucket in BUCKETS:
         await ensure_bucket(bus, bucket, replicas=limits.replicas)
+    await ensure_bucket(bus, subjects.BUCKET_HOSTS, replicas=limits.replicas, ttl=HOSTS_TTL)
 
 
 async def ensure_bucket(bus: Bus, bucket: str, *, replicas: int = 1, ttl: float = 0.0) -> None:
@@ -124,6 +137,27 @@ async def last_message(bus: Bus, subject: str) -> Stored | None:
     """Return the newest message on a tick or event subject, or None when there is none."""
     stream = subjects.STREAM_EVENTS if subject.startswith(f"{subjects.EVENTS}.") else subjects.STREAM_TICKS
     return await get_last(bus, stream, subject)
+
+
+async def publish_once(bus: Bus, subject: str, payload: bytes, id: str) -> bool:
+    """Publish what several may say at once: of those with the same *id* the first is stored. Whether this was it.
+
+    Raises BusUnavailable; then it may have been stored or not.
+    """
+    message = await bus.exchange(subject, payload, headers={subjects.MSG_ID: id})
+    return not decode_reply(subject, message.data, _PubAck).duplicate
+
+
+async def host_events(bus: Bus) -> list[Stored]:
+    """What is still known of hosts that came and went: their events, oldest first."""
+    found: list[Stored] = []
+    seq = 1
+    while True:
+        part = await get_batch(bus, subjects.STREAM_EVENTS, seq, 1000, subjects.host_event("*", "*"))
+        found += part.messages
+        if not part.messages or not part.pending:
+            return found
+        seq = part.messages[-1].seq + 1
 
 
 def _limited(age: float, size: int, limits: TickLimits) -> dict[str, Any]:

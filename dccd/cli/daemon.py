@@ -1,4 +1,4 @@
-"""``dccd health`` and ``dccd tree``: what the daemon says of itself."""
+"""``dccd health``, ``dccd hosts`` and ``dccd tree``: what the daemon says of itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import click
 
 from dccd.cli.app import DONE, FAILED, App, options
 from dccd.cli.output import duration, json_document, table
+from dccd.symbols import NS
 
 if TYPE_CHECKING:
     from dccd.messages import TreeNode
 
-__all__ = ["health", "tree"]
+__all__ = ["health", "hosts", "tree"]
 
 
 @click.command(epilog="Exit code 0 when all is well, 1 when something isn't, 4 when no daemon answers: for monitoring.")
@@ -33,6 +34,47 @@ def health(app: App) -> int:
         click.echo(f"bus {found.bus_url}, data in {found.data_path}")
         table(["", "", ""], (["ok" if c.ok else "NOT OK", c.name, c.detail] for c in found.checks))
         return DONE if found.ok else FAILED
+
+    return app.run(main)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dccd hosts
+  dccd hosts --json | jq -r '.[].id'
+  dccd req tree --host collector-2
+
+A host that says nothing disappears within seconds; `dccd.events.host.>` has who came and went.
+"""
+)
+@options
+@click.pass_obj
+def hosts(app: App) -> int:
+    """List the hosts on the bus, as each last said of itself."""
+
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.hosts()
+        if app.json:
+            json_document(found)
+            return DONE
+        table(
+            ["host", "version", "runs on", ">streams", ">backfills", ">up", "data"],
+            (
+                [
+                    one.id,
+                    one.version,
+                    f"{one.hostname}, process {one.pid}",
+                    one.streams,
+                    one.backfills,
+                    duration((one.at - one.started) / NS),
+                    one.data_path,
+                ]
+                for one in found
+            ),
+        )
+        return DONE
 
     return app.run(main)
 

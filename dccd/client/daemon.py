@@ -9,7 +9,7 @@ __all__ = ["DaemonRequests"]
 
 
 class DaemonRequests(Requests):
-    """The daemon itself, its exchanges and jobs."""
+    """The daemon itself, and its exchanges."""
 
     async def operations(self) -> list[m.OperationEntry]:
         """Every operation of the daemon with its request and reply schema."""
@@ -23,10 +23,10 @@ class DaemonRequests(Requests):
         """The daemon's supervision tree with restarts and mailboxes."""
         return await self._ask("tree", m.Tree)
 
+    async def hosts(self) -> list[m.HostEntry]:
+        """The hosts on this bus, as each last said of itself; one that is gone disappears within seconds."""
+        return (await self._ask("hosts", m.Hosts)).hosts
+
     async def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
         """What can be collected, by exchange: of those with a folder in dccd, of *all*, or of one."""
         return (await self._ask("exchanges", m.Exchanges, m.ExchangesList(all=all, exchange=exchange))).exchanges
-
-    async def jobs(self) -> list[m.JobEntry]:
-        """The jobs of the daemon's configuration, a dataset each."""
-        return (await self._ask("jobs.list", m.Jobs)).jobs

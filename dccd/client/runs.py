@@ -111,9 +111,9 @@ class RunRequests(Requests):
                 yield event
 
     async def storage(
-        self, message: m.StorageSync | m.StorageVerify | m.StorageRestore
+        self, message: m.StorageSync | m.StorageVerify | m.StorageRestore | m.StorageFold
     ) -> AsyncGenerator[RunEvent, None]:
-        """Copy to the daemon's remotes, compare the copies, or bring them back, as *message* says.
+        """Copy to the daemon's remotes, compare the copies, bring them back, or fold the store, as *message* says.
 
         Yields what the run reports, as :meth:`follow` does. Raises RequestError when it is refused.
         """

@@ -271,7 +271,7 @@ class SyncClient:
         """See :meth:`Client.stop_stream`."""
         return self._call(self._client.stop_stream, exchange, symbol, data_type, span)
 
-    def storage(self, message: m.StorageSync | m.StorageVerify | m.StorageRestore) -> Run:
+    def storage(self, message: m.StorageSync | m.StorageVerify | m.StorageRestore | m.StorageFold) -> Run:
         """See :meth:`Client.storage`; returns the run as it ended. Raises RunFailed when that isn't done."""
 
         async def ended() -> Run:
@@ -294,9 +294,17 @@ class SyncClient:
         """See :meth:`Client.retention`."""
         return self._call(self._client.retention)
 
-    def jobs(self) -> list[m.JobEntry]:
+    def jobs(self, **filters: Any) -> list[m.JobEntry]:
         """See :meth:`Client.jobs`."""
-        return self._call(self._client.jobs)
+        return self._call(self._client.jobs, **filters)
+
+    def run_job(self, name: str) -> m.JobStarted:
+        """See :meth:`Client.run_job`."""
+        return self._call(self._client.run_job, name)
+
+    def run_jobs(self, **filters: Any) -> list[m.JobOutcome]:
+        """See :meth:`Client.run_jobs`."""
+        return self._call(self._client.run_jobs, **filters)
 
     def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
         """See :meth:`Client.exchanges`."""
@@ -306,9 +314,17 @@ class SyncClient:
         """See :meth:`Client.health`."""
         return self._call(self._client.health)
 
+    def metrics(self, prefix: str | None = None, *, host: str | None = None) -> m.Metrics:
+        """See :meth:`Client.metrics`."""
+        return self._call(self._client.metrics, prefix, host=host)
+
     def tree(self) -> m.Tree:
         """See :meth:`Client.tree`."""
         return self._call(self._client.tree)
+
+    def hosts(self) -> list[m.HostEntry]:
+        """See :meth:`Client.hosts`."""
+        return self._call(self._client.hosts)
 
     def operations(self) -> list[m.OperationEntry]:
         """See :meth:`Client.operations`."""

@@ -13,6 +13,7 @@ __all__ = [
     "ActorChanged",
     "Event",
     "EventBase",
+    "HostChanged",
     "RunFile",
     "RunLog",
     "RunProgress",
@@ -125,6 +126,19 @@ class ActorChanged(EventBase, frozen=True, kw_only=True, tag="actor"):
     restarts: int = 0
 
 
+class HostChanged(EventBase, frozen=True, kw_only=True, tag="host"):
+    """Host ``id`` is up or down. ``host`` is who says so: itself, or, of one that fell silent, another one.
+
+    ``instance`` is another one each time it starts. ``reason`` of up: ``started``, or ``back`` when it had been silent
+    for so long that it was taken for dead; of down: ``stopped``, or ``silent``.
+    """
+
+    id: str
+    instance: str
+    change: Literal["up", "down"]
+    reason: Literal["started", "back", "stopped", "silent"]
+
+
 class StoragePurged(EventBase, frozen=True, kw_only=True, tag="storage.purged"):
     """Retention has removed a period of a dataset, of so many bytes, by this rule."""
 
@@ -135,5 +149,14 @@ class StoragePurged(EventBase, frozen=True, kw_only=True, tag="storage.purged"):
 
 
 Event = (
-    RunStatus | RunProgress | RunFile | RunLog | StreamChanged | StreamGap | StreamSample | StoragePurged | ActorChanged
+    RunStatus
+    | RunProgress
+    | RunFile
+    | RunLog
+    | StreamChanged
+    | StreamGap
+    | StreamSample
+    | StoragePurged
+    | ActorChanged
+    | HostChanged
 )

@@ -13,6 +13,7 @@ __all__ = [
     "Remotes",
     "Retention",
     "RetentionEntry",
+    "StorageFold",
     "StorageMigrate",
     "StorageRestore",
     "StorageSync",
@@ -91,6 +92,13 @@ class StorageRestore(Request, frozen=True, kw_only=True):
     start: Time | None = None
     end: Time | None = None
     host: Name | None = None
+
+
+class StorageFold(Request, frozen=True, kw_only=True):
+    """Fold now, whatever is due when: every row of datasets whose name is or begins with ``dataset`` (null: all) goes
+    into the Parquet files that anything can read. What is written meanwhile waits for its turn, as always."""
+
+    dataset: Name | None = None
 
 
 class RemoteEntry(Reply, frozen=True, kw_only=True):

@@ -30,6 +30,13 @@ TABLE = (
         role="viewer",
     ),
     Operation(
+        name="hosts",
+        request=m.Empty,
+        reply=m.Hosts,
+        description="The hosts on this bus, as each last said of itself",
+        role="viewer",
+    ),
+    Operation(
         name="exchanges",
         request=m.ExchangesList,
         reply=m.Exchanges,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dccd import messages as m
-from dccd.operations.base import BUSY, NO_REMOTE, NO_REMOTES, SLOW_READER, Operation, Refusal
+from dccd.operations.base import BUSY, NO_REMOTE, NO_REMOTES, NOT_STORED, SLOW_READER, Operation, Refusal
 
 __all__ = ["TABLE"]
 
@@ -67,6 +67,15 @@ TABLE = (
             BUSY,
         ),
         example={"dataset": "binance.trades", "start": "2024-01-01"},
+    ),
+    Operation(
+        name="storage.fold",
+        request=m.StorageFold,
+        reply=m.RunStarted,
+        description="Bring all rows into the files that anything reads, now; answers with a run_id",
+        role="operator",
+        refusals=(NOT_STORED, BUSY),
+        example={"dataset": "binance.trades"},
     ),
     Operation(
         name="storage.remotes",

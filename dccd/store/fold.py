@@ -137,8 +137,9 @@ def fold(
 ) -> FoldResult | None:
     """Rewrite what :func:`plan` asks for in one period; ``None`` when that is nothing. Looking costs a listing.
 
-    *now* (ns, the clock's by default); *step* is for tests. Raises StoreLocked when another process folds the
-    dataset, StoreFull and CorruptFile: the stored rows are then as they were.
+    *now* (ns, the clock's by default); *step* is called before each step, and what it raises ends the fold. Raises
+    StoreLocked when another process folds the dataset, StoreFull and CorruptFile: the stored rows are then as they
+    were.
     """
     if not layout.segment_dir(dataset, period).is_dir():
         return None
@@ -210,7 +211,7 @@ def _write(
 
     def write(file: Any) -> None:
         nonlocal rows
-        frames = merged(dataset.data_type, sources)
+        frames = _each(merged(dataset.data_type, sources), step)
         # Merged segments are rewritten soon: little compression. The base is there to stay.
         group = ROW_GROUP if is_daily(dataset.data_type) else YEARLY_GROUP
         compression = 3 if level is None else 1
@@ -245,6 +246,13 @@ def _claimed(sources: Sequence[OpenFile], files: Iterable[OpenFile]) -> tuple[Cl
             after = min(after or (file.first_ts, relies), (file.first_ts, relies))
     unverified = IntervalSet(chain.from_iterable(file.claims.unverified for file in sources))
     return Claims(IntervalSet(chain.from_iterable(verified)), unverified), after[1] if after else None
+
+
+def _each(frames: Iterable[pl.DataFrame], step: Step) -> Iterator[pl.DataFrame]:
+    """*frames*, with a step before each: a large base takes a while, and who folds may be told to stop."""
+    for frame in frames:
+        step("rows")
+        yield frame
 
 
 def _row_groups(frames: Iterable[pl.DataFrame], schema: pa.Schema, group: int) -> Iterator[pa.Table]:
