@@ -13,19 +13,29 @@ from dccd.symbols import Dataset
 __all__ = [
     "BUCKET_ARCHIVERS",
     "BUCKET_DATASETS",
+    "BUCKET_HOSTS",
     "BUCKET_JOBS",
     "BUCKET_RUNS",
     "CONSUMER_ARCHIVER",
+    "CONSUMER_GROUP",
     "COVERED",
     "EVENTS",
+    "FLOW",
+    "FROM_CONSUMERS",
+    "INBOX",
     "MSG_ID",
     "SERVICE",
     "STREAM_EVENTS",
     "STREAM_TICKS",
     "TICKS",
+    "TO_CONSUMERS",
     "actor_event",
     "covered_header",
     "dataset_of_ticks",
+    "echo",
+    "flow",
+    "host_event",
+    "host_key",
     "host_request",
     "job_key",
     "job_state_key",
@@ -43,6 +53,15 @@ SERVICE = "dccd"
 
 TICKS = "dccd.ticks"
 EVENTS = "dccd.events"
+FLOW = "dccd.flow"
+"""Where the receiver of a reply in chunks says how far it is."""
+INBOX = "_INBOX"
+"""What every subject for replies begins with: who asks names one, and nothing else is answered."""
+
+TO_CONSUMERS = (f"{TICKS}.>", f"{EVENTS}.>", "dccd.replay.*.>")
+"""What anybody may listen to who may see."""
+FROM_CONSUMERS = (f"{FLOW}.>",)
+"""What who listens publishes beside requests: how far it is."""
 
 STREAM_TICKS = "DCCD_TICKS"
 """JetStream stream that captures ``dccd.ticks.>``: the write-ahead log of the store."""
@@ -50,6 +69,8 @@ STREAM_EVENTS = "DCCD_EVENTS"
 """JetStream stream that captures ``dccd.events.>`` for late readers."""
 CONSUMER_ARCHIVER = "archiver"
 """Durable pull consumer of STREAM_TICKS whose ack floor says what is on disk; a host adds its id."""
+CONSUMER_GROUP = "group"
+"""Durable pull consumer of STREAM_TICKS that the members of a group share; its name follows."""
 
 BUCKET_RUNS = "dccd_runs"
 BUCKET_JOBS = "dccd_jobs"
@@ -57,6 +78,9 @@ BUCKET_JOBS = "dccd_jobs"
 BUCKET_DATASETS = "dccd_datasets"
 BUCKET_ARCHIVERS = "dccd_archivers"
 """By host: up to which sequence number of STREAM_TICKS all is on disk."""
+
+BUCKET_HOSTS = "dccd_hosts"
+"""Who is there: an entry a host, which it writes anew each second; one that isn't disappears within seconds."""
 
 MSG_ID = "Nats-Msg-Id"
 """Header by which JetStream drops a message published twice (within the stream's duplicate window)."""
@@ -99,6 +123,19 @@ def request(operation: str) -> str:
     return f"{SERVICE}.{operation}"
 
 
+def echo(inbox_prefix: str, connection: str) -> str:
+    """``_INBOX.viewer.echo.<connection>``: where a connection hears itself, to know what the server has taken.
+
+    ``*`` stands for any connection.
+    """
+    return f"{inbox_prefix}.echo.{connection}"
+
+
+def flow(transfer: str) -> str:
+    """``dccd.flow.<transfer>``: where chunks of that transfer are acknowledged; its id is known to its receiver only."""
+    return f"{FLOW}.{transfer}"
+
+
 def host_request(host: str, operation: str) -> str:
     """``dccd.host.<id>.backfill.start``: the same of one host."""
     return f"{SERVICE}.host.{host}.{operation}"
@@ -122,6 +159,16 @@ def storage_event(kind: str) -> str:
 def actor_event(kind: str) -> str:
     """``dccd.events.actor.{started,exited,restarted,gave_up}``."""
     return f"{EVENTS}.actor.{kind}"
+
+
+def host_event(host: str, kind: str) -> str:
+    """``dccd.events.host.<id>.{up,down}``."""
+    return f"{EVENTS}.host.{host}.{kind}"
+
+
+def host_key(host: str) -> str:
+    """Key of a host in BUCKET_HOSTS: ``host.<id>``; ``*`` stands for any."""
+    return f"host.{host}"
 
 
 def job_key(host: str, job: str) -> str:

@@ -14,9 +14,10 @@ import asyncio
 import contextlib
 import random
 import re
+import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -29,6 +30,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.js import JetStreamContext
 
+from dccd import subjects
+from dccd.bus.login import Login, options
 from dccd.bus.translation import raise_service_error, text_of, translated
 from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
 
@@ -36,6 +39,9 @@ __all__ = ["Bus", "Message", "Subscription"]
 
 _PENDING_BYTES = 8 << 20
 _MAX_WAIT = 1.0
+_ECHO = 5.0
+_INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in ("viewer", "operator", "collector")))
+"""Where replies may come to, as dccd's users have it (:mod:`dccd.auth.permissions`): tried in this order."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
 
 
@@ -85,13 +91,15 @@ class Bus:
         self._closing = False
         self._connected = asyncio.Event()
         self._on_change: list[Callable[[bool], None]] = []
-        self._refusals: dict[str, list[asyncio.Future[str]]] = {}
+        self._refusals: dict[str, list[tuple[str, asyncio.Future[None]]]] = {}
         self._errors: Counter[str] = Counter()
         self._last_error = ""
         self._rejected = asyncio.Event()
         self._since = time.monotonic()
         self._attempt = 0
         self._echo = ""
+        self._echo_number = 0
+        self._echoes: dict[bytes, asyncio.Future[None]] = {}
         self._js: JetStreamContext | None = None
 
     # ---------------------------------------------------------------- life
@@ -103,19 +111,18 @@ class Bus:
         name: str,
         *,
         timeout: float = 10.0,
-        user: str | None = None,
-        password: str | None = None,
-        credentials: str | None = None,
-        inbox_prefix: str = "_INBOX",
+        login: Login | None = None,
     ) -> Bus:
-        """Connect to *url* (several, or separated by commas: nodes of one cluster) under *name*.
+        """Connect to *url* (several, or separated by commas: nodes of one cluster) under *name*, as *login*.
 
-        *credentials* is a path to a ``.creds`` file. Raises BusUnavailable when nobody answers within *timeout*
-        seconds, BusRefused at once when the server rejects who we are.
+        Raises BusUnavailable when nobody answers within *timeout* seconds, BusRefused at once when the server rejects
+        who we are, or we the server's certificate.
         """
         bus = cls(name)
+        login = login or Login()
         servers = url.split(",") if isinstance(url, str) else list(url)
-        options: dict[str, Any] = {"user": user, "password": password, "user_credentials": credentials}
+        encrypted = any(server.strip().startswith(("tls://", "wss://")) for server in servers)
+        given = options(login, encrypted)
         connecting = asyncio.ensure_future(
             bus.client.connect(
                 servers=[server.strip() for server in servers],
@@ -132,8 +139,8 @@ class Bus:
                 max_outstanding_pings=2,
                 pending_size=_PENDING_BYTES,
                 flush_timeout=2.0,
-                inbox_prefix=inbox_prefix,
-                **{key: value for key, value in options.items() if value is not None},
+                inbox_prefix=login.inbox_prefix or subjects.INBOX,
+                **given,
             )
         )
         rejected = asyncio.ensure_future(bus._rejected.wait())
@@ -144,13 +151,13 @@ class Bus:
                 with translated(f"connecting to {shown}"):
                     connecting.result()
             elif rejected.done():
-                raise BusRefused(f"{shown} refuses these credentials: {bus._last_error}")
+                raise BusRefused(f"{shown}: {bus._last_error}")
             else:
                 raise BusUnavailable(
                     f"no NATS server answers at {shown} within {timeout:g} s ({bus._last_error or 'no error seen'})"
                 )
             bus._connected.set()
-            await bus._start_echo()
+            await bus._find_inbox((login.inbox_prefix,) if login.inbox_prefix else _INBOXES)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 connecting.cancel()
@@ -277,27 +284,39 @@ class Bus:
         self._check_size(payload)
         deadline = time.monotonic() + timeout
         await self.wait_connected(timeout)
-        refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        known_as = subject.lower()  # as nats-py gives the server's errors
-        self._refusals.setdefault(known_as, []).append(refused)
-        reply = asyncio.ensure_future(
-            self.client.request(
-                subject, payload, deadline - time.monotonic(), headers=dict(headers) if headers else None
+        with self.refusal(subject) as refused:
+            reply = asyncio.ensure_future(
+                self.client.request(
+                    subject, payload, deadline - time.monotonic(), headers=dict(headers) if headers else None
+                )
             )
-        )
+            try:
+                awaited: set[asyncio.Future[Any]] = {reply, refused}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                if not reply.done():
+                    refused.result()
+                with translated(f"asking {subject}"):
+                    return reply.result()
+            finally:
+                reply.cancel()
+
+    @contextlib.contextmanager
+    def refusal(self, subject: str) -> Iterator[asyncio.Future[None]]:
+        """What is published or subscribed to on *subject* inside the block: the future raises BusRefused when the
+        server doesn't allow it.
+
+        nats-py tells its error callback only: without this it would look like a time-out.
+        """
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        known_as = subject.lower()  # as nats-py gives the server's errors
+        self._refusals.setdefault(known_as, []).append((subject, refused))
         try:
-            # A refused publish tells the error callback only: without this it would look like a time-out.
-            awaited: set[asyncio.Future[Any]] = {reply, refused}
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done():
-                raise BusRefused(f"{subject}: {refused.result()}")
-            with translated(f"asking {subject}"):
-                return reply.result()
+            yield refused
         finally:
-            reply.cancel()
-            refused.cancel()
+            if not refused.cancel():
+                refused.exception()  # seen: nobody need have waited for it
             waiting = self._refusals[known_as]
-            waiting.remove(refused)
+            waiting.remove((subject, refused))
             if not waiting:
                 del self._refusals[known_as]
 
@@ -314,7 +333,8 @@ class Bus:
 
         The server knows the subscription when this returns. It survives reconnects; what is published meanwhile is
         missed. A callback that is slower than its messages loses the newest beyond the limits (counted as
-        ``SlowConsumerError`` in :meth:`statistics`); one that raises is logged and goes on.
+        ``SlowConsumerError`` in :meth:`statistics`); one that raises is logged and goes on. Raises BusRefused when we
+        may not.
         """
 
         async def deliver(message: Msg) -> None:
@@ -330,11 +350,15 @@ class Bus:
                 self._errors["callback"] += 1
                 self._log.exception("a subscriber failed", subject=message.subject)
 
-        with translated(f"subscribing to {subject}"):
-            subscription = await self.client.subscribe(
-                subject, queue, deliver, pending_msgs_limit=pending_messages, pending_bytes_limit=pending_bytes
-            )
-        await self.barrier()
+        with self.refusal(subject) as refused:
+            with translated(f"subscribing to {subject}"):
+                subscription = await self.client.subscribe(
+                    subject, queue, deliver, pending_msgs_limit=pending_messages, pending_bytes_limit=pending_bytes
+                )
+            await self.barrier()
+            if refused.done():
+                await Subscription(subscription).unsubscribe()
+                refused.result()
         return Subscription(subscription)
 
     async def messages(self, subject: str, *, limit: int = 65_536) -> AsyncIterator[Message]:
@@ -355,8 +379,9 @@ class Bus:
     async def barrier(self, timeout: float = 5.0) -> None:
         """Wait until the server has taken all that was sent before (nats-py's ``flush`` doesn't tell)."""
         if self.connected and self._echo:
-            with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
-                await self.client.request(self._echo, b"", timeout)
+            with contextlib.suppress(TimeoutError), translated("waiting for the server"):
+                async with asyncio.timeout(timeout):
+                    await self._hear_echo()
 
     # ---------------------------------------------------------------- for people
 
@@ -387,12 +412,18 @@ class Bus:
         if match := _REFUSED.search(text):
             kind, subject = match.groups()
             self._errors["refused"] += 1
-            self._log.error("the bus refuses", what=kind, subject=subject)
-            for waiting in self._refusals.get(subject.lower(), ()):
+            known = self._refusals.get(subject.lower(), ())
+            if not known:  # else whoever waits says so
+                self._log.error("the bus refuses", what=kind, subject=subject)
+            what = "publish to" if kind.lower() == "publish" else "subscribe to"
+            for asked, waiting in known:
                 if not waiting.done():
-                    waiting.set_result(text)
+                    waiting.set_exception(BusRefused(f"the bus doesn't let this user {what} {asked}"))
         elif "authorization violation" in text.lower():
-            self._last_error = text
+            self._last_error = f"the bus refuses who asks, or wants to know ({text})"
+            self._rejected.set()
+        elif isinstance(error, ssl.SSLError):
+            self._last_error = f"TLS: {_tls_problem(error)}"
             self._rejected.set()
         elif isinstance(error, nats.errors.SlowConsumerError):
             self._log.warning("a subscriber is too slow: messages dropped", subject=error.subject)
@@ -445,17 +476,64 @@ class Bus:
         self._attempt += 1
         return server, wait * random.uniform(0.5, 1.0)
 
-    async def _start_echo(self) -> None:
-        self._echo = self.client.new_inbox()
+    async def _find_inbox(self, prefixes: Sequence[str]) -> None:
+        """Begin inboxes with the first of *prefixes* that we may subscribe to. Raises BusRefused when that is none."""
+        for prefix in prefixes:
+            self.client._inbox_prefix = bytearray(prefix.encode())
+            if await self._start_echo():
+                return
+        raise BusRefused(f"no inbox may be used, as {prefixes[-1]}.>: which inbox_prefix has this user?")
 
-        async def echo(message: Msg) -> None:
-            with contextlib.suppress(nats.errors.Error):
-                await self.client.publish(message.reply)
+    async def _start_echo(self) -> bool:
+        """Hear ourselves; returns whether we may.
 
-        with translated("subscribing to an inbox"):
-            await self.client.subscribe(self._echo, cb=echo)
+        On a subject of its own within the inbox, that a user may publish to which may not to inboxes otherwise.
+        """
+        self._echo = subjects.echo(self.client._inbox_prefix.decode(), self.client._nuid.next().decode())
+
+        async def heard(message: Msg) -> None:
+            waiting = self._echoes.pop(message.data, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+        with self.refusal(self._echo) as refused, translated("subscribing to an inbox"):
+            subscription = await self.client.subscribe(self._echo, cb=heard)
+            echo = asyncio.ensure_future(self._hear_echo())
+            try:
+                await asyncio.wait({echo, refused}, timeout=_ECHO, return_when=asyncio.FIRST_COMPLETED)
+                if echo.done():
+                    return True
+                await subscription.unsubscribe()
+            finally:
+                echo.cancel()
+        self._echo = ""
+        return False
+
+    async def _hear_echo(self) -> None:
+        self._echo_number += 1
+        number = b"%d" % self._echo_number
+        self._echoes[number] = heard = asyncio.get_running_loop().create_future()
+        try:
+            await self.client.publish(self._echo, number)
+            await heard
+        finally:
+            self._echoes.pop(number, None)
 
     def _check_size(self, payload: bytes) -> None:
         # Headers count too, and a message that only they push over closes the connection for good.
         if len(payload) > self.max_payload - 1024:
             raise PayloadTooLarge(len(payload), self.max_payload - 1024)
+
+
+def _tls_problem(error: ssl.SSLError) -> str:
+    """What went wrong, in words that say what to look at."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        told = error.verify_message
+        if "self-signed" in told or "unable to get" in told:
+            return f"the server's certificate is of no CA that is believed here ({told}): name its CA (bus.tls.ca)"
+        if "expired" in told:
+            return f"the server's certificate has expired: `dccd auth tls` there makes a new one ({told})"
+        return f"the server's certificate is not of the host that was asked: {told}"
+    if error.reason and ("CERTIFICATE_REQUIRED" in error.reason or "BAD_CERTIFICATE" in error.reason):
+        return "the server wants a certificate of ours (bus.tls.cert and bus.tls.key)"
+    return str(error.reason or error)

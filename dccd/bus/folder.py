@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import IO
 
@@ -89,13 +90,23 @@ class ServerFolder:
         if await self._is_ours(pid):
             raise BusError(f"the nats-server with pid {pid}, left by an earlier daemon, can't be ended")
 
+    def running(self) -> int | None:
+        """The pid of the server that runs on this folder, whoever's it is."""
+        try:
+            pid = int(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return None
+        if _HAS_PROC:
+            command = _command_line(pid)
+        else:
+            ps = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, check=False)
+            command = ps.stdout
+        return pid if os.fsencode(self.pid_file.absolute()) in command else None
+
     async def _is_ours(self, pid: int) -> bool:
         """Whether *pid* is a live server started on this folder (pids are reused: its command line tells)."""
         if _HAS_PROC:
-            try:
-                command = (_PROC / str(pid) / "cmdline").read_bytes()
-            except OSError:
-                return False
+            command = _command_line(pid)
         else:
             ps = await asyncio.create_subprocess_exec(
                 *("ps", "-p", str(pid), "-o", "command="),
@@ -107,3 +118,11 @@ class ServerFolder:
 
     def __repr__(self) -> str:
         return f"<ServerFolder {self.path} {'ours' if self._lock else 'not taken'}>"
+
+
+def _command_line(pid: int) -> bytes:
+    """What process *pid* was started as; empty when there is none."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""

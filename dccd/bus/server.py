@@ -32,6 +32,7 @@ import anyio
 import structlog
 
 from dccd.bus.folder import ServerFolder
+from dccd.bus.server_conf import ServerTls, quoted, write_server_conf
 from dccd.errors import BusError, BusPortTaken, BusUnavailable
 
 __all__ = ["CONF", "EmbeddedServer", "LogLine", "find_binary", "parse_log_line"]
@@ -82,8 +83,9 @@ class EmbeddedServer:
     """One nats-server process, JetStream in *data_dir*, bound to *host* and *port*.
 
     Port 0 takes a free one, and the same again the next time on this folder, so that clients come back to the URL they
-    know after a restart. *on_log* gets each line of the server's log; by default it goes to dccd's log. An instance
-    runs one process: after its end make a new one.
+    know after a restart. *auth* is a file with an ``authorization`` block, included when it is there. *on_log* gets each
+    line of the server's log; by default it goes to dccd's log. An instance runs one process: after its end make a new
+    one.
     """
 
     def __init__(
@@ -93,6 +95,8 @@ class EmbeddedServer:
         port: int = 4222,
         *,
         conf: Path = CONF,
+        auth: Path | None = None,
+        tls: ServerTls | None = None,
         name: str | None = None,
         on_log: Callable[[str, str], None] | None = None,
         start_timeout: float = 15.0,
@@ -104,6 +108,8 @@ class EmbeddedServer:
         self.server_id: str | None = None
         self._wanted_port = port
         self._conf = conf
+        self._auth = auth
+        self._tls = tls
         self._name = name or "dccd-" + re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
         self._log = structlog.get_logger("dccd.bus.server")
         self._on_log = on_log or self._log_line
@@ -172,7 +178,7 @@ class EmbeddedServer:
     def url(self) -> str:
         """What clients connect to: ``nats://127.0.0.1:4222``."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"nats://{host}:{self.port}"
+        return f"{'tls' if self._tls else 'nats'}://{host}:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -194,6 +200,15 @@ class EmbeddedServer:
 
     # ---------------------------------------------------------------- the process
 
+    def _includes(self) -> list[Path]:
+        return [self._conf] + [path for path in [self._auth] if path is not None and path.exists()]
+
+    def reload(self) -> None:
+        """Have it read its configuration again: users, permissions and certificates may have changed."""
+        if self._process is not None and self._process.returncode is None:
+            write_server_conf(self.data_dir, self._includes(), self._tls)
+            self._process.send_signal(signal.SIGHUP)
+
     def _ports(self) -> list[int]:
         if self._wanted_port:
             return [self._wanted_port]
@@ -201,7 +216,8 @@ class EmbeddedServer:
 
     async def _spawn(self, port: int) -> None:
         binary = find_binary()
-        command = [str(binary), "-c", str(self._conf), "--pid", str(self._folder.pid_file)]
+        conf = write_server_conf(self.data_dir, self._includes(), self._tls)
+        command = [str(binary), "-c", str(conf), "--pid", str(self._folder.pid_file)]
         by_kernel = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
         if by_kernel:
             # The signal comes when the thread that forked ends: right for the main thread only.
@@ -209,10 +225,10 @@ class EmbeddedServer:
         env = {
             "DCCD_NATS_CLUSTER": "{}",
             **os.environ,
-            "DCCD_NATS_HOST": _quoted(self.host),
+            "DCCD_NATS_HOST": quoted(self.host),
             "DCCD_NATS_PORT": str(port),
-            "DCCD_NATS_NAME": _quoted(self._name),
-            "DCCD_NATS_STORE": _quoted(str(self.data_dir)),
+            "DCCD_NATS_NAME": quoted(self._name),
+            "DCCD_NATS_STORE": quoted(str(self.data_dir)),
         }
         self._tail.clear()
         self._says_ready = False
@@ -264,7 +280,8 @@ class EmbeddedServer:
 
     async def _answers(self) -> bool:
         try:
-            reader, writer = await asyncio.open_connection(self.url[7:].rpartition(":")[0].strip("[]"), self.port)
+            host = self.url.partition("//")[2].rpartition(":")[0].strip("[]")
+            reader, writer = await asyncio.open_connection(host, self.port)
         except OSError:
             return False
         try:
@@ -351,8 +368,3 @@ class EmbeddedServer:
         if text.strip(" |_\\/<>-"):  # not its banner
             # Its routine is of interest only to who looks for a fault.
             getattr(self._log, "debug" if level == "info" else level)(text.strip())
-
-
-def _quoted(text: str) -> str:
-    """*text* as a string of the configuration's syntax, for use in a variable."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

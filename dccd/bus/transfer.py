@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ import anyio
 import nats.errors
 from nats.aio.msg import Msg
 
+from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.translation import raise_service_error, translated
 from dccd.errors import BusUnavailable, RequestError
@@ -39,19 +41,19 @@ _STOP = b"stop"
 
 
 class ChunkSender:
-    """The service's end: an inbox for the acknowledgements of all its transfers. Started by :meth:`start`."""
+    """The service's end: a subject for the acknowledgements of all its transfers. Started by :meth:`start`."""
 
     def __init__(self, bus: Bus, patience: float = _PATIENCE) -> None:
         self._bus = bus
         self._patience = patience
         self._inbox = ""
-        self._number = 0
         self._unsubscribe: Callable[[], Any] | None = None
         self._transfers: dict[str, _Transfer] = {}
 
     async def start(self) -> None:
         """Listen to acknowledgements."""
-        self._inbox = self._bus.client.new_inbox()
+        # No inbox: receivers may publish to it, and must not be able to do so to an inbox.
+        self._inbox = subjects.flow(secrets.token_urlsafe(12))
         with translated("subscribing"):
             self._unsubscribe = (
                 await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._acknowledged)
@@ -73,8 +75,7 @@ class ChunkSender:
         acknowledge in time or asks for too much without flow control, BusUnavailable; whatever *chunks* raises comes
         through. After any exception the end has not been sent. Closes *chunks*.
         """
-        self._number += 1
-        name = str(self._number)
+        name = secrets.token_urlsafe(12)  # nobody else can guess it, and stop the transfer
         transfer = self._transfers[name] = _Transfer()
         sent = total = 0
         limit = self._bus.max_payload - 1024
@@ -147,10 +148,10 @@ async def receive(
     """Ask *subject* and yield the reply's chunks as they come; a reply in one message is one chunk.
 
     *timeout* seconds is for each chunk. To be closed after use: closing early tells the service to stop. Raises
-    RequestError for an error reply, BusUnavailable when nobody answers or a chunk is missing.
+    RequestError for an error reply, BusUnavailable when nobody answers or a chunk is missing, BusRefused.
     """
     await bus.wait_connected(timeout)
-    arrived: asyncio.Queue[Msg] = asyncio.Queue()
+    arrived: asyncio.Queue[Msg | None] = asyncio.Queue()  # None: the request was refused
     inbox = bus.client.new_inbox()
     acks = ""
     ended = False
@@ -158,6 +159,9 @@ async def receive(
     async def put(message: Msg) -> None:
         arrived.put_nowait(message)
 
+    stack = contextlib.ExitStack()
+    refused = stack.enter_context(bus.refusal(subject))
+    refused.add_done_callback(lambda _: arrived.put_nowait(None))
     with translated(f"asking {subject}"):
         subscription = await bus.client.subscribe(inbox, cb=put)
     try:
@@ -170,6 +174,10 @@ async def receive(
                     message = await arrived.get()
             except TimeoutError as exc:
                 raise BusUnavailable(f"{subject}: chunk {expected} did not come within {timeout:g} s") from exc
+            if message is None:
+                ended = True
+                refused.result()
+                return
             found = message.headers or {}
             if found.get("Status") == "503":
                 raise BusUnavailable(f"asking {subject}: nobody answers")
@@ -193,3 +201,4 @@ async def receive(
             if acks and not ended:
                 await bus.client.publish(acks, _STOP)
             await subscription.unsubscribe()
+        stack.close()

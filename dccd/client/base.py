@@ -14,6 +14,7 @@ import msgspec
 
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.login import Login
 from dccd.bus.transfer import receive
 from dccd.client.target import Target, find_target
 from dccd.errors import BusError, BusUnavailable
@@ -47,9 +48,7 @@ class Requests:
                 target.url,
                 f"dccd client {os.getpid()}",
                 timeout=min(self.timeout, 5.0),
-                user=target.user,
-                password=target.password,
-                credentials=target.credentials,
+                login=Login(user=target.user, password=target.password, credentials=target.credentials),
             )
         except BusUnavailable as exc:
             raise BusUnavailable(f"{exc}. {_NO_DAEMON}") from exc

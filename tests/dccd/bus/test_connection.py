@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dccd.bus.connection import Bus, Message
+from dccd.bus.login import Login
 from dccd.bus.server import CONF, EmbeddedServer
 from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
 
@@ -50,12 +51,13 @@ async def test_wrong_password(guarded: EmbeddedServer) -> None:
     """A wrong password is refused at once, not tried again until the time is up."""
     async with asyncio.timeout(2):
         with pytest.raises(BusRefused):
-            await Bus.open(guarded.url, "test", user="viewer", password="wrong", timeout=30)
+            await Bus.open(guarded.url, "test", login=Login(user="viewer", password="wrong"), timeout=30)
 
 
 async def test_what_one_may_not_ask(guarded: EmbeddedServer) -> None:
     """A request that the bus forbids is refused at once, not after its time."""
-    async with await Bus.open(guarded.url, "test", user="viewer", password="right") as bus, asyncio.timeout(2):
+    right = Login(user="viewer", password="right")
+    async with await Bus.open(guarded.url, "test", login=right) as bus, asyncio.timeout(2):
         for subject in ("dccd.backfill.start", "$JS.API.STREAM.CREATE.DCCD_TICKS"):
             with pytest.raises(BusRefused, match=re.escape(subject)):
                 await bus.request(subject, timeout=30)

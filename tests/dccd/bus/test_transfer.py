@@ -83,8 +83,8 @@ async def test_reader_that_never_acknowledges(bus: Bus) -> None:
             if not message.data:
                 done.set()
 
-        await bus.subscribe("inbox", collect)
-        await bus.client.publish("dccd.rows", b"", "inbox", headers={"Dccd-Flow": "ack"})
+        await bus.subscribe("_INBOX.collect", collect)
+        await bus.client.publish("dccd.rows", b"", "_INBOX.collect", headers={"Dccd-Flow": "ack"})
         async with asyncio.timeout(5):
             await done.wait()
             await closed.wait()

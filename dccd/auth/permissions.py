@@ -1,0 +1,133 @@
+"""What each role may publish and subscribe to: the operations and the names of subjects flow in, the server's
+configuration flows out. Pure.
+
+Nothing is denied by name: what isn't listed, a user may not. Three things shape the lists.
+
+* A reply goes to whatever subject its request names, and whoever answers does so with its own rights. So nobody but a
+  collector may publish where answers of use come from and where they could do harm at once; collectors answer to
+  inboxes only, and take requests only from who names one (:mod:`dccd.bus.service`).
+* ``allow_responses`` would let a collector answer anywhere, and who hears ticks answer the publisher in the bus's name
+  (each tick message carries the inbox of its acknowledgement). So nobody has it: collectors may publish to inboxes.
+* Acknowledging is for collectors: the ``$JS.ACK`` of somebody else's consumer can be made up. So others read streams
+  with ack policy *none*, as ordered consumers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from dccd import subjects
+from dccd.operations import OPERATIONS, Operation
+
+__all__ = ["ROLES", "Access", "Role", "access", "authorization", "inbox_prefix"]
+
+Role = Literal["collector", "operator", "viewer"]
+"""Daemons; who may ask for all operations; who may only see."""
+
+ROLES: tuple[Role, ...] = ("collector", "operator", "viewer")
+
+_STREAMS = (subjects.STREAM_TICKS, subjects.STREAM_EVENTS)
+_INDENT = "    "
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The subjects that a role may publish to, and those that it may subscribe to; wildcards included."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def inbox_prefix(role: Role) -> str:
+    """What the inboxes of *role* begin with: nobody else hears them, and the others of a role may ask the same."""
+    return f"{subjects.INBOX}.{role}"
+
+
+def access(role: Role, operations: Mapping[str, Operation] = OPERATIONS) -> Access:
+    """What *role* may do, by what the *operations* say of who may ask."""
+    own = f"{inbox_prefix(role)}.>"
+    if role == "collector":
+        buckets = [name for key, name in vars(subjects).items() if key.startswith("BUCKET_")]
+        return Access(
+            publish=(
+                f"{subjects.SERVICE}.>",
+                f"{subjects.INBOX}.>",
+                *(f"$KV.{bucket}.>" for bucket in sorted(buckets)),
+                "$JS.API.>",
+                "$JS.ACK.>",
+                "$JS.FC.>",
+                "$SRV.>",
+            ),
+            subscribe=(f"{subjects.SERVICE}.>", "$SRV.>", own),
+        )
+    allowed = [op.name for op in operations.values() if role == "operator" or op.role == "viewer"]
+    return Access(
+        publish=(
+            *(subjects.request(name) for name in allowed),
+            *(subjects.host_request("*", name) for name in allowed),
+            *subjects.FROM_CONSUMERS,
+            subjects.echo(inbox_prefix(role), "*"),
+            *_reading(role),
+            *(f"$SRV.{verb}{tail}" for verb in ("PING", "INFO", "STATS") for tail in ("", ".>")),
+        ),
+        subscribe=(*subjects.TO_CONSUMERS, own),
+    )
+
+
+def _reading(role: Role) -> Iterable[str]:
+    """The JetStream API as who reads streams needs it, and nothing of it that changes them."""
+    api = "$JS.API"
+    yield from (f"{api}.INFO", f"{api}.STREAM.NAMES")
+    streams = [*_STREAMS]
+    if role == "operator":
+        buckets = sorted(name for key, name in vars(subjects).items() if key.startswith("BUCKET_"))
+        streams += [f"KV_{bucket}" for bucket in buckets]
+        yield from (f"{api}.STREAM.LIST", f"{api}.CONSUMER.LIST.*", f"{api}.CONSUMER.NAMES.*")
+    for stream in streams:
+        yield f"{api}.STREAM.INFO.{stream}"
+        yield f"{api}.STREAM.MSG.GET.{stream}"
+        yield from (f"{api}.DIRECT.GET.{stream}", f"{api}.DIRECT.GET.{stream}.>")
+        yield from (f"{api}.CONSUMER.CREATE.{stream}", f"{api}.CONSUMER.CREATE.{stream}.>")
+        yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
+        yield f"$JS.FC.{stream}.>"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as the server knows it: a role, and a bcrypt hash or the public half of an NKEY."""
+
+    name: str
+    role: Role
+    password: str | None = None
+    nkey: str | None = None
+
+
+def authorization(users: Iterable[Entry], operations: Mapping[str, Operation] = OPERATIONS) -> str:
+    """The block of a ``nats.conf`` that lets in *users*, with the permissions of their roles, and nobody else.
+
+    Without any user it lets in nobody at all.
+    """
+    users = list(users)
+    lines = ["authorization {"]
+    for role in ROLES:
+        # A role that no user has would be an unknown field to the server.
+        if any(user.role == role for user in users):
+            lines += _block(role, access(role, operations))
+    lines.append(f"{_INDENT}users: [")
+    for user in users:
+        if user.nkey is not None:
+            who = f'nkey: "{user.nkey}"'
+        else:
+            who = f'user: "{user.name}", password: "{user.password or "*"}"'
+        lines.append(f"{_INDENT * 2}{{{who}, permissions: ${user.role}}}  # {user.name}")
+    return "\n".join([*lines, f"{_INDENT}]", "}", ""])
+
+
+def _block(role: Role, allowed: Access) -> list[str]:
+    lines = [f"{_INDENT}{role}: {{"]
+    for verb in ("publish", "subscribe"):
+        lines.append(f"{_INDENT * 2}{verb}: {{allow: [")
+        lines += [f'{_INDENT * 3}"{subject}"' for subject in getattr(allowed, verb)]
+        lines.append(f"{_INDENT * 2}]}}")
+    return [*lines, f"{_INDENT}}}", ""]
