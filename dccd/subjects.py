@@ -30,6 +30,7 @@ __all__ = [
     "TICKS",
     "TO_CONSUMERS",
     "actor_event",
+    "config_key",
     "covered_header",
     "dataset_of_ticks",
     "echo",
@@ -132,7 +133,7 @@ def echo(inbox_prefix: str, connection: str) -> str:
 
 
 def flow(transfer: str) -> str:
-    """``dccd.flow.<transfer>``: where chunks of that transfer are acknowledged; its id is known to its receiver only."""
+    """``dccd.flow.<transfer>``: where chunks are acknowledged; a transfer's id is known to its receiver only."""
     return f"{FLOW}.{transfer}"
 
 
@@ -169,6 +170,11 @@ def host_event(host: str, kind: str) -> str:
 def host_key(host: str) -> str:
     """Key of a host in BUCKET_HOSTS: ``host.<id>``; ``*`` stands for any."""
     return f"host.{host}"
+
+
+def config_key(host: str) -> str:
+    """Key in BUCKET_JOBS of what of a host's configuration stands in no file."""
+    return f"{host}.config"
 
 
 def job_key(host: str, job: str) -> str:

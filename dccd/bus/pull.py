@@ -91,6 +91,10 @@ class PullReader:
         """Whether to keep *message*, which is the consumer's *number*-th."""
         raise NotImplementedError
 
+    def _wants_more(self) -> bool:
+        """Whether to ask for messages, room or not."""
+        return True
+
     async def _before_request(self) -> None:
         """Called before messages are asked for."""
 
@@ -251,7 +255,7 @@ class PullReader:
 
     async def _request_more(self) -> None:
         room = self._capacity - len(self._buffer)
-        if room < self._capacity // 2:
+        if room < self._capacity // 2 or not self._wants_more():
             return
         await self._before_request()
         self._pull += 1
