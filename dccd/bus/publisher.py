@@ -34,10 +34,12 @@ from dccd.bus.connection import Bus
 from dccd.bus.direct import get_last
 from dccd.errors import BusError, BusUnavailable, PayloadTooLarge
 
-__all__ = ["OverflowCallback", "Publisher"]
+__all__ = ["AckCallback", "OverflowCallback", "Publisher"]
 
 OverflowCallback = Callable[[str, int, int, int], None]
 """Subject, number of records dropped, and the times (ns) of the first and the last of them."""
+AckCallback = Callable[[str, int], None]
+"""Subject of a message that the bus has acknowledged, and the time (ns) of its first record."""
 
 _OVERHEAD = 256
 """What a buffered message costs beside its payload, about, in bytes."""
@@ -54,6 +56,7 @@ class _Error(msgspec.Struct):
 class _Ack(msgspec.Struct, gc=False):
     """ADR-1's answer to a publish."""
 
+    stream: str = ""
     seq: int = 0
     duplicate: bool = False
     error: _Error | None = None
@@ -77,8 +80,8 @@ class Publisher:
 
     *window*: messages on their way at a time. *deadline*: seconds after which one that isn't acknowledged is published
     again. *buffer_bytes*: what may wait here. *on_overflow* is called once a subject when an overflow is over, and at
-    the end for what could not be delivered. *duplicate_window* (seconds) is the stream's: a message older than half of
-    it is looked up in *stream* before it is published again.
+    the end for what could not be delivered, *on_ack* for each message that is acknowledged. *duplicate_window*
+    (seconds) is the stream's: a message older than half of it is looked up in *stream* before it is published again.
     """
 
     def __init__(
@@ -91,12 +94,14 @@ class Publisher:
         *,
         stream: str = subjects.STREAM_TICKS,
         duplicate_window: float = 120.0,
+        on_ack: AckCallback | None = None,
     ) -> None:
         self._bus = bus
         self._window = window
         self._deadline = deadline
         self._limit = buffer_bytes
         self._on_overflow = on_overflow
+        self._on_ack = on_ack
         self._stream = stream
         self._duplicate_window = duplicate_window
         self._log = structlog.get_logger("dccd.bus.publisher").bind(stream=stream)
@@ -238,7 +243,9 @@ class Publisher:
             "refused": self._refused,
             "waiting": len(self._queue),
             "on_way": len(self._on_way),
+            "window": self._window,
             "buffer_bytes": self._bytes,
+            "buffer_limit": self._limit,
             "overflowing": self.overflowing,
             "dropped_messages": self._dropped_messages,
             "dropped_records": self._dropped_records,
@@ -382,6 +389,8 @@ class Publisher:
             ack = msgspec.json.decode(message.data, type=_Ack) if message.data else None
         except msgspec.DecodeError:
             ack = None
+        if ack is not None and ack.error is None and (ack.stream != self._stream or not ack.seq):
+            return  # not the bus's: the inbox is in each message, for all to see who hear it
         if ack is None or ack.error is not None:
             self._refusal(offer, ack.error if ack else None)
             return
@@ -392,6 +401,8 @@ class Publisher:
         if self._on_way.pop(offer.number, None) is None:
             return
         self._acked += 1
+        if self._on_ack is not None:
+            self._on_ack(offer.subject, offer.first_ts)
         self._progress = time.monotonic()
         self._retry_wait = 0.0
         self._forget(offer)

@@ -4,8 +4,8 @@ Requests flow in as bytes, replies flow out as bytes or in chunks; an error beco
 never more than an error. ``nats micro ls``, ``info`` and ``stats`` work as with any micro service.
 
 Each operation answers on ``dccd.<operation>``, where any host may take it, and on ``dccd.host.<id>.<operation>``,
-which reaches this one. A request runs in a task of its own, so that a slow one holds up nobody; beyond *limit* at once
-the answer is 503.
+which reaches this one. A request names an inbox for its answer, or is ignored. It runs in a task of its own, so that a
+slow one holds up nobody; beyond *limit* at once the answer is 503.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ import anyio
 import msgspec
 import nats.errors
 import structlog
+from nats.aio.msg import Msg
 from nats.micro.request import Request
 from nats.micro.service import Service as MicroService
 from nats.micro.service import ServiceConfig, ServiceStats
@@ -30,14 +32,17 @@ from dccd.bus.connection import Bus
 from dccd.bus.transfer import FLOW, ChunkSender
 from dccd.bus.translation import ERROR, ERROR_CODE, translated
 from dccd.errors import BusError, RequestError
+from dccd.histogram import REQUESTS, Histogram
 
-__all__ = ["Handler", "Service", "error_body"]
+__all__ = ["UNKNOWN", "Handler", "Service", "Timing", "error_body"]
 
 Handler = Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]
 """Takes a request's body, returns the reply's, or chunks of it; raises RequestError to refuse."""
 
 _HOST = re.compile(r"[A-Za-z0-9_-]+")
 _QUEUE = "dccd"
+UNKNOWN = "unknown"
+"""What operations that don't exist are counted as: anybody may ask for any name."""
 
 
 def error_body(error: RequestError) -> bytes:
@@ -57,10 +62,36 @@ class _Counts:
         self.finished = 0
 
 
+class Timing:
+    """How long one operation's requests took (``durations``, seconds; the failed ones, too), by whatever subject they
+    came, and how many ended in which error (``errors``, by code)."""
+
+    def __init__(self) -> None:
+        self.durations = Histogram(REQUESTS)
+        self.errors: Counter[int] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<Timing {self.durations!r} errors={self.errors.total()}>"
+
+
 class _Micro(MicroService):
     """nats-py's service, with the counts of the tasks: by itself it sees a request as done when it is handed on."""
 
     counts: dict[str, _Counts]
+
+    # Of what asks with another subject than an inbox nothing is answered, as by the endpoints.
+
+    async def _handle_ping_request(self, msg: Msg) -> None:
+        if is_inbox(msg.reply):
+            await super()._handle_ping_request(msg)
+
+    async def _handle_info_request(self, msg: Msg) -> None:
+        if is_inbox(msg.reply):
+            await super()._handle_info_request(msg)
+
+    async def _handle_stats_request(self, msg: Msg) -> None:
+        if is_inbox(msg.reply):
+            await super()._handle_stats_request(msg)
 
     def stats(self) -> ServiceStats:
         stats = super().stats()
@@ -95,9 +126,13 @@ class Service:
         self._log = structlog.get_logger("dccd.bus.service")
         self._operations: dict[str, _Operation] = {}
         self._counts: dict[str, _Counts] = {}
+        self.timings: dict[str, Timing] = {UNKNOWN: Timing()}
+        """By operation; those that there are none of are UNKNOWN together."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._sender = ChunkSender(bus, patience)
         self._stopping = False
+        self.ignored = 0
+        """Requests that name no inbox for the answer."""
         config = ServiceConfig(
             name=subjects.SERVICE,
             version=_semantic(version),
@@ -140,6 +175,7 @@ class Service:
         if endpoint in self._counts:
             raise BusError(f"operation {operation} is there already")
         self._operations[operation] = _Operation(operation, handler, endpoint)
+        self.timings[operation] = Timing()
         metadata = {
             "description": description,
             "request": msgspec.json.encode(request_schema).decode(),
@@ -175,6 +211,11 @@ class Service:
         """The instance's id, as ``nats micro ls`` shows it."""
         return self._micro.id
 
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return len(self._tasks)
+
     def statistics(self) -> dict[str, Any]:
         """Requests by operation, with errors and the mean time in milliseconds."""
         return {
@@ -200,9 +241,16 @@ class Service:
         counts = self._counts[name] = _Counts()
 
         async def take(request: Request) -> None:
+            if not is_inbox(_reply_subject(request)):
+                # Neither answered nor done. The answer would be published where the request says, with our rights; and
+                # JetStream publishes for who may only read, wherever it is told to, but never with an inbox to answer.
+                self.ignored += 1
+                self._log.warning("a request that names no inbox is ignored", subject=request.subject)
+                return
             # nats-py gives an endpoint one request at a time: so this only hands it on.
             if len(self._tasks) >= self._limit:
                 error = RequestError(503, "busy", f"{self._limit} requests are being answered; try again in a moment")
+                self._timing(operation_of(request.subject)).errors[error.code] += 1
                 await self._refuse(request, error, counts)
                 return
             task = asyncio.get_running_loop().create_task(
@@ -230,11 +278,18 @@ class Service:
             await self._reply(request, reply)
         except BaseException as exc:
             # Of a task, SystemExit would end the event loop, and CancelledError would leave the caller waiting.
+            error = self._error_of(exc, name)
+            self._timing(name).errors[error.code] += 1
             with anyio.CancelScope(shield=True):
-                await self._refuse(request, self._error_of(exc, name), counts, streamed=not isinstance(reply, bytes))
+                await self._refuse(request, error, counts, streamed=not isinstance(reply, bytes))
         finally:
-            counts.nanoseconds += time.perf_counter_ns() - began
+            spent = time.perf_counter_ns() - began
+            counts.nanoseconds += spent
+            self._timing(name).durations.observe(spent / 1e9)
             counts.finished += 1
+
+    def _timing(self, name: str) -> Timing:
+        return self.timings.get(name) or self.timings[UNKNOWN]
 
     def _error_of(self, exc: BaseException, name: str) -> RequestError:
         if isinstance(exc, RequestError):
@@ -246,8 +301,6 @@ class Service:
 
     async def _reply(self, request: Request, reply: bytes | AsyncIterator[bytes]) -> None:
         subject = _reply_subject(request)
-        if not subject:
-            return  # published, not asked: nobody wants to know
         if isinstance(reply, bytes):
             if len(reply) > self._bus.max_payload - 1024:
                 size, limit = len(reply), self._bus.max_payload
@@ -260,8 +313,6 @@ class Service:
     async def _refuse(self, request: Request, error: RequestError, counts: _Counts, *, streamed: bool = False) -> None:
         counts.errors += 1
         counts.last_error = f"{error.code}:{error}"[:500]
-        if not _reply_subject(request):
-            return
         text = " ".join(str(error).split())[:500]
         try:
             await request.respond(error_body(error), headers={ERROR_CODE: str(error.code), ERROR: text})
@@ -274,6 +325,11 @@ class Service:
 def _reply_subject(request: Request) -> str:
     """Where the reply goes, ``""`` when nobody waits for one: nats-py's Request has no name for it."""
     return request._msg.reply
+
+
+def is_inbox(subject: str) -> bool:
+    """Whether answers may be published to *subject*: to inboxes, and to what stands for one of another account."""
+    return subject.startswith((f"{subjects.INBOX}.", "_R_.")) and "*" not in subject and ">" not in subject
 
 
 def _semantic(version: str) -> str:

@@ -67,7 +67,7 @@ class Rest:
         self._listing = asyncio.Lock()
         self._unlisted: tuple[float, ExchangeDown | RateLimited] | None = None  # until when it stands, and why
         self._unlisted_times = 0
-        self._requests = self._retries = self._failures = 0
+        self._requests = self._retries = self._failures = self._limited = 0
         self._closed = False
 
     def __repr__(self) -> str:
@@ -80,6 +80,7 @@ class Rest:
             "requests": self._requests,
             "retries": self._retries,
             "failures": self._failures,
+            "rate_limited": self._limited,
             "bytes": 0 if client is None else client.bytes,
             "used_weight": None if client is None else client.used_weight,
             **({} if limiter is None else limiter.statistics()),
@@ -176,6 +177,7 @@ class Rest:
             except (ExchangeDown, RateLimited) as exc:
                 wait = options.backoff.delay(attempt, self._chance())
                 if isinstance(exc, RateLimited):
+                    self._limited += 1
                     # The limit counts by address: what one is told, all must do.
                     wait = wait if exc.retry_after is None else exc.retry_after
                     limiter.pause(wait)
@@ -215,6 +217,11 @@ class RestPool:
         if exchange not in self._rests:
             self._rests[exchange] = Rest(exchange, self._options.get(exchange), clock=self._clock)
         return self._rests[exchange]
+
+    def change(self, exchange: str, options: RestOptions) -> Rest | None:
+        """Ask *exchange* by *options* from now on. Returns the Rest that there was: to be closed when nobody uses it."""
+        self._options[exchange] = options
+        return self._rests.pop(exchange, None)
 
     def statistics(self) -> dict[str, Any]:
         """Each exchange's."""

@@ -27,7 +27,7 @@ class Limiter:
         self._period = period
         self._clock = clock
         self._slots = in_flight
-        self._free_at = clock.now()
+        self._free_at = self._paused_until = clock.now()
         self._waiting: list[tuple[bool, int, float, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._server: asyncio.Task[None] | None = None
@@ -38,8 +38,16 @@ class Limiter:
         """Seconds that requests waited for their turns, summed."""
 
     def statistics(self) -> dict[str, Any]:
-        """Turns waited for and given."""
-        return {"waiting": len(self._waiting), "in_flight": self._in_flight, "cost": self.cost, "waited": self.waited}
+        """Turns waited for and given; the seconds that a unit of cost takes, and how long all must stay away yet."""
+        return {
+            "waiting": len(self._waiting),
+            "in_flight": self._in_flight,
+            "slots": self._slots,
+            "cost": self.cost,
+            "period": self._period,
+            "waited": self.waited,
+            "paused_for": max(0.0, self._paused_until - self._clock.now()),
+        }
 
     @asynccontextmanager
     async def turn(self, cost: float, urgent: bool = False) -> AsyncGenerator[None, None]:
@@ -81,7 +89,8 @@ class Limiter:
 
     def pause(self, seconds: float) -> None:
         """Let nobody have a turn for *seconds*: the exchange said so, to all of this host."""
-        self._free_at = max(self._free_at, self._clock.now() + seconds)
+        self._paused_until = self._clock.now() + seconds
+        self._free_at = max(self._free_at, self._paused_until)
 
     def close(self) -> None:
         """Stop; those who wait are cancelled."""

@@ -55,15 +55,23 @@ class SocketPool:
         self._away: dict[str, tuple[float, SocketClosed]] = {}
         self._failures: dict[str, int] = {}
         self._failed = 0
+        self._bytes = self._messages_read = 0  # of connections that have ended
         self._closed = False
 
     def __repr__(self) -> str:
         return f"<SocketPool {self._exchange.id} connections={len(self._open)}>"
 
     def statistics(self) -> dict[str, Any]:
-        """Connections tried and failed since the start, and each present one's counters."""
+        """Connections tried and failed, bytes and messages read since the start, and each present one's counters."""
         connections = [shared.statistics() for shared in self._open]
-        return {"opens": self._turns.given, "failed": self._failed, "connections": connections}
+        sockets = [one.get("socket", {}) for one in connections]
+        return {
+            "opens": self._turns.given,
+            "failed": self._failed,
+            "bytes": self._bytes + sum(socket.get("bytes", 0) for socket in sockets),
+            "messages": self._messages_read + sum(socket.get("messages", 0) for socket in sockets),
+            "connections": connections,
+        }
 
     async def join(self, protocol: StreamProtocol, changed: asyncio.Event) -> Line:
         """A line of a connection that has room for *protocol*'s stream, once it is open. Raises SocketClosed.
@@ -102,6 +110,9 @@ class SocketPool:
 
     def _gone(self, shared: Shared, closed: SocketClosed) -> None:
         self._open.remove(shared)
+        socket = shared.statistics().get("socket", {})
+        self._bytes += socket.get("bytes", 0)
+        self._messages_read += socket.get("messages", 0)
         self._ending.add(shared)
         shared.then(lambda: self._ending.discard(shared))
         if shared.was_open or closed.code == CloseCode.NORMAL_CLOSURE:
@@ -147,6 +158,14 @@ class SocketPools:
                 else SocketPool(exchange, ws_url=ws_url, clock=self._clock)
             )
         return self._pools[id]
+
+    def change(self, exchange: str, ws_url: str | None) -> Pool | None:
+        """Connect to *exchange* at *ws_url* from now on. Returns the pool that there was: to be closed when no stream
+        has a line of it."""
+        self._urls.pop(exchange, None)
+        if ws_url is not None:
+            self._urls[exchange] = ws_url
+        return self._pools.pop(exchange, None)
 
     def statistics(self) -> dict[str, Any]:
         """Each exchange's."""

@@ -93,6 +93,11 @@ class Session:
     def __repr__(self) -> str:
         return f"<Session {self.dataset.name} live={self._machine.live} attempt={self._machine.attempt}>"
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What is counted from the start on, as it grows: ``frames``, ``records``, ``unparsed`` and others."""
+        return self._machine.counts
+
     def statistics(self) -> dict[str, Any]:
         """Counters since the start, the state, and the present line's counters."""
         line = self._line

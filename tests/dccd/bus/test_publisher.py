@@ -31,6 +31,21 @@ async def stored(bus: Bus) -> list[bytes]:
         seq = batch.messages[-1].seq + 1
 
 
+async def test_each_acknowledgement_is_told_once(server, bus, until) -> None:
+    """With the subject and the time of the first record, also of what was published again after a kill."""
+    await ensure_streams(bus)
+    told: list[tuple[str, int]] = []
+    publisher = Publisher(bus, deadline=1.0, on_ack=lambda *ack: told.append(ack))
+    publisher.offer(SUBJECT, b"a", 3, 11, 13)
+    await until(lambda: told)
+    await server.kill()
+    publisher.offer(SUBJECT, b"b", 1, 14, 14)
+    await server.start()
+    await until(lambda: len(told) == 2)
+    assert await publisher.aclose() == 0
+    assert told == [(SUBJECT, 11), (SUBJECT, 14)]
+
+
 async def test_kills_lose_and_repeat_nothing(server, bus, until) -> None:
     """20,000 messages through three kills of the server are in the stream once each, in the order of the offers."""
     await ensure_streams(bus)

@@ -8,8 +8,8 @@ import json
 import msgspec
 import pytest
 
-from dccd.bus.connection import Bus
-from dccd.bus.service import Service
+from dccd.bus.connection import Bus, Message
+from dccd.bus.service import UNKNOWN, Service
 from dccd.bus.transfer import receive
 from dccd.errors import BusUnavailable, RequestError
 
@@ -62,6 +62,19 @@ async def test_unknown_operation_of_a_host(bus: Bus, service: Service) -> None:
         await bus.request("dccd.frobnicate")
     with pytest.raises(BusUnavailable):
         await bus.request("dccd.host.beta.echo")
+
+
+async def test_each_operation_s_requests_are_timed(bus: Bus, service: Service) -> None:
+    """By whatever subject they come; errors by code; what there is no operation of is one, whatever its name."""
+    await bus.request("dccd.echo", b"1")
+    await bus.request("dccd.host.alpha.echo", b"1")
+    for subject in ("dccd.refuse", "dccd.host.alpha.refuse", "dccd.host.alpha.frob", "dccd.host.alpha.nicate"):
+        with pytest.raises(RequestError):
+            await bus.request(subject)
+    told = {name: (of.durations.count, dict(of.errors)) for name, of in service.timings.items() if of.durations.count}
+    assert told == {"echo": (2, {}), "refuse": (2, {422: 2}), UNKNOWN: (2, {404: 2})}
+    assert service.timings["echo"].durations.total > 0
+    assert service.running == 0
 
 
 async def test_slow_request_holds_up_nobody_and_too_many_are_busy(bus: Bus, service: Service) -> None:
@@ -151,3 +164,21 @@ async def test_nats_command_lists_and_asks(nats_command, bus: Bus, service: Serv
     chunks = await nats_command("req", "dccd.rows.read", "3", "--raw", "--wait-for-empty")
     # The command shows the empty message at the end as "nil body".
     assert chunks.replace("\n", "").removesuffix("nil body") == "0," * 100 + "1," * 100 + "2," * 100
+
+
+async def test_who_names_no_inbox(bus: Bus, service: Service) -> None:
+    """A request that names no inbox for its answer is neither done nor answered."""
+    heard: list[bytes] = []
+
+    async def hear(message: Message) -> None:
+        heard.append(message.data)
+
+    await bus.subscribe("$KV.dccd_jobs.>", hear)
+    before = service.statistics()["endpoints"]["echo"]["errors"]
+    for subject in ("dccd.echo", "dccd.host.alpha.echo", "$SRV.PING.dccd", "$SRV.INFO", "$SRV.STATS"):
+        await bus.client.publish(subject, b"{}", reply="$KV.dccd_jobs.alpha")
+    await bus.client.publish("dccd.echo", b"{}")
+    assert await bus.request("dccd.echo", b"last") == b"last"
+    await bus.barrier()
+    assert (heard, service.ignored) == ([], 3)
+    assert service.statistics()["endpoints"]["echo"]["errors"] == before

@@ -73,7 +73,8 @@ async def test_the_body_comes_as_the_exchange_sent_it(rest_of: Start) -> None:
         return web.Response(body=body, content_type="application/json", headers={"X-MBX-USED-WEIGHT-1M": "42"})
 
     rest = await rest_of(answer)
-    assert rest.statistics() == {"requests": 0, "retries": 0, "failures": 0, "bytes": 0, "used_weight": None}
+    nothing = dict.fromkeys(("requests", "retries", "failures", "rate_limited", "bytes"), 0)
+    assert rest.statistics() == {**nothing, "used_weight": None}
     assert await rest.get(KLINES) == body
     assert await rest.get(PageRequest("public_get_klines", {"symbol": "X"})) == body
     assert asked == ["/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1000", "/api/v3/klines?symbol=X"]
@@ -179,7 +180,7 @@ async def test_a_rate_limit_is_waited_for_as_long_as_the_exchange_says(rest_of: 
         clock.advance(7.0)
         assert await asyncio.gather(first, other) == [b"[]", b"[]"]
     assert clock.sleeps == [7.0, 7.0]
-    assert rest.statistics()["retries"] == 1
+    assert (rest.statistics()["retries"], rest.statistics()["rate_limited"]) == (1, 1)
 
 
 async def test_a_ban_is_an_error_at_once_for_everybody(rest_of: Start) -> None:

@@ -77,7 +77,8 @@ async def test_only_so_many_are_in_flight_but_urgent_ones_need_no_place() -> Non
     assert not third.done()
     limiter.release()
     await third
-    assert limiter.statistics() == {"waiting": 0, "in_flight": 2, "cost": 4.0, "waited": 0.0}
+    told = {"waiting": 0, "in_flight": 2, "slots": 2, "cost": 4.0, "period": 0.0, "waited": 0.0, "paused_for": 0.0}
+    assert limiter.statistics() == told
 
 
 async def test_a_pause_holds_everybody_even_without_a_rate_limit() -> None:
@@ -85,7 +86,7 @@ async def test_a_pause_holds_everybody_even_without_a_rate_limit() -> None:
     clock = FakeClock()
     limiter = Limiter(0.0, clock)
     limiter.pause(30.0)
-    assert limiter.paused_for == 30.0
+    assert limiter.paused_for == limiter.statistics()["paused_for"] == 30.0
     given: list[str] = []
     tasks = [asyncio.create_task(ask(limiter, "a", given)), asyncio.create_task(ask(limiter, "b", given, urgent=True))]
     await clock.until_sleeping()

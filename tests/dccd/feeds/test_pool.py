@@ -166,7 +166,9 @@ async def test_fifty_streams_share_one_socket(serving: Serve, until: Until) -> N
         assert [one.times for one in listeners] == [[number] for number in range(50)]
         lanes = [one.session.statistics()["line"]["lane"] for one in listeners]
         assert sorted(lanes) == list(range(1, 51))
-        assert it.pool.statistics()["opens"] == 1
+        told = it.pool.statistics()
+        assert (told["opens"], told["messages"]) == (1, 100)
+        assert told["bytes"] > 0
 
 
 async def test_what_is_for_all_reaches_all_and_what_is_for_nobody_is_counted(serving: Serve, until: Until) -> None:
@@ -357,6 +359,11 @@ async def test_a_lost_connection_is_a_hole_of_each_and_they_come_back_together(s
             await venue.peers[1].send(FakeFrame(to=f"{name}/USD", trades=[START + 9]))
         await until(lambda: all(one.said(Hole) for one in listeners))
         assert {one.said(Hole)[0] for one in listeners} == {Hole(START + 1, START + 10, "maintenance (1001)")}
+        told = it.pool.statistics()
+        (now,) = told["connections"]
+        # What the lost connection has read stays counted: a subscription and a trade of each stream, as on this one.
+        assert (now["socket"]["messages"], told["messages"]) == (100, 200)
+        assert told["bytes"] > now["socket"]["bytes"]
 
 
 async def test_who_waits_for_a_connection_shares_its_failure() -> None:
