@@ -1,8 +1,8 @@
 """Which hosts are there: this one announces itself in ``dccd_hosts`` each second, and looks at who else does.
 
 Entries in the bucket run out by the bus's own clock, so that a host that says nothing is gone within seconds for all.
-``up`` and ``down`` flow out as events, each once: a host says its own; the ``down`` of one that fell silent says
-whichever host notices first, or the one itself when it starts again.
+``up`` and ``down`` flow out as events, each once: a host says its own, up when it answers requests; the ``down`` of
+one that fell silent says whichever host notices first, or the one itself when it starts again.
 
 Two daemons that go by one id notice each other: each finds that somebody else has written its entry.
 """
@@ -78,8 +78,6 @@ class Hosts(Actor):
             # One of ours that said no goodbye. Whether it has ended, its entry tells, if that is still there.
             self._before = neighbours.known.pop(self.links.host, None)
         await self._beat()
-        if not self._unsure:
-            await self._announce()
 
     async def run(self) -> None:
         await run_together(self._work, self.serve)
@@ -104,7 +102,7 @@ class Hosts(Actor):
             await clock.sleep(self._every)
             try:
                 await self._beat()
-                if not self._unsure or self._calm >= _CALM_BEATS:
+                if self.links.service is not None and (not self._unsure or self._calm >= _CALM_BEATS):
                     await self._announce()
                 await self._look()
             except BusError as exc:
@@ -150,6 +148,8 @@ class Hosts(Actor):
             self._calm += 1
             if self._calm >= _CALM_BEATS and neighbours.double is not None:
                 neighbours.double = None
+                # The other may have said that this id is down: a new instance says that it is up.
+                neighbours.instance, self._reason = secrets.token_hex(8), "back"
                 self.context.log.info("no other daemon goes by this host's id any more", host=self.links.host)
             return
         found = await bucket.get(key)

@@ -253,6 +253,13 @@ async def test_health_is_an_exit_code_too(dccd: Command, daemon: FakeDaemon) -> 
     assert (done.code, json.loads(done.out)["ok"]) == (1, False)
 
 
+async def test_hosts_are_listed(dccd: Command) -> None:
+    """What each is, where it runs, how much it has to do, and since when."""
+    done = await dccd("hosts")
+    assert done.out.splitlines()[1].split() == "fake 4.0.0 rack-1, process 42 3 1 16m 40s /data".split()
+    assert json.loads((await dccd("hosts", "--json")).out)[0]["id"] == "fake"
+
+
 async def test_the_tree_is_drawn(dccd: Command) -> None:
     """Actors under their supervisors, with mailboxes."""
     done = await dccd("tree")
