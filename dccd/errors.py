@@ -4,6 +4,7 @@
 
     DccdError
     ├── ListenError            an address that can't be listened on (address)
+    ├── AuthError              users, credentials or certificates that can't be made or read as asked
     ├── ConfigError            the configuration file is wrong (path, found, allowed)
     ├── IdentityError          a symbol, data type, span or dataset name is not one
     ├── RequestError           a request is refused: code, reason, field
@@ -55,6 +56,7 @@ from __future__ import annotations
 from pathlib import Path
 
 __all__ = [
+    "AuthError",
     "BadQuery",
     "BadRead",
     "BadRecord",
@@ -113,6 +115,10 @@ class ListenError(DccdError):
     def __init__(self, address: str, message: str) -> None:
         self.address = address
         super().__init__(f"can't listen on {address}: {message}")
+
+
+class AuthError(DccdError):
+    """Raised when users, credentials or certificates of the bus can't be made, changed or read as asked."""
 
 
 class ConfigError(DccdError):

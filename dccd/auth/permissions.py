@@ -8,8 +8,8 @@ Nothing is denied by name: what isn't listed, a user may not. Three things shape
   inboxes only, and take requests only from who names one (:mod:`dccd.bus.service`).
 * ``allow_responses`` would let a collector answer anywhere, and who hears ticks answer the publisher in the bus's name
   (each tick message carries the inbox of its acknowledgement). So nobody has it: collectors may publish to inboxes.
-* Acknowledging is for collectors: the ``$JS.ACK`` of somebody else's consumer can be made up. So others read streams
-  with ack policy *none*, as ordered consumers do.
+* Who may make consumers of a stream may also read, acknowledge, change and delete those of others whose names it knows.
+  So the archivers' have names that can't be guessed (:mod:`dccd.bus.consumer`), and only collectors may list them.
 """
 
 from __future__ import annotations
@@ -84,14 +84,15 @@ def _reading(role: Role) -> Iterable[str]:
     if role == "operator":
         buckets = sorted(name for key, name in vars(subjects).items() if key.startswith("BUCKET_"))
         streams += [f"KV_{bucket}" for bucket in buckets]
-        yield from (f"{api}.STREAM.LIST", f"{api}.CONSUMER.LIST.*", f"{api}.CONSUMER.NAMES.*")
+        yield f"{api}.STREAM.LIST"
     for stream in streams:
         yield f"{api}.STREAM.INFO.{stream}"
         yield f"{api}.STREAM.MSG.GET.{stream}"
         yield from (f"{api}.DIRECT.GET.{stream}", f"{api}.DIRECT.GET.{stream}.>")
         yield from (f"{api}.CONSUMER.CREATE.{stream}", f"{api}.CONSUMER.CREATE.{stream}.>")
+        yield f"{api}.CONSUMER.DURABLE.CREATE.{stream}.*"
         yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
-        yield f"$JS.FC.{stream}.>"
+        yield from (f"$JS.ACK.{stream}.>", f"$JS.FC.{stream}.>")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

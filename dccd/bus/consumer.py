@@ -30,11 +30,13 @@ _RESET_SINCE = (2, 14)
 
 
 class _Position(msgspec.Struct):
-    """What the bucket says of an archiver; ``reader`` is the one that may change it."""
+    """What the bucket says of an archiver; ``reader`` is the one that may change it, ``consumer`` the name of its
+    consumer."""
 
     epoch: str
     acked: int
     reader: str
+    consumer: str = ""
 
 
 class _Floor(msgspec.Struct):
@@ -47,10 +49,15 @@ class _ConsumerInfo(msgspec.Struct):
 
 
 class ArchiverConsumer:
-    """The consumer ``archiver-<host>`` of *stream*. Of one name one reader at a time: the one that took over last."""
+    """The consumer ``archiver-<host>-<random>`` of *stream*. Of a host one reader at a time: the one that took over
+    last.
+
+    Who reads the stream may make consumers of it, and could read on, acknowledge or change one whose name it can guess:
+    so nobody can guess this one's. It is noted in the bucket, which only daemons and operators read.
+    """
 
     def __init__(self, bus: Bus, stream: str, host: str) -> None:
-        self.name = f"{subjects.CONSUMER_ARCHIVER}-{host}"
+        self.name = f"{subjects.CONSUMER_ARCHIVER}-{host}-{secrets.token_hex(8)}"
         self.epoch = ""
         self.acked = 0
         """All up to this sequence number is stored, as noted."""
@@ -60,7 +67,7 @@ class ArchiverConsumer:
         self._bucket = Bucket(bus, subjects.BUCKET_ARCHIVERS)
         self._id = secrets.token_urlsafe(9)
         self._revision = 0
-        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=self.name)
+        self._log = structlog.get_logger("dccd.bus.reader").bind(archiver=host)
 
     async def take_over(self, state: StreamState, stored: int) -> bool:
         """Become its owner: then ``epoch`` and ``acked`` hold. Returns whether there was one before in this epoch.
@@ -70,6 +77,9 @@ class ArchiverConsumer:
         """
         self.epoch = state.epoch
         noted = await self._noted()
+        with contextlib.suppress(JetStreamError):  # of a daemon before names were at random
+            old = f"{subjects.CONSUMER_ARCHIVER}-{self._host}"
+            await api(self._bus, f"CONSUMER.DELETE.{self._stream}.{old}", None, dict[str, Any])
         info = await self._info() or await self._create(None)
         self.acked = info.ack_floor.stream_seq if noted is None else noted
         if state.last < max(stored, self.acked):
@@ -126,10 +136,11 @@ class ArchiverConsumer:
         if found is None:
             return None
         position = msgspec.json.decode(found[0], type=_Position)
+        self.name = position.consumer or self.name
         return position.acked if position.epoch == self.epoch else None
 
     def _position(self) -> bytes:
-        return msgspec.json.encode(_Position(self.epoch, self.acked, self._id))
+        return msgspec.json.encode(_Position(self.epoch, self.acked, self._id, self.name))
 
     async def _info(self) -> _ConsumerInfo | None:
         try:

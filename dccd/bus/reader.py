@@ -90,7 +90,7 @@ class TickReader:
         self._bus = bus
         self._consumer = ArchiverConsumer(bus, stream, host)
         self._capacity = capacity
-        self._log = structlog.get_logger("dccd.bus.reader").bind(consumer=self._consumer.name)
+        self._log = structlog.get_logger("dccd.bus.reader").bind(archiver=host)
         self._on_lost: Callable[[LostRange], None] | None = None
         self._buffer: deque[TickMessage] = deque()
         self._last = 0  # highest sequence put into the buffer
@@ -143,7 +143,7 @@ class TickReader:
         elif reader._last + 1 < state.first:
             await reader._look_up_jump()
         reader._unregister = bus.on_change(reader._connection_changed)
-        reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {consumer.name}")
+        reader._pumping = asyncio.get_running_loop().create_task(reader._pump(), name=f"reader {host}")
         return reader
 
     async def aclose(self) -> None:
@@ -262,7 +262,7 @@ class TickReader:
         }
 
     def __repr__(self) -> str:
-        return f"<TickReader {self._consumer.name} read={self._last} acked={self.acked}>"
+        return f"<TickReader {self.stream} read={self._last} acked={self.acked}>"
 
     # ---------------------------------------------------------------- details
 

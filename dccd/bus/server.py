@@ -83,9 +83,9 @@ class EmbeddedServer:
     """One nats-server process, JetStream in *data_dir*, bound to *host* and *port*.
 
     Port 0 takes a free one, and the same again the next time on this folder, so that clients come back to the URL they
-    know after a restart. *auth* is a file with an ``authorization`` block, included when it is there. *on_log* gets each
-    line of the server's log; by default it goes to dccd's log. An instance runs one process: after its end make a new
-    one.
+    know after a restart. *auth* is a file with an ``authorization`` block, included when it is there. *on_log* gets
+    each line of the server's log; by default it goes to dccd's log. An instance runs one process: after its end make a
+    new one.
     """
 
     def __init__(

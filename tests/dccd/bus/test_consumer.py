@@ -85,3 +85,16 @@ async def test_reset_makes_what_is_gone(bus: Bus) -> None:
     await consumer.reset(2)
     info = await api(bus, f"CONSUMER.INFO.{subjects.STREAM_TICKS}.{consumer.name}", None, dict)
     assert (info["ack_floor"]["stream_seq"], info["num_pending"]) == (1, 9)
+
+
+@pytest.mark.usefixtures("ticks")
+async def test_a_name_that_nobody_can_guess(bus: Bus) -> None:
+    """Its name has a part at random, which the next owner finds in the note; one that had none before is removed."""
+    old = {"stream_name": subjects.STREAM_TICKS, "config": {"durable_name": "archiver-alpha", "ack_policy": "all"}}
+    await api(bus, f"CONSUMER.DURABLE.CREATE.{subjects.STREAM_TICKS}.archiver-alpha", old, dict)
+    first, _ = await taken(bus)
+    second, _ = await taken(bus)
+    assert second.name == first.name
+    assert len(first.name.removeprefix("archiver-alpha-")) == 16
+    found = await api(bus, f"CONSUMER.NAMES.{subjects.STREAM_TICKS}", None, dict)
+    assert found["consumers"] == [first.name]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import api
+from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.bus.reader import LostRange, TickMessage, TickReader
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch, stream_epoch
@@ -44,7 +46,14 @@ async def take(reader: TickReader, count: int) -> list[int]:
 
 async def consumer(bus: Bus) -> dict:
     """The server's view of the archiver's consumer."""
-    return await api(bus, f"CONSUMER.INFO.{subjects.STREAM_TICKS}.archiver-alpha", None, dict)
+    return await api(bus, f"CONSUMER.INFO.{subjects.STREAM_TICKS}.{await consumer_name(bus)}", None, dict)
+
+
+async def consumer_name(bus: Bus) -> str:
+    """What the archiver's consumer is called, as its note says."""
+    found = await Bucket(bus, subjects.BUCKET_ARCHIVERS).get("alpha")
+    assert found is not None
+    return json.loads(found[0])["consumer"]
 
 
 async def test_reads_in_order_and_keeps_what_is_acknowledged(bus: Bus) -> None:
@@ -241,7 +250,7 @@ async def test_a_consumer_that_somebody_deleted(bus: Bus) -> None:
     async with await TickReader.open(bus, "alpha") as reader:
         assert await take(reader, 4) == [0, 1, 2, 3]
         await reader.ack(3)
-        await api(bus, f"CONSUMER.DELETE.{subjects.STREAM_TICKS}.archiver-alpha", None, dict)
+        await api(bus, f"CONSUMER.DELETE.{subjects.STREAM_TICKS}.{await consumer_name(bus)}", None, dict)
         await publish(bus, 6)
         assert await take(reader, 3) == [4, 5, 6]
         await reader.ack(7)
