@@ -35,6 +35,7 @@ from dccd.errors import DccdError, StoreError
 from dccd.feeds import elsewhere
 from dccd.feeds.history import RestOptions, RestPool
 from dccd.feeds.pool import SocketPools
+from dccd.jobs import specs_of
 from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
@@ -94,6 +95,7 @@ def make_links(config: Config) -> Links:
         started=clock.wall_ns(),
         version=__version__,
         remotes=remotes,
+        specs={spec.name: spec for spec in specs_of(config)},
         bus_url=config.bus.url or "",
     )
 

@@ -3,7 +3,8 @@
 Each actor puts itself (or what it opened) here when it starts, as a process registers its name in OTP, and takes the
 others from here at the moment it needs them, never before: a restarted actor is a new one. The board is the daemon's
 ETS table: what each stream last said of itself, written by its collector, read by anybody; ``active`` is the same
-of runs, ``recent`` of those that are over.
+of runs, ``recent`` of those that are over. ``specs`` are all jobs of this host by name, ``job_states`` what the
+scheduler remembers of the backfills among them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from actors.mail import CancelBackfill, RunEnded, StartBackfill, StartWhole
+from actors.mail import CancelBackfill, GetJobs, RunEnded, RunJob, RunSettled, StartBackfill, StartWhole
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import Clock
 from actors.runtime.dynamic import DynamicSupervisor
@@ -31,6 +32,7 @@ from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
 from dccd.feeds.pool import SocketPools
+from dccd.jobs import JobSpec, JobState
 from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.runs import Run
@@ -173,6 +175,8 @@ class Links:
     entries: dict[str, DatasetEntry] = field(default_factory=dict)
     recent: deque[Run] = field(default_factory=lambda: deque(maxlen=_RECENT_RUNS))
     progress: dict[str, RunProgress] = field(default_factory=dict)
+    specs: dict[str, JobSpec] = field(default_factory=dict)
+    job_states: dict[str, JobState] = field(default_factory=dict)
     remotes: dict[str, RemoteState] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
     tree: Callable[[], TreeNode] = field(init=False)
@@ -181,10 +185,11 @@ class Links:
     publisher: Publisher = field(init=False)
     events: Publisher | None = None
     runs: Bucket = field(init=False)
+    jobs: Bucket = field(init=False)
     datasets: Bucket = field(init=False)
     catalogue: ActorRef = field(init=False)
     runner: ActorRef | None = None
-    scheduler: ActorRef = field(init=False)
+    scheduler: ActorRef | None = None
     monitor: ActorRef = field(init=False)
     streams: DynamicSupervisor = field(init=False)
     backfills: DynamicSupervisor = field(init=False)
@@ -199,6 +204,21 @@ class Links:
     async def tell_runner(self, ended: RunEnded) -> None:
         """Tell the runner that a run is over. Raises ActorGone while it restarts: who tells is restarted, too."""
         await self._runner().tell(ended)
+
+    async def ask_scheduler(self, message: GetJobs | RunJob) -> Any:
+        """Ask the scheduler; raises the DccdError that it answers with when it refuses, 503 when it isn't there."""
+        if self.scheduler is None:
+            raise RequestError(503, "not_now", "the daemon is starting; try again")
+        answer = await self.scheduler.ask(message, timeout=30.0)
+        if isinstance(answer, DccdError):
+            raise answer
+        return answer
+
+    def tell_scheduler(self, settled: RunSettled) -> None:
+        """Tell the scheduler that a run is over. It need not be there: it also looks by itself."""
+        if self.scheduler is not None:
+            with contextlib.suppress(ActorError):
+                self.scheduler.tell_nowait(settled)
 
     def _runner(self) -> ActorRef:
         if self.runner is None:

@@ -20,6 +20,7 @@ __all__ = [
     "RepairAsked",
     "RepairGaps",
     "RunEnded",
+    "RunJob",
     "RunSettled",
     "SetJobs",
     "StartBackfill",
@@ -49,7 +50,7 @@ class RepairGaps(msgspec.Struct, frozen=True):
 
 
 class RunSettled(msgspec.Struct, frozen=True):
-    """To the catalogue: a run of a dataset ended."""
+    """To the catalogue and the scheduler: a run of a dataset ended."""
 
     run: Run
 
@@ -114,7 +115,13 @@ class RunEnded(msgspec.Struct, frozen=True):
 
 
 class GetJobs(msgspec.Struct, frozen=True):
-    """To the scheduler: the jobs and when each runs next."""
+    """To the scheduler: the backfill jobs, and what is remembered of each."""
+
+
+class RunJob(msgspec.Struct, frozen=True):
+    """To the scheduler: run this backfill job now; answered with a BackfillStarted."""
+
+    name: str
 
 
 class SetJobs(msgspec.Struct, frozen=True):

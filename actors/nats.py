@@ -148,6 +148,7 @@ class BusLink(Actor):
             raise
         links.bus = bus
         links.runs = Bucket(bus, subjects.BUCKET_RUNS)
+        links.jobs = Bucket(bus, subjects.BUCKET_JOBS)
         links.datasets = Bucket(bus, subjects.BUCKET_DATASETS)
         links.publisher = Publisher(
             bus, window=config.window, buffer_bytes=parse_size(config.buffer), on_overflow=self._overflow

@@ -17,7 +17,19 @@ from dccd.jobs import JobSpec, JobState
 from dccd.runs import ACTIVE, Run
 from dccd.symbols import NS
 
-__all__ = ["Step", "begin", "corrected", "decide", "ended", "ordered", "postponed", "refused", "running", "upcoming"]
+__all__ = [
+    "Step",
+    "begin",
+    "corrected",
+    "decide",
+    "ended",
+    "ordered",
+    "postponed",
+    "refused",
+    "running",
+    "unable",
+    "upcoming",
+]
 
 _MINUTE = 60 * NS
 _HOUR = 3600 * NS
@@ -141,6 +153,12 @@ def refused(state: JobState, error: str | None, now: int) -> JobState:
     return msgspec.structs.replace(state, last_state="failed", failures=state.failures + 1, **fields)
 
 
+def unable(spec: JobSpec, state: JobState, error: str, now: int, chance: float = 0.0) -> JobState:
+    """Return what to remember when no run could be made, for a fault of ours: it is tried again as a failed run is."""
+    state = refused(state, error, now)
+    return msgspec.structs.replace(state, next_run=_again(spec, state, state.failures, now, chance))
+
+
 def ended(spec: JobSpec, state: JobState, run: Run, now: int, chance: float = 0.0) -> JobState:
     """Return what to remember when the job's *run* is over.
 
@@ -154,9 +172,7 @@ def ended(spec: JobSpec, state: JobState, run: Run, now: int, chance: float = 0.
     state = msgspec.structs.replace(state, last_finished=finished, last_state=run.state, error=run.error, owed=False)
     if run.state == "failed":
         failures = state.failures + 1
-        again = now + _pause(spec, failures, chance)
-        if spec.trigger_kind != "manual":
-            due = again if due is None else min(again, due)
+        due = _again(spec, state, failures, now, chance)
         # What the failed run has stored needn't be fetched a second time.
         part = run.position > run.start
         return msgspec.structs.replace(state, failures=failures, next_run=due, goes_on=part or state.goes_on)
@@ -237,6 +253,10 @@ def _passed(spec: JobSpec, due: int, now: int) -> int:
     return count
 
 
-def _pause(spec: JobSpec, failures: int, chance: float) -> int:
+def _again(spec: JobSpec, state: JobState, failures: int, now: int, chance: float) -> int | None:
+    """When a job is due that has just failed, so many times in a row."""
+    if spec.trigger_kind == "manual":
+        return state.next_run
     longest = min(_HOUR, _every(spec))
-    return int(min(longest, _MINUTE << min(failures - 1, 10)) * (1 - _UNTIED * chance))
+    again = now + int(min(longest, _MINUTE << min(failures - 1, 10)) * (1 - _UNTIED * chance))
+    return again if state.next_run is None else min(again, state.next_run)

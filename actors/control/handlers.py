@@ -7,34 +7,20 @@ for each of them, and refuses to be made when one is missing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import anyio
 import msgspec
 
-from actors.control import books, coverage, doctor, reading, storage
+from actors.control import books, coverage, doctor, jobs, reading, storage
+from actors.control.refusals import as_request_errors
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
-from actors.mail import CancelBackfill, GetHealth, GetInventory, GetJobs, StartBackfill, StartWhole
-from actors.runtime.exits import ActorError
+from actors.mail import CancelBackfill, GetHealth, GetInventory, StartBackfill, StartWhole
 from dccd import messages as m
-from dccd.errors import (
-    BadRead,
-    BookUnknown,
-    BusError,
-    CorruptFile,
-    ExchangeDown,
-    ExchangeError,
-    IdentityError,
-    NoCapability,
-    NotStored,
-    RemoteError,
-    RequestError,
-    StoreError,
-)
+from dccd.errors import RequestError
 from dccd.exchanges.base import Capability, Exchange, StreamOptions
 from dccd.exchanges.capability import check_any, check_options, depth_warning
 from dccd.exchanges.registry import EXCHANGES
@@ -72,7 +58,7 @@ class Handlers:
 
     async def _answer(self, method: Callable[[Any], Awaitable[Any]], decoder: Any, payload: bytes) -> Body:
         request = _decode(decoder, payload)
-        with _as_request_errors():
+        with as_request_errors():
             reply = await method(request)
         return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
 
@@ -163,9 +149,14 @@ class Handlers:
         await self.desk.stop(dataset)
         return m.StreamStopped(dataset=dataset.name)
 
-    async def do_jobs_list(self, request: m.Empty) -> m.Jobs:
-        jobs: list[m.JobEntry] = await self.links.scheduler.ask(GetJobs(), timeout=_ASK_SECONDS)
-        return m.Jobs(host=self.links.host, jobs=jobs)
+    async def do_jobs_list(self, request: m.JobsList) -> m.Jobs:
+        return await jobs.listing(self.links, request)
+
+    async def do_jobs_run(self, request: m.JobRun) -> m.JobStarted:
+        return await jobs.run(self.links, self.desk, request.name)
+
+    async def do_jobs_run_all(self, request: m.JobRunAll) -> m.JobsStarted:
+        return await jobs.run_all(self.links, self.desk, request)
 
     # ------------------------------------------------------------ data
 
@@ -198,35 +189,6 @@ class Handlers:
         return _in_threads(doctor.lines(self.links, request))
 
 
-@contextmanager
-def _as_request_errors() -> Iterator[None]:
-    """Turn what the parts of the daemon raise into the RequestError that says so."""
-    try:
-        yield
-    except IdentityError as exc:
-        raise RequestError(400, "malformed", str(exc), exc.field) from exc
-    except NoCapability as exc:
-        raise RequestError(422, "no_capability", str(exc), exc.field) from exc
-    except ExchangeDown as exc:
-        raise RequestError(503, "exchange_down", str(exc)) from exc
-    except ExchangeError as exc:
-        raise RequestError(422, "exchange", str(exc)) from exc
-    except BookUnknown as exc:
-        raise RequestError(404, "book_unknown", str(exc), "at") from exc
-    except NotStored as exc:
-        raise RequestError(404, "no_dataset", str(exc), "dataset") from exc
-    except BadRead as exc:
-        raise RequestError(422, "bad_read", str(exc), exc.field) from exc
-    except CorruptFile as exc:
-        raise RequestError(500, "corrupt_file", str(exc)) from exc
-    except RemoteError as exc:
-        raise RequestError(503, "remote", str(exc)) from exc
-    except StoreError as exc:
-        raise RequestError(503, "store", str(exc)) from exc
-    except (BusError, TimeoutError, ActorError) as exc:
-        raise RequestError(503, "not_now", str(exc) or "timed out; try again") from exc
-
-
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield *pieces*, each made in a worker thread: reading blocks, and finds out late that a file is corrupt.
 
@@ -234,7 +196,7 @@ async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     end = object()
     try:
         while True:
-            with _as_request_errors():
+            with as_request_errors():
                 piece = await anyio.to_thread.run_sync(next, pieces, end)
             if piece is end:
                 return

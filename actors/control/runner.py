@@ -301,6 +301,7 @@ class Runner(Actor):
         if run.dataset:
             with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself what no run fetches
                 await self.links.catalogue.tell(RunSettled(run))
+            self.links.tell_scheduler(RunSettled(run))
         return run
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:

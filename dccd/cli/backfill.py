@@ -19,7 +19,7 @@ from dccd.symbols import NS, Dataset
 if TYPE_CHECKING:
     from dccd.runs import Run
 
-__all__ = ["backfill", "cancel"]
+__all__ = ["backfill", "cancel", "follow"]
 
 _CANCEL_SECONDS = 15.0
 
@@ -71,7 +71,7 @@ def backfill(
                 return DONE
             if not app.json:
                 _announce(session, run, started.already_running)
-            return await _follow(app, session, run, cancel_on_interrupt)
+            return await follow(app, session, run, cancel_on_interrupt)
 
     return app.run(main)
 
@@ -88,7 +88,8 @@ def _warn(run: Run) -> None:
         note(f"warning: {run.warning}")
 
 
-async def _follow(app: App, session: Session, run: Run, cancel_on_interrupt: bool) -> int:
+async def follow(app: App, session: Session, run: Run, cancel_on_interrupt: bool) -> int:
+    """Show how *run* goes until it is over, and return the exit code. Raises RunFailed when it isn't done."""
     from dccd.errors import RunFailed
     from dccd.messages import RunStatus
 

@@ -1,4 +1,4 @@
-"""``dccd inventory``, ``runs``, ``jobs`` and ``exchanges``: replies flow in, a table or JSON flows out."""
+"""``dccd inventory``, ``runs`` and ``exchanges``: replies flow in, a table or JSON flows out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dccd.messages import CapabilityEntry, DatasetEntry
 from dccd.runs import ACTIVE, Run, RunState
 from dccd.symbols import NS, parse_span, span_label
 
-__all__ = ["exchanges", "inventory", "jobs", "runs"]
+__all__ = ["exchanges", "inventory", "runs"]
 
 _MANY = 100_000
 """Bars that nobody counts."""
@@ -170,37 +170,6 @@ def _show(run: Run) -> None:
         "error": run.error or "",
     }
     table(["", ""], ([name, value] for name, value in lines.items() if value))
-
-
-@click.command()
-@options
-@click.pass_obj
-def jobs(app: App) -> int:
-    """List the jobs of the daemon's configuration, a dataset each."""
-
-    async def main() -> int:
-        async with app.connect() as session:
-            found = await session.client.jobs()
-        if app.json:
-            json_document(found)
-        else:
-            table(
-                ["job", "runs", "start", "next run", "last run"],
-                (
-                    [
-                        j.name,
-                        f"every {duration(j.every)}" if j.every else f"cron {j.cron}" if j.cron else j.trigger_kind,
-                        "" if j.start is None else j.start,
-                        when(j.next_run),
-                        j.last_run_id or "",
-                    ]
-                    for j in found
-                ),
-                empty="the configuration has no jobs",
-            )
-        return DONE
-
-    return app.run(main)
 
 
 @click.command(

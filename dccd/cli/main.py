@@ -133,7 +133,7 @@ def _runs() -> click.Command:
 
 
 def _jobs() -> click.Command:
-    from dccd.cli.lists import jobs
+    from dccd.cli.jobs import jobs
 
     return jobs
 
@@ -193,7 +193,7 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "repair": (_repair, "Ask the exchanges for what is missing, now."),
     "runs": (_runs, "List runs (backfills and the like), newest first, or show one."),
     "streams": (_streams, "List live streams; start and stop them."),
-    "jobs": (_jobs, "List the jobs of the configuration."),
+    "jobs": (_jobs, "List the jobs; run them now."),
     "exchanges": (_exchanges, "List what can be collected."),
     "health": (_health, "Say whether the daemon does what it should."),
     "tree": (_tree, "Show the daemon's supervision tree."),

@@ -1,6 +1,6 @@
 """The async client: one method an operation of the bus, typed as ``dccd.messages`` has them.
 
-Its methods are where what they are about is: ``runs``, ``streams``, ``data``, ``feeds``, ``daemon``.
+Its methods are where what they are about is: ``runs``, ``jobs``, ``streams``, ``data``, ``feeds``, ``daemon``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dccd.client.base import Time
 from dccd.client.daemon import DaemonRequests
 from dccd.client.data import DataRequests
 from dccd.client.feeds import TickRequests
+from dccd.client.jobs import JobRequests
 from dccd.client.runs import RunEvent, RunRequests
 from dccd.client.streams import StreamRequests
 from dccd.client.sync import SyncClient
@@ -19,7 +20,7 @@ from dccd.client.target import Target
 __all__ = ["Client", "RunEvent", "Time"]
 
 
-class Client(DaemonRequests, DataRequests, RunRequests, StreamRequests, TickRequests):
+class Client(DaemonRequests, DataRequests, JobRequests, RunRequests, StreamRequests, TickRequests):
     """A client of the daemons on one bus; ``async with`` opens and closes its connection, ``with`` a SyncClient's.
 
     *target* is a URL (``nats://host:4222``; several, separated by commas, for a cluster), or nothing for what

@@ -80,6 +80,8 @@ class FakeDaemon:
                 ],
             ),
             "jobs.list": m.Jobs(host=HOST, jobs=[]),
+            "jobs.run": self._run_job,
+            "jobs.run_all": m.JobsStarted(host=HOST, jobs=[]),
             "streams.list": m.Streams(host=HOST, streams=[]),
             "streams.start": lambda ask: m.StreamStarted(dataset=ask.resolve().name, already_running=False),
             "streams.stop": lambda ask: m.StreamStopped(dataset=ask.resolve().name),
@@ -178,6 +180,13 @@ class FakeDaemon:
         if isinstance(reply, Exception):
             raise reply
         return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
+
+    def _run_job(self, ask: m.JobRun) -> m.JobStarted:
+        operation, _, dataset = ask.name.partition(".")
+        if operation == "stream":
+            return m.JobStarted(name=ask.name, run_id=None, already_running=False, run=None)
+        run = self.new_run(dataset, trigger="request")
+        return m.JobStarted(name=ask.name, run_id=run.run_id, already_running=False, run=run)
 
     def _start(self, ask: m.BackfillStart) -> m.BackfillStarted:
         dataset = ask.resolve().name

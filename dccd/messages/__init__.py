@@ -36,6 +36,7 @@ from dccd.messages.data import Book, BookReply, Books, BooksReply, Read, ReadRep
 from dccd.messages.events import (
     ActorChanged,
     Event,
+    HostChanged,
     RunFile,
     RunLog,
     RunProgress,
@@ -45,7 +46,17 @@ from dccd.messages.events import (
     StreamGap,
     StreamSample,
 )
-from dccd.messages.jobs import JobEntry, Jobs
+from dccd.messages.hosts import HostEntry, Hosts
+from dccd.messages.jobs import (
+    JobEntry,
+    JobOutcome,
+    JobRun,
+    JobRunAll,
+    Jobs,
+    JobsList,
+    JobsStarted,
+    JobStarted,
+)
 from dccd.messages.runs import (
     BackfillCancel,
     BackfillStart,
@@ -63,6 +74,7 @@ from dccd.messages.storage import (
     Remotes,
     Retention,
     RetentionEntry,
+    StorageFold,
     StorageMigrate,
     StorageRestore,
     StorageSync,
@@ -94,10 +106,19 @@ __all__ = [
     "GapEntry",
     "Health",
     "HealthCheck",
+    "HostChanged",
+    "HostEntry",
+    "Hosts",
     "Inventory",
     "InventoryList",
     "JobEntry",
+    "JobOutcome",
+    "JobRun",
+    "JobRunAll",
+    "JobStarted",
     "Jobs",
+    "JobsList",
+    "JobsStarted",
     "OperationEntry",
     "Operations",
     "Read",
@@ -118,6 +139,7 @@ __all__ = [
     "Runs",
     "RunsGet",
     "RunsList",
+    "StorageFold",
     "StorageMigrate",
     "StoragePurged",
     "StorageRestore",

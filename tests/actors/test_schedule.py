@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.schedule import begin, corrected, decide, ended, ordered, postponed, refused, running, upcoming
+from actors.schedule import begin, corrected, decide, ended, ordered, postponed, refused, running, unable, upcoming
 from dccd.jobs import JobSpec, JobState
 from dccd.runs import Run, RunState
 from dccd.symbols import NS, parse_time
@@ -322,6 +322,19 @@ def test_a_refusal_stands_until_the_next_time() -> None:
     assert (state.failures, state.error, state.last_state, state.next_run) == (2, "no such thing", "failed", NOW + HOUR)
     idle = refused(after, None, NOW)
     assert (idle.failures, idle.error, idle.last_state, idle.next_run) == (0, None, "done", NOW + HOUR)
+
+
+def test_a_fault_of_ours_is_tried_again() -> None:
+    """A file that could not be read may be there in a minute: that is a failure as any other."""
+    job = spec()
+    state = unable(job, decide(job, waiting(job, NOW), NOW).state, "no such file", NOW)
+    assert (state.failures, state.error, state.last_state, state.next_run) == (
+        1,
+        "no such file",
+        "failed",
+        NOW + MINUTE,
+    )
+    assert unable(spec("manual"), waiting(spec("manual"), None), "no such file", NOW).next_run is None
 
 
 @pytest.mark.parametrize(("job", "due"), [(spec(), NOW + 30 * NS), (spec(every=5), NOW + 5 * NS), (spec("once"), None)])

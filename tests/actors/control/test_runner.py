@@ -104,6 +104,7 @@ class Desk(SimpleNamespace):
             runs=self,
             emit=lambda *_: None,
             catalogue=SimpleNamespace(tell=self.settled),
+            tell_scheduler=lambda _: None,
         )
         self.entries: dict[str, bytes] = {}
         self.refuse: set[int] = set()

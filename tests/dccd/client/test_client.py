@@ -89,6 +89,7 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
         "runs.get": {"run_id": run.run_id},
         "backfill.status": {"run_id": run.run_id},
         "backfill.cancel": {"run_id": run.run_id},
+        "jobs.run": {"name": f"backfill.{OHLC}"},
     }.get(operation, {})
     assert isinstance(await client.request(operation, message), OPERATIONS[operation].reply)
 
