@@ -13,17 +13,22 @@ import structlog
 from actors.links import Links
 from actors.runtime.actor import Actor, run_together
 from dccd import subjects
+from dccd.auth.local import auth_folder, daemon_login, server_tls
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import TickLimits, ensure_streams
 from dccd.config import BusConfig, parse_duration, parse_size
-from dccd.errors import BusError
+from dccd.config_bus import exposed
+from dccd.errors import AuthError, BusError
+from dccd.symbols import NS
 
 __all__ = ["BusLink", "NatsServer"]
 
 _EVENTS_BUFFER = 8 << 20
+_TAIL = len(subjects.TICKS) + 1
+"""Where the dataset begins in a tick subject."""
 _DISK_SECONDS = 2.0
 _DISK_ROOM = 64 << 20
 
@@ -52,7 +57,15 @@ class NatsServer(Actor):
     async def on_start(self) -> None:
         config = self.links.config.bus
         folder = self.links.data_path / ".dccd" / "nats"
-        server = EmbeddedServer(folder, config.host, config.port, on_log=self._heard)
+        users = auth_folder(self.links.config)
+        if problem := exposed(config, users.exists):
+            raise problem
+        if users.exists:
+            users.refresh()  # permissions for the operations of this release
+        elif config.auth is not None:
+            raise AuthError(f"bus.auth: {users.path} has no users: `dccd auth init` makes them")
+        tls = server_tls(self.links.config)
+        server = EmbeddedServer(folder, config.host, config.port, auth=users.conf, tls=tls, on_log=self._heard)
         await server.start()
         self._server = server
         self.links.bus_url = server.url
@@ -136,9 +149,7 @@ class BusLink(Actor):
         self._bus = bus = await Bus.open(
             links.bus_url,
             name=f"dccd {links.host}",
-            user=config.user,
-            password=config.password,
-            credentials=config.credentials,
+            login=daemon_login(links.config),
         )
         try:
             await ensure_streams(bus, limits(config))
@@ -150,8 +161,14 @@ class BusLink(Actor):
         links.runs = Bucket(bus, subjects.BUCKET_RUNS)
         links.jobs = Bucket(bus, subjects.BUCKET_JOBS)
         links.datasets = Bucket(bus, subjects.BUCKET_DATASETS)
+        links.hosts = Bucket(bus, subjects.BUCKET_HOSTS)
+        links.alerts = Bucket(bus, subjects.BUCKET_ALERTS)
         links.publisher = Publisher(
-            bus, window=config.window, buffer_bytes=parse_size(config.buffer), on_overflow=self._overflow
+            bus,
+            window=config.window,
+            buffer_bytes=parse_size(config.buffer),
+            on_overflow=self._overflow,
+            on_ack=self._acked,
         )
         links.events = Publisher(bus, stream=subjects.STREAM_EVENTS, buffer_bytes=_EVENTS_BUFFER)
         self._publishers = [links.publisher, links.events]
@@ -172,3 +189,11 @@ class BusLink(Actor):
         if state is not None:
             earlier = state.overflow or (first_ts, last_ts)
             state.overflow = min(first_ts, earlier[0]), max(last_ts + 1, earlier[1])
+
+    def _acked(self, subject: str, first_ts: int) -> None:
+        """Count how long after the exchange's time of it a message was safe on the bus."""
+        state = self.links.board.get(subject[_TAIL:])
+        if state is not None:
+            late = self.links.clock.wall_ns() - first_ts - state.shift
+            if late >= 0 or not state.shift:  # else a bar that is open yet
+                state.acked.observe(late / NS)

@@ -21,7 +21,10 @@ import yaml
 from cronsim import CronSim, CronSimError
 from msgspec import Meta
 
+from dccd.config_alerts import Alerts, Webhook, check_alerts
+from dccd.config_bus import BusConfig, TlsConfig, check_bus
 from dccd.config_errors import explain
+from dccd.config_metrics import MetricsConfig, check_metrics
 from dccd.config_storage import RemoteConfig, RetentionConfig, RetentionRule, StorageConfig, check_storage
 from dccd.config_units import Duration, Size, parse_duration, parse_size
 from dccd.errors import ConfigError, IdentityError, NoCapability
@@ -38,12 +41,15 @@ __all__ = [
     "Duration",
     "ExchangeConfig",
     "Job",
+    "MetricsConfig",
     "RemoteConfig",
     "RetentionConfig",
     "RetentionRule",
     "Settings",
     "Size",
     "StorageConfig",
+    "TlsConfig",
+    "Webhook",
     "convert",
     "find",
     "load",
@@ -73,27 +79,6 @@ class Settings(_Section, frozen=True, kw_only=True):
         return self.host or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "host"
 
 
-class BusConfig(_Section, frozen=True, kw_only=True):
-    """``bus``: a server to join, or the embedded one.
-
-    ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` the events.
-    ``window`` is how many messages a host may have unacknowledged, ``buffer`` how many bytes it keeps while the
-    bus is away.
-    """
-
-    url: str | None = None
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 4222
-    user: str | None = None
-    password: str | None = None
-    credentials: str | None = None
-    ticks_max_age: Duration = "2d"
-    ticks_max_bytes: Size = "2GiB"
-    events_max_age: Duration = "7d"
-    window: Annotated[int, Meta(ge=1, le=4096)] = 64
-    buffer: Size = "64MiB"
-
-
 class ExchangeConfig(_Section, frozen=True, kw_only=True):
     """``exchanges.<id>``: other base URLs (scheme, host and port; the exchange's own paths stay), and limits.
 
@@ -104,18 +89,6 @@ class ExchangeConfig(_Section, frozen=True, kw_only=True):
     ws_url: str | None = None
     rate_limit: bool = True
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
-
-
-class Alerts(_Section, frozen=True, kw_only=True):
-    """``alerts``: what makes ``dccd.health`` say no, with a warning in the log.
-
-    ``archiver_lag``: the oldest record that isn't on disk; ``stream_silence``: no record for so long (0: off);
-    ``free_space``: what must be left under ``data_path``.
-    """
-
-    archiver_lag: Duration = "1m"
-    stream_silence: Duration = 0
-    free_space: Size = "1GiB"
 
 
 class Job(_Section, frozen=True, kw_only=True):
@@ -163,6 +136,7 @@ class Config(_Section, frozen=True, kw_only=True):
     exchanges: dict[str, ExchangeConfig] = {}
     storage: StorageConfig = StorageConfig()
     alerts: Alerts = Alerts()
+    metrics: MetricsConfig = MetricsConfig()
     jobs: list[Job] = []
 
     @property
@@ -241,13 +215,15 @@ def raw_of(text: str, name: str = "config") -> Any:
     return {} if raw is None else raw
 
 
-def convert(raw: Any) -> Config:
-    """Return the configuration that the plain values *raw* are. Raises ConfigError."""
+def convert(raw: Any, *, checked: bool = True) -> Config:
+    """Return the configuration that the plain values *raw* are; not *checked*, only the types are. Raises
+    ConfigError."""
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as exc:
         raise explain(str(exc), raw, Config) from exc
-    _check(config)
+    if checked:
+        _check(config)
     return config
 
 
@@ -281,11 +257,12 @@ def _check(config: Config) -> None:
     for section, field, read in (
         ("bus", "ticks_max_age", parse_duration), ("bus", "events_max_age", parse_duration),
         ("bus", "ticks_max_bytes", parse_size), ("bus", "buffer", parse_size),
-        ("alerts", "archiver_lag", parse_duration), ("alerts", "stream_silence", parse_duration),
-        ("alerts", "free_space", parse_size),
     ):  # fmt: skip
         _read(f"{section}.{field}", getattr(getattr(config, section), field), read)
+    check_bus(config.bus)
     check_storage(config.storage)
+    check_alerts(config.alerts)
+    check_metrics(config.metrics)
     if config.bus.url is not None:
         for url in config.bus.url.split(","):
             if not _is_url(url.strip(), ("nats", "tls", "ws", "wss"), bare=False):

