@@ -8,7 +8,7 @@ disk by then is told by the segments' own footers and left out.
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,12 +24,14 @@ from dccd.bus.streams import LostRange, TickMessage, TickReader, stream_epoch
 from dccd.config import parse_duration
 from dccd.errors import BadRecord, BusError, BusUnavailable, CorruptFile, IdentityError, StoreError
 from dccd.feeds.holes import LATE
+from dccd.histogram import LAGS
 from dccd.records import RECORD_TYPES, Record
 from dccd.store.intervals import Interval, IntervalSet
+from dccd.store.lags import lags
 from dccd.store.parquet import MAX_TS, MIN_TS
 from dccd.store.position import read_position, write_position
 from dccd.store.replay import table_of, unstored
-from dccd.store.writer import BusPosition, SegmentWriter
+from dccd.store.writer import BusPosition, Segment, SegmentWriter
 from dccd.symbols import NS, Dataset, DataType
 
 __all__ = ["Archiver", "covered_by"]
@@ -58,8 +60,6 @@ class Archiver(Actor):
 
     def __init__(self, links: Links) -> None:
         self.links = links
-        self._flush_after = parse_duration(links.config.storage.flush_interval)
-        self._flush_bytes = links.config.storage.flush_rows * _ROW_BYTES
         self._max_age = int(parse_duration(links.config.bus.ticks_max_age) * NS)
         self._writer = SegmentWriter(links.layout, links.host)
         self._reader: TickReader | None = None
@@ -76,7 +76,17 @@ class Archiver(Actor):
         self._floors: dict[str, tuple[int, int]] = {}
         self._epoch = ""
         self._messages = self._flushes = 0
+        self._written: deque[tuple[str, tuple[list[int], float, int], list[Segment]]] = deque()
         self._idle = anyio.Semaphore(1)
+
+    @property
+    def _flush_after(self) -> float:
+        """Seconds, as they are configured now."""
+        return parse_duration(self.links.config.storage.flush_interval)
+
+    @property
+    def _flush_bytes(self) -> int:
+        return self.links.config.storage.flush_rows * _ROW_BYTES
 
     def __repr__(self) -> str:
         return f"<Archiver {self._messages} messages in {self._flushes} flushes, {self._bytes} bytes waiting>"
@@ -149,6 +159,7 @@ class Archiver(Actor):
             self._bytes += len(message.data)
         self._last = messages[-1].seq
         self._messages += len(messages)
+        self.links.tally.messages += len(messages)
 
     def _cut(self) -> Cut:
         """Take what there is as one flush."""
@@ -188,6 +199,7 @@ class Archiver(Actor):
                 break
             await self.context.clock.sleep(_RETRY_SECONDS)
         self._flushes += 1
+        self.links.tally.flushes += 1
         await self._note_position()
 
     async def _note_position(self) -> None:
@@ -216,7 +228,18 @@ class Archiver(Actor):
                 # At once, without a checkpoint in between: a stop must not write it a second time.
                 del self._writing[subject]
                 self.links.archive.rows += rows
+                self.links.tally.stored[dataset.name] += rows
+                self._count_written()
                 self.links.stored(dataset)
+
+    def _count_written(self) -> None:
+        """Count what the threads have written since: they only append, so that no two of them count at once."""
+        tally = self.links.tally
+        while self._written:
+            name, late, segments = self._written.popleft()
+            tally.disk[name].add(*late)
+            tally.segments += len(segments)
+            tally.segment_bytes += sum(segment.bytes for segment in segments)
 
     def _write_messages(self, dataset: Dataset, messages: list[TickMessage]) -> int:
         """A thread's work: messages of one dataset become segments; return how many rows."""
@@ -248,6 +271,8 @@ class Archiver(Actor):
             covered = covered_by(messages, self._floors.get(dataset.name))
             before = self._newest[dataset] if dataset in self._newest else self._newest_stored(dataset)
             segments = self._writer.write(dataset, table, bus=position, covered=covered, after=before)
+            late = lags(table, self.links.clock.wall_ns(), LAGS, (dataset.span or 0) * NS)
+            self._written.append((dataset.name, late, segments))
             known = [] if before in (None, _UNKNOWN) else [before]
             self._newest[dataset] = max([*(segment.last_ts for segment in segments), *known], default=before)
             return int(table.num_rows)
@@ -297,6 +322,7 @@ class Archiver(Actor):
         """What fell off the stream unread is a hole in each stream of this host; it is forgotten once on record."""
         while self._lost:
             lost = self._lost[0]
+            self.links.tally.lost_messages += lost.last - lost.first + 1
             reason = f"bus: messages {lost.first} to {lost.last} fell off the stream before they were stored"
             for dataset, newest in await anyio.to_thread.run_sync(self._streamed):
                 start, end = self._bounds(dataset, lost, newest)

@@ -13,21 +13,22 @@ from typing import Literal
 import anyio
 import msgspec
 
+from actors.control.keeping import RecordKeeper
 from actors.control.runbook import RunBook
 from actors.known import check_book, of_history
 from actors.links import Links
 from actors.mail import GapFound, RunEnded
 from actors.missed import Missed
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, run_together
 from dccd import subjects
-from dccd.errors import BusError, ExchangeDown, ExchangeError, RateLimited, RequestError
+from dccd.errors import ExchangeDown, ExchangeError, RateLimited, RequestError
 from dccd.exchanges.base import Exchange, HistoryPager, Market, Page
 from dccd.exchanges.markets import meant_since
 from dccd.exchanges.paging import SETTLED, STATED
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import Rest, pages
 from dccd.feeds.timing import Backoff
-from dccd.messages import RunLog, RunProgress
+from dccd.messages import RunProgress
 from dccd.records import Record
 from dccd.runs import Run, RunState
 from dccd.store.coverage import Gap, Interval, IntervalSet
@@ -68,11 +69,15 @@ class Backfiller(Actor):
         self._flushed_at = self._told_at = 0.0
         self._begun: tuple[float, int, int] = (0.0, run.rows, run.position)
         self._over = False
+        self._keeper = RecordKeeper(links, run, lambda: self._current(state="running"))
 
     def __repr__(self) -> str:
         return f"<Backfiller {self.dataset} {self._rows} rows, {self._run.fraction:.0%}>"
 
     async def run(self) -> None:
+        await run_together(self._work, self._keeper.keep)
+
+    async def _work(self) -> None:
         clock = self.context.clock
         self._flushed_at = self._told_at = clock.now()
         self._begun = (clock.now(), self._rows, self._position)
@@ -231,7 +236,7 @@ class Backfiller(Actor):
         self._begun = (self._begun[0], self._begun[1], max(self._begun[2], start))
 
     async def _flush(self) -> None:
-        """Put what is held on disk, then the position on record: a crash between the two fetches it again."""
+        """Put what is held on disk, then move the position: a crash before that is on record fetches it again."""
         self._flushed_at = self.context.clock.now()
         # A hole that wasn't told yet is looked at again by whoever goes on after a crash or a stop.
         held, position = self._held, min(self._position, self._missed.since)
@@ -241,19 +246,13 @@ class Backfiller(Actor):
             self._empty = self._empty.union(await anyio.to_thread.run_sync(self._write, held, self._covered))
             self._held, self._covered = [], IntervalSet()
             self._rows += len(held)
+            self.links.tally.backfilled[self.dataset.name] += len(held)
             self.links.stored(self.dataset)
         if self._empty or self._unserved or (held and not self._asked):
             await anyio.to_thread.run_sync(self._note)
             self._asked, self._empty, self._unserved = True, IntervalSet(), IntervalSet()
             self.links.stored(self.dataset)
-        if position != self._written or held:
-            self._written = position
-            self._run = self._current(state="running")
-            try:
-                await self._book.save(self._run, announce=False)
-            except BusError as exc:
-                # The rows are on disk; an older position on record only means fetching some of them again.
-                self.context.log.warning("position not on record", run_id=self._run.run_id, error=str(exc))
+        self._written = position  # the keeper puts it on record
 
     def _write(self, records: list[Record], covered: IntervalSet) -> IntervalSet:
         """Write *records*; return what of *covered* has no row to be claimed with."""
@@ -325,7 +324,4 @@ class Backfiller(Actor):
 
     def _log(self, level: Literal["info", "warning", "error"], message: str) -> None:
         getattr(self.context.log, level)(message, run_id=self._run.run_id, dataset=self._run.dataset)
-        event = RunLog(
-            at=self.context.clock.wall_ns(), host=self.links.host, run_id=self._run.run_id, level=level, message=message
-        )
-        self.links.emit(subjects.run_event(self._run.run_id, "log"), event)
+        self._book.say(self._run.run_id, level, message)

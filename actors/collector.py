@@ -149,6 +149,7 @@ class Collector(Actor):
             clock=self.context.clock,
             since=since,
         )
+        self.state.follow(session.counts)
         try:
             async with contextlib.aclosing(session.run()) as items:
                 async for item in items:
@@ -181,9 +182,11 @@ class Collector(Actor):
         for number, (payload, records) in enumerate(parts, 1):
             # What the batch makes certain is in all of its messages: the last one claims it.
             covered = covered_header((number == len(parts) and due) or self._claimed.stand(due))
-            taken &= publisher.offer(
-                self.subject, payload, len(records), records[0].ts, records[-1].ts, covered=covered
-            )
+            if publisher.offer(self.subject, payload, len(records), records[0].ts, records[-1].ts, covered=covered):
+                state.messages += 1
+                state.published += len(payload)
+            else:
+                taken = False
         if not taken:
             self._claimed.undo(due)
         await publisher.room()
@@ -219,6 +222,7 @@ class Collector(Actor):
     async def _report(self, start: int, end: int, reason: str, doubted: Interval | None = None) -> None:
         """Put a hole on record, and come back only then. *doubted*: what of it had been claimed."""
         self.state.gaps += 1
+        self.state.gap_seconds += (end - start) / NS
         while True:
             try:
                 await self.links.catalogue.ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anyio
@@ -23,7 +24,6 @@ class Compactor(Actor):
 
     def __init__(self, links: Links) -> None:
         self.links = links
-        self._interval = parse_duration(links.config.storage.fold_interval)
         self._folds = self._failures = 0
 
     def __repr__(self) -> str:
@@ -47,7 +47,8 @@ class Compactor(Actor):
 
     async def _work(self) -> None:
         while True:
-            await self.context.clock.sleep(self._interval)
+            # As it is configured now, each time.
+            await self.context.clock.sleep(parse_duration(self.links.config.storage.fold_interval))
             for dataset, period in await anyio.to_thread.run_sync(self._with_segments):
                 await self._fold(dataset, period)
 
@@ -56,6 +57,7 @@ class Compactor(Actor):
         return [(dataset, period) for dataset in layout.datasets() for period in layout.segment_periods(dataset)]
 
     async def _fold(self, dataset: Dataset, period: str) -> None:
+        tally, begun = self.links.tally, time.perf_counter()
         try:
             result = await anyio.to_thread.run_sync(fold, self.links.layout, dataset, period)
         except StoreLocked:
@@ -63,8 +65,13 @@ class Compactor(Actor):
         except StoreError as exc:
             # Nothing is lost: the segments stay. Told each time, since it needs a person.
             self._failures += 1
+            tally.fold_failures += 1
             self.context.log.error("not folded", dataset=dataset.name, period=period, error=str(exc))
             return
         if result is not None:
             self._folds += 1
+            tally.folds += 1
+            tally.fold_rows += result.rows
+            tally.fold_bytes += result.bytes
+            tally.fold_seconds += time.perf_counter() - begun
             self.links.stored(dataset)

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from actors.control.streams import StreamDesk
-from actors.links import Links, RemoteState, Retention
+from actors.links import Links, Neighbours, RemoteState, Retention, WebhookState
 from actors.mail import GetHealth
 from actors.runtime.actor import Actor, run_together
-from dccd.config import Alerts, parse_duration, parse_size
+from dccd.config import Alerts, Webhook, parse_duration, parse_size
 from dccd.messages import Health, HealthCheck, StreamEntry
 from dccd.symbols import NS
 
-__all__ = ["Monitor", "check_archiver", "check_bus", "check_clock", "check_space", "check_store", "check_streams"]
+__all__ = [
+    "Monitor",
+    "check_archiver",
+    "check_bus",
+    "check_clock",
+    "check_config",
+    "check_metrics",
+    "check_space",
+    "check_store",
+    "check_streams",
+]
 
 _INTERVAL = 5.0
 _AHEAD = 30 * NS
@@ -23,20 +36,18 @@ _AHEAD = 30 * NS
 def check_streams(
     streams: list[StreamEntry], alerts: Alerts, now: int, sockets: dict[str, Any] | None = None
 ) -> HealthCheck:
-    """No stream may have been set aside, be refused, or be silent for longer than ``stream_silence``.
+    """No stream may have been set aside, be refused, or be silent for longer than ``alerts`` allows it.
 
     *sockets*: each exchange's connections, of which it tells how many there are, and how many aren't read.
     """
-    silence = parse_duration(alerts.stream_silence)
     bad = [f"{s.dataset} gave up: {s.error or 'crashed too often'}" for s in streams if s.state == "gave_up"]
     bad += [f"{s.dataset} is refused: {s.error}" for s in streams if s.state == "refused"]
     bad += [f"{s.dataset} reconnects: {s.error}" for s in streams if s.state == "reconnecting"]
-    if silence:
-        bad += [
-            f"{s.dataset} silent for {(now - s.last_recv_ts) / NS:.0f} s"
-            for s in streams
-            if s.last_recv_ts is not None and now - s.last_recv_ts > silence * NS
-        ]
+    bad += [
+        f"{s.dataset} silent for {(now - s.last_recv_ts) / NS:.0f} s"
+        for s in streams
+        if s.last_recv_ts is not None and now - s.last_recv_ts > (alerts.silence_of(s.dataset) or math.inf) * NS
+    ]
     return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams{_shared(sockets)}")
 
 
@@ -102,6 +113,11 @@ def check_store(unreadable: dict[str, str]) -> HealthCheck:
     return HealthCheck(name="store", ok=not unreadable, detail=detail or "all files can be read")
 
 
+def check_config(path: Path | None, error: str | None) -> HealthCheck:
+    """The configuration file must say what runs: an edit of it with an error changes nothing."""
+    return HealthCheck(name="config", ok=error is None, detail=error or str(path))
+
+
 def check_remotes(remotes: dict[str, RemoteState], retention: Retention) -> HealthCheck:
     """The last sync of each remote must have come to its end, and retention must find the room that it is to keep."""
     bad = [f"{name}: {state.error}" for name, state in remotes.items() if state.error is not None]
@@ -110,6 +126,25 @@ def check_remotes(remotes: dict[str, RemoteState], retention: Retention) -> Heal
     elif retention.kept:
         bad.append(f"{len(retention.kept)} periods can't be purged, as {retention.kept[0]}")
     return HealthCheck(name="remotes", ok=not bad, detail="; ".join(bad) or f"{len(remotes)} remotes")
+
+
+def check_metrics(listening: str | None, refused: str | None) -> HealthCheck:
+    """What the configuration wants served to Prometheus must be served."""
+    return HealthCheck(name="metrics", ok=refused is None, detail=refused or listening or "about to be served")
+
+
+def check_webhooks(webhooks: Iterable[Webhook], states: Mapping[str, WebhookState]) -> HealthCheck:
+    """Each webhook of the configuration must have taken what it was sent last."""
+    names = [webhook.id for webhook in webhooks]
+    bad = [f"{name}: {state.error}" for name in names if (state := states.get(name)) and state.error]
+    return HealthCheck(name="webhooks", ok=not bad, detail="; ".join(bad) or f"{len(names)} webhooks")
+
+
+def check_hosts(neighbours: Neighbours) -> HealthCheck:
+    """No other daemon on the bus may go by this host's id: they would take each other's requests and ticks."""
+    others = len(neighbours.known)
+    detail = neighbours.double or (f"{others} others on this bus" if others else "the only one on this bus")
+    return HealthCheck(name="hosts", ok=neighbours.double is None, detail=detail)
 
 
 class Monitor(Actor):
@@ -130,7 +165,9 @@ class Monitor(Actor):
 
     async def _watch(self) -> None:
         while True:
-            for check in self._look().checks:
+            checks = self._look().checks
+            self.links.tally.checks = {check.name: check.ok for check in checks}
+            for check in checks:
                 before = self._ok.get(check.name, True)
                 if check.ok != before:
                     log = self.context.log.info if check.ok else self.context.log.warning
@@ -152,7 +189,11 @@ class Monitor(Actor):
             check_clock(streams),
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
             check_store(links.unreadable),
+            check_hosts(links.neighbours),
             check_space(shutil.disk_usage(links.data_path).free, alerts),
+            *([check_webhooks(alerts.webhooks, links.webhooks)] if alerts.webhooks else []),
+            *([check_metrics(links.tally.listening, links.tally.refused)] if links.config.metrics.listen else []),
+            *([check_config(links.config_path, links.config_error)] if links.config_path is not None else []),
             *([check_remotes(links.remotes, links.retention)] if links.remotes or links.retention.short else []),
         ]
         return Health(

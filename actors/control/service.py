@@ -41,7 +41,7 @@ class Control(Actor):
             with anyio.CancelScope(shield=True):
                 await service.stop()
             raise
-        self._service = service
+        self._service = self.links.service = service
 
     async def on_stop(self) -> None:
         if self._service is not None:

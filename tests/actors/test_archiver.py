@@ -17,6 +17,7 @@ from actors.runtime.clock import FakeClock
 from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
+from actors.tally import Tally
 from dccd.bus.reader import Lag, LostRange, TickMessage
 from dccd.config import Config
 from dccd.exchanges.base import StreamOptions
@@ -62,7 +63,8 @@ def desk_of(root: Path, **fields: Any) -> Any:
     writer.write(TRADES, table_from_records(TRADES.data_type, [trade]), bus=position)
     writer.write(BARS, table_from_records(BARS.data_type, [bar]), run_id="r1")
     shared = {"config": Config(), "host": "alpha", "layout": layout, "store": Store(layout), "board": {}}
-    return SimpleNamespace(**shared | {"catalogue": Catalogue()} | fields)
+    more = {"catalogue": Catalogue(), "tally": Tally(), "clock": FakeClock()}
+    return SimpleNamespace(**shared | more | fields)
 
 
 class Reporting(Archiver):

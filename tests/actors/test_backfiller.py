@@ -18,6 +18,7 @@ from actors.runtime.clock import FakeClock
 from actors.runtime.exits import Exit
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
+from actors.tally import Tally
 from dccd.config import Config
 from dccd.errors import StoreFull
 from dccd.exchanges.base import Market, PageRequest
@@ -64,7 +65,7 @@ class Desk(SimpleNamespace):
         super().__init__(
             config=Config(), host="alpha", board={}, layout=Layout(root), active={}, progress={}, recent=[], runs=self,
             catalogue=Ref(), notes=NoteBook(Layout(root), "alpha"), store=Store(root), ended=[], events=[],
-            rest=SimpleNamespace(get=lambda _: exchange),
+            rest=SimpleNamespace(get=lambda _: exchange), tally=Tally(),
         )  # fmt: skip
         self.saved: list[Run] = []
 

@@ -13,6 +13,7 @@ import pytest
 from actors.compactor import Compactor
 from actors.runtime.clock import FakeClock
 from actors.runtime.root import open_root
+from actors.tally import Tally
 from dccd.config import Config, StorageConfig
 from dccd.records import Trade
 from dccd.store.layout import Layout
@@ -32,7 +33,7 @@ class Desk(SimpleNamespace):
 
     def __init__(self, root: Path) -> None:
         config = Config(storage=StorageConfig(fold_interval=60))
-        super().__init__(config=config, layout=Layout(root), changed=anyio.Event())
+        super().__init__(config=config, layout=Layout(root), changed=anyio.Event(), tally=Tally())
 
     def stored(self, dataset: Dataset) -> None:
         assert dataset == DATASET
@@ -58,6 +59,8 @@ async def test_what_is_due_is_folded_at_an_interval(tmp_path: Path) -> None:
         await clock.advance(1)
         with anyio.fail_after(10):
             await desk.changed.wait()
+        assert (desk.tally.folds, desk.tally.fold_rows) == (1, 1)
+        assert desk.tally.fold_bytes > 0
         assert desk.in_base() == ["1"]
 
 

@@ -1,0 +1,58 @@
+"""``dccd.metrics``: a request flows in, as many metrics as a message holds flow out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.links import Links
+from actors.measure import measure
+from dccd import messages as m
+from dccd.errors import RequestError
+
+__all__ = ["metrics", "page"]
+
+_PAGE = 1 << 20
+_ENVELOPE = 8192
+"""Bytes of it that are kept free for what stands around the samples."""
+
+
+async def metrics(links: Links, request: m.MetricsGet) -> m.Metrics:
+    """Answer *request*. Raises RequestError 404 when no metric has such a name."""
+    found = await measure(links, request.prefix or "")
+    if not found.families:
+        raise RequestError(
+            404, "no_metric", f"no metric's name begins with {request.prefix!r}; without prefix all are told", "prefix"
+        )
+    families, following = page(found.families, request.after, min(links.bus.max_payload, _PAGE) - _ENVELOPE)
+    return msgspec.structs.replace(found, families=families, next=following)
+
+
+def page(families: list[m.MetricFamily], after: str | None, room: int) -> tuple[list[m.MetricFamily], str | None]:
+    """Return what has *room* (bytes of JSON) of *families* from *after* (metric:samples to skip) on, and where the next
+    page begins. A metric that has no room as a whole is told in pieces. Pure.
+
+    Raises RequestError 404 when *after* names none of them.
+    """
+    names = [family.name for family in families]
+    name, _, skip = (after or f"{names[0]}:0").partition(":")
+    if name not in names:
+        raise RequestError(404, "no_metric", f"after names {name!r}, which is none of these metrics", "after")
+    skipped = int(skip)
+    told: list[m.MetricFamily] = []
+    for family in families[names.index(name) :]:
+        samples = family.samples[skipped:]
+        bare = len(msgspec.json.encode(msgspec.structs.replace(family, samples=[]))) + 1
+        room -= bare
+        fit = len(samples)
+        if (size := len(msgspec.json.encode(samples))) > room:
+            fit, size = 0, 0
+            while (more := len(msgspec.json.encode(samples[fit])) + 1) <= room - size:
+                fit, size = fit + 1, size + more
+        if fit < len(samples) and not fit and told:
+            return told, f"{family.name}:{skipped}"
+        told.append(msgspec.structs.replace(family, samples=samples[:fit]))
+        if fit < len(samples):
+            return told, f"{family.name}:{skipped + fit}"
+        room -= size
+        skipped = 0
+    return told, None
