@@ -123,9 +123,10 @@ def decide(spec: JobSpec, state: JobState, now: int, *, chance: float = 0.0, spr
         late = msgspec.structs.replace(state, missed=state.missed + passed, next_run=following)
         if spec.missed == "skip":
             return Step(late, missed=passed)
-        if wait := int(chance * _ns(spec.jitter or spread)):
-            return Step(msgspec.structs.replace(late, next_run=now + wait), missed=passed)
-        return Step(late, start=True, missed=passed)
+        wait = int(chance * _ns(spec.jitter or spread))
+        # What makes up for it is where an interval counts from.
+        due = now + wait if wait else _following(spec, now, now, chance)
+        return Step(msgspec.structs.replace(late, next_run=due), start=not wait, missed=passed)
     return Step(msgspec.structs.replace(state, next_run=following), start=True)
 
 

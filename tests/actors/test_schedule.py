@@ -223,7 +223,8 @@ def test_one_run_makes_up_for_all_that_were_missed(job: JobSpec, missed: int) ->
     later = decide(job, step.state, NOW + 5 * NS, chance=0.5, spread=10)
     assert (later.start, later.missed) == (True, 0)
     assert later.state.next_run == upcoming(job, NOW + 5 * NS)
-    assert decide(job, state, NOW).start  # nothing to be spread from: at once
+    alone = decide(job, state, NOW)  # nothing to be spread from: at once
+    assert alone.start and alone.state.next_run == upcoming(job, NOW)
 
 
 @pytest.mark.parametrize(

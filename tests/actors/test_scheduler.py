@@ -56,7 +56,7 @@ class Desk(SimpleNamespace):
     ) -> None:
         super().__init__(
             host="alpha", started=NOW, specs={spec.name: spec for spec in jobs}, job_states={}, scheduler=None,
-            active={}, history={}, jobs=self, runs=self, orders=[], answers=list(answers), kept=kept or {}, away=False,
+            active={}, history={}, jobs=self, orders=[], answers=list(answers), kept=kept or {}, away=False,
             clock=Wall(),
         )  # fmt: skip
 
@@ -88,17 +88,23 @@ class Desk(SimpleNamespace):
         self.kept.pop(key, None)
 
     async def find(self, prefix: str) -> list[Entry]:
-        values = (
-            self.kept if prefix.startswith("alpha") else {k: msgspec.json.encode(r) for k, r in self.history.items()}
-        )
-        return [Entry(key, value, 1, 0) for key, value in values.items() if key.startswith(prefix.rstrip("."))]
+        return [Entry(key, value, 1, 0) for key, value in self.kept.items() if key.startswith(prefix.rstrip("."))]
+
+    async def get(self, run_id: str) -> Run:
+        """As the run history has it."""
+        if run_id not in self.history:
+            raise RequestError(404, "no_run", "no such run")
+        return self.history[run_id]  # type: ignore[no-any-return]  # a namespace
 
     def state(self, dataset: str = "binance.trades.BTC-USDT") -> JobState:
         """What is on record of a job."""
         return msgspec.json.decode(self.kept[f"alpha.state.backfill.{dataset}"], type=JobState)
 
-    def made(self, **fields: Any) -> Any:
-        return Scheduler(self, self, chance=lambda: 0.5, **fields)  # type: ignore[arg-type]  # what it takes of them
+    def made(self, **fields: Any) -> Scheduler:
+        links: Any = self
+        scheduler = Scheduler(links, links, chance=lambda: 0.5, **fields)
+        scheduler.book = links
+        return scheduler
 
 
 @pytest.fixture
