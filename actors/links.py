@@ -9,8 +9,10 @@ scheduler remembers of the backfills among them.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
+import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,19 +21,32 @@ from typing import Any
 
 import msgspec
 
-from actors.mail import CancelBackfill, GetJobs, RunEnded, RunJob, RunSettled, StartBackfill, StartWhole
+from actors.mail import (
+    CancelBackfill,
+    GetJobs,
+    MoveRuns,
+    Reload,
+    RunEnded,
+    RunJob,
+    RunSettled,
+    StartBackfill,
+    StartWhole,
+)
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import Clock
 from actors.runtime.dynamic import DynamicSupervisor
 from actors.runtime.exits import ActorError
+from actors.tally import Tally
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
+from dccd.bus.service import Service
 from dccd.config import Config, parse_duration, parse_size
 from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
 from dccd.feeds.pool import SocketPools
+from dccd.histogram import Histogram
 from dccd.jobs import JobSpec, JobState
 from dccd.messages import DatasetEntry, Event, RunProgress, StreamEntry, TreeNode
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
@@ -43,15 +58,21 @@ from dccd.store.remote.base import Remote
 from dccd.store.retention import Rule
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Archive", "Links", "RemoteState", "Retention", "StreamState"]
+__all__ = ["Archive", "Links", "Neighbours", "RemoteState", "Retention", "StreamState"]
 
 _RATE_WINDOW = 5 * NS
 _RECENT_RUNS = 20
+_PROGRESS_KEPT = 3600
+"""For how many seconds the bus keeps events of progress."""
 
 
 @dataclass
 class StreamState:
-    """What a stream last said of itself. Times are ns UTC; ``overflow`` is the time span that found no room."""
+    """What a stream last said of itself. Times are ns UTC; ``overflow`` is the time span that found no room.
+
+    ``messages`` and ``published`` (bytes) are what went to the bus. The lags are those of a batch's first record, from
+    the exchange's time of it: ``received`` to when it was read, ``acked`` to when the bus had it.
+    """
 
     dataset: Dataset
     options: StreamOptions
@@ -64,16 +85,40 @@ class StreamState:
     connected_since: int | None = None
     reconnects: int = 0
     gaps: int = 0
+    gap_seconds: float = 0.0
     unparsed: int = 0
+    messages: int = 0
+    published: int = 0
+    received: Histogram = field(default_factory=Histogram)
+    acked: Histogram = field(default_factory=Histogram)
     error: str | None = None
     overflow: tuple[int, int] | None = None
+    _frames: int = 0
+    _counts: dict[str, int] | None = field(default=None, repr=False)
     _marks: deque[tuple[int, int]] = field(default_factory=deque, repr=False)
+
+    @property
+    def shift(self) -> int:
+        """How long after its ``ts`` a record can be there at the earliest (ns): a bar's is when it opens."""
+        return (self.dataset.span or 0) * NS
+
+    @property
+    def frames(self) -> int:
+        """Messages that came from the exchange for this stream."""
+        return self._frames + (self._counts or {}).get("frames", 0)
+
+    def follow(self, counts: dict[str, int]) -> None:
+        """A session begins, which counts in *counts* from 0."""
+        self._frames, self._counts = self.frames, counts
 
     def saw(self, records: list[Record], recv_ts: int) -> None:
         """Count a batch, which isn't empty."""
         last = records[-1]
         self.records += len(records)
         self.last_ts, self.last_recv_ts = last.ts, recv_ts
+        first = records[0]
+        if type(first) is not Bar or first.closed:  # an open one has no time at which it should have come
+            self.received.observe((recv_ts - first.ts - self.shift) / NS)
         price = _price(last)
         if price is not None:
             self.last_price = price
@@ -152,6 +197,29 @@ class Retention:
 
 
 @dataclass
+class Neighbours:
+    """What is known of the hosts on this bus: our own ``instance`` and the one that was ``announced`` last; the others'
+    instances by id, until it is said that they are gone; and who else goes by our id (``double``)."""
+
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
+    announced: str = ""
+    known: dict[str, str] = field(default_factory=dict)
+    double: str | None = None
+
+
+@dataclass
+class WebhookState:
+    """What a webhook last did: messages that it took since the start, incidents that wait for it, why it didn't take
+    the last; it is left alone until ``not_before`` (of the clock's ``now``), ``retry`` seconds after the last try."""
+
+    sent: int = 0
+    waiting: int = 0
+    error: str | None = None
+    not_before: float = 0.0
+    retry: float = 0.0
+
+
+@dataclass
 class Links:
     """The shared names. Those without a default are set by the actor that owns them, when it starts."""
 
@@ -166,6 +234,9 @@ class Links:
     sockets: SocketPools
     started: int
     version: str
+    config_path: Path | None = None
+    config_error: str | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     board: dict[str, StreamState] = field(default_factory=dict)
     archive: Archive = field(default_factory=Archive)
     active: dict[str, Run] = field(default_factory=dict)
@@ -177,8 +248,13 @@ class Links:
     progress: dict[str, RunProgress] = field(default_factory=dict)
     specs: dict[str, JobSpec] = field(default_factory=dict)
     job_states: dict[str, JobState] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
     remotes: dict[str, RemoteState] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    stopping: bool = False
+    base: Config = field(init=False)
+    """That of the configuration file as it was last right; of a daemon without one, what it was started with."""
     tree: Callable[[], TreeNode] = field(init=False)
     bus_url: str = ""
     bus: Bus = field(init=False)
@@ -187,14 +263,23 @@ class Links:
     runs: Bucket = field(init=False)
     jobs: Bucket = field(init=False)
     datasets: Bucket = field(init=False)
+    hosts: Bucket = field(init=False)
+    alerts: Bucket = field(init=False)
+    webhooks: dict[str, WebhookState] = field(default_factory=dict)
+    alerter: ActorRef | None = None
     catalogue: ActorRef = field(init=False)
     runner: ActorRef | None = None
     scheduler: ActorRef | None = None
+    reconciler: ActorRef | None = None
     monitor: ActorRef = field(init=False)
+    service: Service | None = None
     streams: DynamicSupervisor = field(init=False)
     backfills: DynamicSupervisor = field(init=False)
 
-    async def ask_runner(self, order: StartBackfill | StartWhole | CancelBackfill) -> Any:
+    def __post_init__(self) -> None:
+        self.base = self.config
+
+    async def ask_runner(self, order: StartBackfill | StartWhole | CancelBackfill | MoveRuns) -> Any:
         """Ask the runner; raises the RequestError that it answers with when it refuses, 503 when it isn't there."""
         answer = await self._runner().ask(order, timeout=30.0)
         if isinstance(answer, DccdError):
@@ -204,6 +289,33 @@ class Links:
     async def tell_runner(self, ended: RunEnded) -> None:
         """Tell the runner that a run is over. Raises ActorGone while it restarts: who tells is restarted, too."""
         await self._runner().tell(ended)
+
+    async def ask_reconciler(self, request: Any) -> Any:
+        """Ask the configuration's owner; raises the DccdError that it refuses with, 503 when it isn't there."""
+        if self.reconciler is None:
+            raise RequestError(503, "not_now", "the daemon is starting; try again")
+        answer = await self.reconciler.ask(request, timeout=120.0)
+        if isinstance(answer, DccdError):
+            raise answer
+        return answer
+
+    def reload(self) -> None:
+        """Have an edit of the configuration file taken over now."""
+        if self.reconciler is not None:
+            with contextlib.suppress(ActorError):  # while it restarts: it reads the file then
+                self.reconciler.tell_nowait(Reload())
+
+    def tell_changed(self) -> None:
+        """Wake who waits for another configuration."""
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+    def change_remotes(self, remotes: dict[str, RemoteState]) -> None:
+        """These are the remotes from now on, by the configuration as it is."""
+        self.remotes = remotes
+        past = self.store.past
+        if past is not None:
+            past.change([state.remote for state in remotes.values()], parse_size(self.config.storage.cache))
 
     async def ask_scheduler(self, message: GetJobs | RunJob) -> Any:
         """Ask the scheduler; raises the DccdError that it answers with when it refuses, 503 when it isn't there."""
@@ -263,6 +375,8 @@ class Links:
         if self.events is None:
             return  # before the bus is up there is nobody to tell but the log
         try:
-            self.events.offer(subject, msgspec.json.encode(event), 1, event.at, event.at)
+            # How far runs were is of no use for long, and would take the room of all that is.
+            ttl = _PROGRESS_KEPT if isinstance(event, RunProgress) else None
+            self.events.offer(subject, msgspec.json.encode(event), 1, event.at, event.at, ttl=ttl)
         except BusUnavailable:
             pass  # the link is being restarted or stopped: the log has it

@@ -11,12 +11,16 @@ from dccd.runs import Run, Trigger
 from dccd.symbols import Dataset
 
 __all__ = [
+    "AdoptRun",
     "CancelBackfill",
     "GapFound",
     "GetCoverage",
     "GetHealth",
+    "GetIncidents",
     "GetInventory",
     "GetJobs",
+    "MoveRuns",
+    "Reload",
     "RepairAsked",
     "RepairGaps",
     "RunEnded",
@@ -25,6 +29,7 @@ __all__ = [
     "SetJobs",
     "StartBackfill",
     "StartWhole",
+    "TryWebhooks",
 ]
 
 
@@ -108,6 +113,23 @@ class CancelBackfill(msgspec.Struct, frozen=True):
     run_id: str
 
 
+class MoveRuns(msgspec.Struct, frozen=True):
+    """To the runner: these exchanges are to be asked otherwise; their runs that are under way begin again from where
+    they are."""
+
+    exchanges: tuple[str, ...]
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """To the reconciler: take over what the configuration file says now."""
+
+
+class AdoptRun(msgspec.Struct, frozen=True):
+    """To the runner: this run's host is gone, and what it has stored is here; go on with it."""
+
+    run: Run
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     """To the runner: this run has ended by itself, done or failed."""
 
@@ -128,6 +150,19 @@ class SetJobs(msgspec.Struct, frozen=True):
     """To the scheduler: these are all backfill jobs from now on; those that are as before keep their time."""
 
     specs: tuple[JobSpec, ...]
+
+
+class GetIncidents(msgspec.Struct, frozen=True):
+    """To the alerter: its incidents, *everything* or those that are open; answered with AlertsListed."""
+
+    everything: bool
+    limit: int
+
+
+class TryWebhooks(msgspec.Struct, frozen=True):
+    """To the alerter: send a message to the webhook of this name, or to all; answered with AlertsTested."""
+
+    name: str | None = None
 
 
 class GetHealth(msgspec.Struct, frozen=True):
