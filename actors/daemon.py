@@ -12,15 +12,18 @@ import gc
 import os
 import signal
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import structlog
 from rich.console import Console
 
 from actors.demo import demo_config, simulated
-from actors.links import Links, RemoteState
+from actors.links import Links
 from actors.log import configure
 from actors.look import Look, farewell
 from actors.runtime.clock import SystemClock
@@ -28,18 +31,18 @@ from actors.runtime.exits import ActorError, path_text
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.screen import Screen
+from actors.settings import remotes_of, rest_options
 from actors.tree import build, node, observer
 from dccd import __version__
-from dccd.config import Config, parse_duration, parse_size
+from dccd.config import Config, parse_size
 from dccd.errors import DccdError, StoreError
 from dccd.feeds import elsewhere
-from dccd.feeds.history import RestOptions, RestPool
+from dccd.feeds.history import RestPool
 from dccd.feeds.pool import SocketPools
 from dccd.jobs import specs_of
 from dccd.store.claims import NoteBook
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
-from dccd.store.remote.opening import open_remote
 from dccd.store.remote.past import Past
 
 __all__ = ["Daemon", "daemon", "main"]
@@ -60,12 +63,12 @@ class Daemon:
         return self.links.bus_url
 
 
-def make_links(config: Config) -> Links:
-    """The shared names of a daemon to be, with what needs no bus: the store and the exchanges' REST."""
-    rest = {
-        name: RestOptions(rest_url=exchange.rest_url, rate_limit=exchange.rate_limit)
-        for name, exchange in config.exchanges.items()
-    }
+def make_links(config: Config, path: Path | None = None) -> Links:
+    """The shared names of a daemon to be, with what needs no bus: the store and the exchanges' REST.
+
+    *path*: the file that *config* is from, and is to follow.
+    """
+    rest = {name: rest_options(exchange) for name, exchange in config.exchanges.items()}
     urls = {name: exchange.ws_url for name, exchange in config.exchanges.items() if exchange.ws_url is not None}
     clock = SystemClock()
     rests = RestPool(rest, clock=clock)
@@ -75,12 +78,7 @@ def make_links(config: Config) -> Links:
     except OSError as exc:
         raise StoreError(config.data_path, f"settings.data_path can't be made: {exc.strerror or exc}") from exc
     layout, host = Layout(config.data_path), config.settings.host_id
-    remotes = {
-        remote.id: RemoteState(
-            open_remote(remote.id, remote.url, remote.provider_options), parse_duration(remote.interval)
-        )
-        for remote in config.storage.remotes
-    }
+    remotes = remotes_of(config)
     past = Past(layout, [state.remote for state in remotes.values()], host, parse_size(config.storage.cache))
     return Links(
         config=config,
@@ -94,6 +92,7 @@ def make_links(config: Config) -> Links:
         sockets=SocketPools(urls, rests=rests, clock=clock),
         started=clock.wall_ns(),
         version=__version__,
+        config_path=path,
         remotes=remotes,
         specs={spec.name: spec for spec in specs_of(config)},
         bus_url=config.bus.url or "",
@@ -102,13 +101,19 @@ def make_links(config: Config) -> Links:
 
 @contextlib.asynccontextmanager
 async def daemon(
-    config: Config, *, jobs: bool = True, extra: list[ChildSpec] | None = None, links: Links | None = None
+    config: Config,
+    *,
+    jobs: bool = True,
+    extra: list[ChildSpec] | None = None,
+    links: Links | None = None,
+    path: Path | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Run the whole tree while the block runs; leaving it stops all in order.
+    """Run the whole tree while the block runs; leaving it stops all in order. *path*: the file of *config*, to be
+    followed when it changes.
 
     Raises DccdError when it can't start: the configured port is taken, the bus refuses, the folder can't be written.
     """
-    links = links or make_links(config)
+    links = links or make_links(config, path)
     spec = build(links, jobs=jobs, extra=extra)
     try:
         async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
@@ -132,21 +137,24 @@ def _root_cause(exc: BaseException) -> BaseException:
     return exc
 
 
-def main(config: Config, *, mode: Literal["start", "demo"] = "start", screen: bool = True) -> int:
+def main(
+    config: Config, *, mode: Literal["start", "demo"] = "start", screen: bool = True, path: Path | None = None
+) -> int:
     """Run until SIGINT or SIGTERM; return the exit code. *screen*: draw the live status when stdout is a terminal.
 
-    Raises DccdError when the daemon can't start, or ended by itself.
+    *path* is the file of *config*; edits of it are taken over as they come, and at SIGHUP. Raises DccdError when the
+    daemon can't start, or ended by itself.
     """
-    return asyncio.run(_main(config, mode, screen))
+    return asyncio.run(_main(config, mode, screen, path))
 
 
-async def _main(config: Config, mode: str, screen: bool) -> int:
+async def _main(config: Config, mode: str, screen: bool, path: Path | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     up = asyncio.Event()
-    running = asyncio.create_task(_run(config, mode, screen, stop, up))
+    running = asyncio.create_task(_run(config, mode, screen, path, stop, up))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -167,19 +175,34 @@ def _settle() -> None:
     gc.freeze()
 
 
-async def _run(config: Config, mode: str, screen: bool, stop: asyncio.Event, up: asyncio.Event) -> int:
+def _on_hangup(links: Links, stop: asyncio.Event, at_terminal: bool) -> None:
+    """SIGHUP: the file is to be read again; or the terminal that the daemon was started at is gone."""
+    if at_terminal:
+        try:
+            termios.tcgetattr(sys.stdin)
+        except (OSError, ValueError, termios.error):
+            stop.set()
+            return
+    links.reload()
+
+
+async def _run(
+    config: Config, mode: str, screen: bool, path: Path | None, stop: asyncio.Event, up: asyncio.Event
+) -> int:
     console = Console()
     drawing = screen and console.is_terminal
     async with contextlib.AsyncExitStack() as stack:
         if mode == "demo":
-            config = demo_config(config, await stack.enter_async_context(simulated()))
+            config, path = demo_config(config, await stack.enter_async_context(simulated())), None
         log_file = None
         if drawing:
             # Log lines would tear the screen: they go to a file beside the data.
             config.data_path.joinpath(".dccd").mkdir(parents=True, exist_ok=True)
             log_file = stack.enter_context((config.data_path / ".dccd" / "dccd.log").open("a"))
         configure(config.settings.log_level, config.settings.log_format, log_file)
-        links = make_links(config)
+        links = make_links(config, path)
+        hangup = partial(_on_hangup, links, stop, sys.stdin is not None and sys.stdin.isatty())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
         look = Look(links, "dccd demo, simulated exchanges" if mode == "demo" else f"dccd on {links.host}")
         extra = [ChildSpec(id="screen", start=lambda: Screen(look, console))] if screen else []
         async with daemon(config, extra=extra, links=links):

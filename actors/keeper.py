@@ -53,18 +53,39 @@ class Keeper(Actor):
 
     async def _sync_now_and_then(self) -> None:
         clock = self.context.clock
-        intervals = {name: state.interval for name, state in self.links.remotes.items() if state.interval}
-        due = dict.fromkeys(intervals, clock.now())
-        while due:
-            await clock.sleep(max(min(due.values()) - clock.now(), _TICK))
-            names = [name for name, at in due.items() if at <= clock.now()]
+        due: dict[str, float] = {}
+        while True:
+            # As they are configured now: a new one at once, one of a shorter interval sooner.
+            now = clock.now()
+            intervals = {name: state.interval for name, state in self.links.remotes.items() if state.interval}
+            due = {name: min(due.get(name, now), now + interval) for name, interval in intervals.items()}
+            await self._pause(max(min(due.values()) - now, _TICK) if due else None)
+            names = [name for name, at in due.items() if at <= clock.now() and name in self.links.remotes]
             if not names:
                 continue
             ordered = await self._order(names)
             for name in names:
                 # From now: a sync that takes longer than the interval is followed by one, not by all that were due.
                 due[name] = clock.now() + (intervals[name] if ordered else min(intervals[name], _RETRY))
-        await anyio.sleep_forever()
+
+    async def _pause(self, seconds: float | None) -> bool:
+        """Wait for so long (None: for ever), or until the configuration changes; whether it has."""
+        changed, woken, clock = self.links.changed, anyio.Event(), self.context.clock
+        timer = None if seconds is None else clock.call_at(clock.now() + seconds, woken.set)
+
+        async def watch() -> None:
+            await changed.wait()
+            woken.set()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch)
+                await woken.wait()
+                group.cancel_scope.cancel()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return changed.is_set()
 
     async def _order(self, names: list[str]) -> bool:
         options = msgspec.to_builtins(StorageSync(remotes=names))
@@ -79,11 +100,11 @@ class Keeper(Actor):
     # ------------------------------------------------------------ retention
 
     async def _purge_now_and_then(self) -> None:
-        retention = self.links.config.storage.retention
-        if not retention.active:
-            await anyio.sleep_forever()
         while True:
-            await self.context.clock.sleep(parse_duration(retention.interval))
+            retention = self.links.config.storage.retention
+            interval = parse_duration(retention.interval) if retention.active else None
+            if await self._pause(interval):
+                continue
             try:
                 await self._aside.run(self._purge)
             except (StoreError, Stopped) as exc:

@@ -13,20 +13,24 @@ import structlog
 from actors.runtime.exits import ActorError
 from dccd.errors import DccdError
 
-__all__ = ["configure"]
+__all__ = ["configure", "set_level"]
+
+_LEVEL = [logging.INFO]
+"""The one in force, for all loggers."""
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Set up structlog. *style*: ``console``, ``json``, or ``auto`` (console)."""
     stream = stream or sys.stderr
     terminal = stream.isatty()
+    set_level(level)
     shared: list[Any] = [
+        _above_level,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _in_a_line,
     ]
-    if level != "debug":
-        shared.append(_in_a_line)
     if style == "json":
         tail: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
@@ -37,7 +41,8 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         ]
     structlog.configure(
         processors=shared + tail,
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        # All pass, as far as the first processor: loggers that there are by then know the level of another time.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Steady(stream))),
         cache_logger_on_first_use=True,
     )
@@ -45,8 +50,21 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
+def set_level(level: str) -> None:
+    """Log what is of *level* or above from now on."""
+    _LEVEL[0] = getattr(logging, level.upper())
+
+
+def _above_level(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if structlog.processors.NAME_TO_LEVEL.get(method, logging.CRITICAL) < _LEVEL[0]:
+        raise structlog.DropEvent
+    return event
+
+
 def _in_a_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """An actor that ended over an error of ours is one line: a port that is taken isn't explained by tracebacks."""
+    if _LEVEL[0] <= logging.DEBUG:
+        return event
     error = event.get("exc_info")
     while isinstance(error, ActorError) and error.__cause__ is not None:
         error = error.__cause__

@@ -103,8 +103,6 @@ class Scheduler(Actor):
         return None
 
     async def _work(self) -> None:
-        if self.enabled:
-            await self._start_streams()
         clock = self.context.clock
         while True:
             async with self._turn:
@@ -118,15 +116,6 @@ class Scheduler(Actor):
             timer = clock.call_at(clock.now() + self._wait(), self._changed.set)
             await self._changed.wait()
             timer.cancel()
-
-    async def _start_streams(self) -> None:
-        for spec in self.links.specs.values():
-            if spec.trigger_kind != "supervised":
-                continue
-            try:
-                await self.desk.start(spec.of, spec.options, spec.name, spec.restart or "permanent")
-            except (DccdError, ActorError) as exc:
-                self.context.log.error("stream not started", dataset=spec.dataset, error=str(exc))
 
     # ------------------------------------------------------------ which jobs there are
 

@@ -14,7 +14,8 @@
             ├── backfills   dynamic: a Backfiller (or Migrator, Mirror) a run
             ├── streams     dynamic: a Collector a stream
             ├── runner      which backfills run
-            ├── scheduler   when jobs run
+            ├── reconciler  the configuration, and which streams run
+            ├── scheduler   when backfill jobs run
             ├── monitor     health
             └── control     requests; last, so that who is answered can be served
 
@@ -48,6 +49,7 @@ from actors.runtime.exits import path_text
 from actors.runtime.spec import Backoff, ChildSpec
 from actors.runtime.supervisor import Supervisor
 from actors.scheduler import Scheduler
+from actors.reconciler import Reconciler
 from dccd import subjects
 from dccd.messages import ActorChanged, TreeNode
 from dccd.runs import Run
@@ -101,6 +103,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
     work = [
         worker("link", lambda: BusLink(links), shutdown=10.0),
         ChildSpec(
+        worker("reconciler", lambda: Reconciler(links, desk, enabled=jobs), shutdown=10.0),
             id="core",
             start=lambda: Supervisor(core, strategy="one_for_one", intensity=10, period=60.0),
             type="supervisor",

@@ -37,6 +37,7 @@ class Part(NamedTuple):
 
 IDENTITIES = "dccd.errors dccd.symbols dccd.records dccd.subjects"
 WORDS = f"{IDENTITIES} dccd.runs dccd.messages dccd.operations dccd.config dccd.jobs dccd.histogram dccd.metrics"
+FILE = "dccd.config_check dccd.config_edit dccd.config_file dccd.config_kept dccd.config_secrets dccd.job_edits"
 EDGES = "dccd.exchanges dccd.feeds dccd.bus dccd.store"
 
 TABLE: dict[str, Part] = {
@@ -94,7 +95,7 @@ TABLE: dict[str, Part] = {
     "actors.runtime": Part("", "anyio msgspec structlog"),
     "actors.control": Part(f"{WORDS} {EDGES} actors.runtime actors.*", "anyio msgspec structlog"),
     "actors.*": Part(
-        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
+        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_file dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
         "actors.scrape",
         "anyio cronsim msgspec rich structlog",
     ),

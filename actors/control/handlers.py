@@ -173,6 +173,28 @@ class Handlers:
         return await coverage.repair(self.links, request)
 
     async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
+    # ------------------------------------------------------------ the configuration
+
+    async def do_config_get(self, request: m.ConfigGet) -> m.ConfigReply:
+        reply: m.ConfigReply = await self.links.ask_reconciler(request)
+        return reply
+
+    async def do_config_put(self, request: m.ConfigPut) -> m.ConfigApplied:
+        return await self._changed(request)
+
+    async def do_jobs_create(self, request: m.JobCreate) -> m.ConfigApplied:
+        return await self._changed(request)
+
+    async def do_jobs_update(self, request: m.JobUpdate) -> m.ConfigApplied:
+        return await self._changed(request)
+
+    async def do_jobs_delete(self, request: m.JobDelete) -> m.ConfigApplied:
+        return await self._changed(request)
+
+    async def _changed(self, request: m.ConfigPut | m.JobCreate | m.JobUpdate | m.JobDelete) -> m.ConfigApplied:
+        reply: m.ConfigApplied = await self.links.ask_reconciler(request)
+        return reply
+
         if request.format == "arrow":
             return _in_threads(await reading.read_arrow(self.links, request))
         return await reading.read_json(self.links, request)

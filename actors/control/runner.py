@@ -18,7 +18,7 @@ import msgspec
 from actors.control.runbook import RunBook
 from actors.known import check_book
 from actors.links import Links
-from actors.mail import CancelBackfill, RunEnded, RunSettled, StartBackfill, StartWhole
+from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunSettled, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
@@ -151,6 +151,8 @@ class Runner(Actor):
                     return await self._cancel(run_id)
                 except DccdError as exc:
                     return exc
+            case MoveRuns(exchanges):
+                await self._move(exchanges)
             case RunEnded(run):
                 await self._ended(run)
         return None
@@ -293,6 +295,29 @@ class Runner(Actor):
         self._running.discard(run.run_id)
         with contextlib.suppress(ChildNotFound):
             # Of one that was set aside the run's record tells; kept on, it would make the daemon unhealthy for ever.
+    async def _move(self, exchanges: tuple[str, ...]) -> None:
+        """Begin the backfills of *exchanges* that are under way again, where they are: the same runs, in their turn."""
+        active = self.links.active
+        moved = [id for id in self._running if id in active and active[id].dataset.split(".")[0] in exchanges]
+        for run_id in moved:
+            try:
+                await self.links.backfills.terminate_child(run_id)
+            except ChildNotFound:
+                continue  # it has ended by itself; its word of that waits behind this message
+            self._running.discard(run_id)
+            await self._enqueue_again(active[run_id])
+        await self._fill()
+
+    async def _adopt(self, run: Run) -> None:
+        """A run whose host is gone, and whose rows are here, goes on as one of this host."""
+        if not self.resume or run.run_id in self.links.active:
+            return
+        run = msgspec.structs.replace(run, host=self.links.host)
+        await self.book.mark(run)
+        await self.book.save(run, announce=False)
+        await self._enqueue_again(run)
+        await self._fill()
+
             await self.links.backfills.terminate_child(run.run_id)
         await self._fill()
 

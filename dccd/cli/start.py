@@ -32,5 +32,5 @@ def start(app: App, demo: bool, plain: bool) -> int:
     if not demo and path is None:
         note("no configuration found, so no jobs: the daemon does what it is asked over the bus (`dccd start --help`)")
     run = entry_point("run")
-    code: int = run(config, mode="demo" if demo else "start", screen=not plain)
+    code: int = run(config, mode="demo" if demo else "start", screen=not plain, path=path)
     return code

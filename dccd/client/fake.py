@@ -118,6 +118,19 @@ class FakeDaemon:
         """The requests for *operation*, in order."""
         return [request for name, request in self.requests if name == operation]
 
+            "config.get": lambda ask: m.ConfigReply(
+                host=HOST, revision="r1", config={"jobs": []}, yaml="jobs: []  # none yet\n" if ask.yaml else None,
+                file="/etc/dccd.yml",
+            ),
+            "config.put": lambda ask: m.ConfigApplied(
+                host=HOST, revision="r1" if ask.dry_run else "r2", dry_run=ask.dry_run, saved="file"
+            ),
+            "jobs.create": lambda ask: m.ConfigApplied(
+                host=HOST, revision="r2", saved="file",
+                jobs_added=[f"{ask.operation}.{Dataset.make(ask.exchange, ask.data_type, p, ask.span)}" for p in ask.pairs],
+            ),
+            "jobs.update": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_changed=[ask.name]),
+            "jobs.delete": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_removed=[ask.name]),
     # ---------------------------------------------------------------- what a test makes happen
 
     def new_run(self, dataset: str, **fields: Any) -> Run:

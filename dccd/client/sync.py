@@ -329,3 +329,30 @@ class SyncClient:
     def operations(self) -> list[m.OperationEntry]:
         """See :meth:`Client.operations`."""
         return self._call(self._client.operations)
+    def config(self, *, yaml: bool = False) -> m.ConfigReply:
+        """See :meth:`Client.config`."""
+        return self._call(self._client.config, yaml=yaml)
+
+    def put_config(self, config: dict[str, Any] | str, revision: str, *, dry_run: bool = False) -> m.ConfigApplied:
+        """See :meth:`Client.put_config`."""
+        return self._call(self._client.put_config, config, revision, dry_run=dry_run)
+
+    def create_job(
+        self,
+        exchange: str,
+        pairs: str | list[str],
+        data_type: str = "trades",
+        span: str | int | None = None,
+        **fields: Any,
+    ) -> m.ConfigApplied:
+        """See :meth:`Client.create_job`."""
+        return self._call(self._client.create_job, exchange, pairs, data_type, span, **fields)
+
+    def update_job(self, name: str, **fields: Any) -> m.ConfigApplied:
+        """See :meth:`Client.update_job`."""
+        return self._call(self._client.update_job, name, **fields)
+
+    def delete_job(self, name: str) -> m.ConfigApplied:
+        """See :meth:`Client.delete_job`."""
+        return self._call(self._client.delete_job, name)
+

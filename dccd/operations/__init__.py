@@ -14,14 +14,24 @@ import msgspec
 
 from dccd import messages as m
 from dccd import subjects
-from dccd.operations import daemon, data, jobs, runs, storage, streams
+from dccd.operations import alerts, config, daemon, data, jobs, metrics, runs, storage, streams
 from dccd.operations.base import ANY, Operation, Refusal, Role
 
 __all__ = ["ANY", "OPERATIONS", "Operation", "Refusal", "Role", "entry", "schema"]
 
 OPERATIONS: dict[str, Operation] = {
     op.name: op
-    for table in (daemon.TABLE, data.TABLE, runs.TABLE, streams.TABLE, jobs.TABLE, storage.TABLE)
+    for table in (
+        daemon.TABLE,
+        data.TABLE,
+        runs.TABLE,
+        streams.TABLE,
+        jobs.TABLE,
+        config.TABLE,
+        metrics.TABLE,
+        alerts.TABLE,
+        storage.TABLE,
+    )
     for op in table
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -42,8 +43,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation: ``name`` is the tail of its subject, ``description`` one line for people.
 
     ``idempotent``: asked twice, it does what it does once. ``refusals`` are those beside ANY; ``example`` is a request
-    that works against the demo, after the shell command ``setup`` (which may set ``run``), with these ``flags`` of
-    ``nats req``.
+    that works against the demo, after the shell command ``setup``, with these ``flags`` of ``nats req``; a value
+    ``$run`` in it is the text in the shell's variable ``run``, ``$$run`` the JSON.
     """
 
     name: str
@@ -61,8 +62,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def command(self) -> str:
         """The example for a shell."""
         body = msgspec.json.format(msgspec.json.encode(self.example), indent=0).decode() if self.example else ""
-        body = body.replace('"$run"', "\"'$run'\"")
+        body = re.sub(r'"(\${1,2})(\w+)"', _in_shell, body)
         return f"nats req --raw {self.flags} dccd.{self.name} '{body}'".replace("  ", " ")
+
+
+def _in_shell(found: re.Match[str]) -> str:
+    """A shell's variable in a text that stands in single quotes."""
+    variable = f"'${found[2]}'"
+    return f"\"{variable}\"" if found[1] == "$" else f"'\"${found[2]}\"'"
 
 
 ANY = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,6 +53,7 @@ class Desk(SimpleNamespace):
             answers=[],
             events=[],
             told=anyio.Event(),
+            changed=asyncio.Event(),
         )
 
     async def ask_runner(self, order: StartWhole) -> None:

@@ -81,6 +81,10 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
     daemon.frames["kraken.orderbook.BTC-USD"] = pl.DataFrame({"TS": [1]})
     message: dict[str, Any] = {
         "backfill.start": {"dataset": OHLC},
+        "config.put": {"revision": "r1", "config": {}},
+        "jobs.create": {"exchange": "binance", "pairs": ["BTC/USDT"], "data_type": "trades"},
+        "jobs.update": {"name": f"backfill.{OHLC}", "every": "1h"},
+        "jobs.delete": {"name": f"backfill.{OHLC}"},
         "streams.start": {"dataset": OHLC},
         "streams.stop": {"dataset": OHLC},
         "read": {"dataset": OHLC},
