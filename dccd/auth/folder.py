@@ -76,7 +76,8 @@ class AuthFolder:
     # ---------------------------------------------------------------- changes
 
     def init(self, url: str, *, passwords: bool = False, force: bool = False) -> list[Entry]:
-        """Make a user of each role, named as it is, who find the bus at *url*; with *force* anew, dropping all others.
+        """Make a collector, an operator and a viewer of these names, who find the bus at *url*; with *force* anew,
+        dropping all others.
 
         *passwords*: instead of NKEYs.
         """
@@ -86,7 +87,7 @@ class AuthFolder:
         if self.exists:
             for user in self.users:
                 self._forget(user.name)
-        users = [self._make(role, role, url, passwords) for role in ROLES]
+        users = [self._make(role, role, url, passwords) for role in ROLES if role != "listener"]
         self._write(_Users(url, users))
         return users
 

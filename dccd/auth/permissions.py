@@ -24,10 +24,15 @@ from dccd.operations import OPERATIONS, Operation
 
 __all__ = ["ROLES", "Access", "Role", "access", "authorization", "inbox_prefix"]
 
-Role = Literal["collector", "operator", "viewer"]
-"""Daemons; who may ask for all operations; who may only see."""
+Role = Literal["collector", "operator", "viewer", "listener"]
+"""Daemons; who may ask for all operations; who may only see; who sees as a viewer, but reads no stream.
 
-ROLES: tuple[Role, ...] = ("collector", "operator", "viewer")
+JetStream publishes its answers wherever a question says, and what a consumer delivers wherever the consumer says, with
+nobody's rights. Of who reads streams, it can so be had to put such messages where it may not publish. Daemons take none
+for a request or a tick, but it can litter a bucket; a listener can't.
+"""
+
+ROLES: tuple[Role, ...] = ("collector", "operator", "viewer", "listener")
 
 _STREAMS = (subjects.STREAM_TICKS, subjects.STREAM_EVENTS)
 _INDENT = "    "
@@ -63,14 +68,16 @@ def access(role: Role, operations: Mapping[str, Operation] = OPERATIONS) -> Acce
             subscribe=(f"{subjects.SERVICE}.>", "$SRV.>", own),
         )
     allowed = [op.name for op in operations.values() if role == "operator" or op.role == "viewer"]
+    more: tuple[str, ...] = ()
+    if role != "listener":
+        more = *_reading(role), *(f"$SRV.{verb}{tail}" for verb in ("PING", "INFO", "STATS") for tail in ("", ".>"))
     return Access(
         publish=(
             *(subjects.request(name) for name in allowed),
             *(subjects.host_request("*", name) for name in allowed),
             *subjects.FROM_CONSUMERS,
             subjects.echo(inbox_prefix(role), "*"),
-            *_reading(role),
-            *(f"$SRV.{verb}{tail}" for verb in ("PING", "INFO", "STATS") for tail in ("", ".>")),
+            *more,
         ),
         subscribe=(*subjects.TO_CONSUMERS, own),
     )

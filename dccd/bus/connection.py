@@ -40,7 +40,7 @@ __all__ = ["Bus", "Message", "Subscription"]
 _PENDING_BYTES = 8 << 20
 _MAX_WAIT = 1.0
 _ECHO = 5.0
-_INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in ("viewer", "operator", "collector")))
+_INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in ("viewer", "operator", "listener", "collector")))
 """Where replies may come to, as dccd's users have it (:mod:`dccd.auth.permissions`): tried in this order."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
 

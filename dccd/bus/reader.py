@@ -45,6 +45,10 @@ _MAX_BYTES = 32 << 20
 """Bytes that one request may bring."""
 _EXPIRES = 5
 """Seconds after which the server answers a request that found nothing."""
+_ANSWER = "Nats-Stream"
+"""Header of a message that JetStream hands out of a stream when it is asked for it. It goes where the question says: so
+who may ask, but not publish, could make ticks of one dataset those of another."""
+_NOT_PUBLISHED = b'"an answer of JetStream, which somebody has had sent here"'
 _OVERDUE = 2.0
 """Seconds that it may be late, until the request counts as lost."""
 
@@ -405,8 +409,11 @@ class TickReader:
         if seq == self._last + 1:
             self._last = seq
             self._last_at = at = int(tokens[offset + 2])
-            covered = message.headers.get(subjects.COVERED) if message.headers else None
-            self._buffer.append(TickMessage(seq, message.subject, message.data, at, covered))
+            headers = message.headers or {}
+            covered, data = headers.get(subjects.COVERED), message.data
+            if _ANSWER in headers:
+                covered, data = None, _NOT_PUBLISHED
+            self._buffer.append(TickMessage(seq, message.subject, data, at, covered))
             self._arrived.set()
         elif seq > self._last and not self._reset_wanted:
             self._jumped = True

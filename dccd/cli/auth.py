@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["auth"]
 
-_ROLES = ["viewer", "operator", "collector"]
+_ROLES = ["viewer", "operator", "collector"]  # that `init` makes
 
 _dir = click.option(
     "--dir",
@@ -58,7 +58,7 @@ def auth() -> None:
 @local_options
 @click.pass_obj
 def init(app: App, folder: Path | None, url: str | None, passwords: bool, contexts: bool, force: bool) -> int:
-    """Make a user of each role: from then on the bus lets in nobody else.
+    """Make a collector, an operator and a viewer: from then on the bus lets in nobody else.
 
     A daemon that runs takes it with `dccd auth reload`, which disconnects all who have no credentials yet, or when it
     is next started.
@@ -76,7 +76,9 @@ def init(app: App, folder: Path | None, url: str | None, passwords: bool, contex
 
 @auth.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(_ROLES), default="viewer", show_default=True, help="What it may do.")
+@click.option(
+    "--role", type=click.Choice([*_ROLES, "listener"]), default="viewer", show_default=True, help="What it may do."
+)
 @click.option("--password", is_flag=True, help="A password (bcrypt) instead of an NKEY.")
 @_dir
 @_contexts
