@@ -151,7 +151,10 @@ class Scheduler(Actor):
             return state
         try:
             run = await self.book.get(run_id)
-        except RequestError:  # the history has forgotten it
+        except RequestError as exc:
+            if exc.code != 404:
+                return state
+            # The history has forgotten it.
             return msgspec.structs.replace(state, last_state=None, owed=False)
         return state if run.state in ACTIVE else self._ended(spec, state, run)
 

@@ -23,8 +23,7 @@ async def listing(links: Links, ask: m.JobsList) -> m.Jobs:
     """The jobs that *ask* is for, in the configuration's order."""
     found: list[tuple[JobSpec, JobState]] = await links.ask_scheduler(GetJobs())
     states = {spec.name: state for spec, state in found}
-    specs = {**links.specs, **{spec.name: spec for spec, _ in found}}
-    jobs = [entry(links, spec, states.get(spec.name)) for spec in specs.values() if _matches(spec, ask)]
+    jobs = [entry(links, spec, states.get(spec.name)) for spec in links.specs.values() if _matches(spec, ask)]
     return m.Jobs(host=links.host, jobs=jobs)
 
 
