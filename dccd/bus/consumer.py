@@ -22,7 +22,7 @@ from dccd.bus.direct import StreamState, api, renew_epoch
 from dccd.bus.kv import Bucket
 from dccd.errors import BusUnavailable, Conflict, JetStreamError, StreamReplaced
 
-__all__ = ["ArchiverConsumer"]
+__all__ = ["ArchiverConsumer", "archived"]
 
 _NS = 1_000_000_000
 _RESET_SINCE = (2, 14)
@@ -46,6 +46,18 @@ class _Floor(msgspec.Struct):
 class _ConsumerInfo(msgspec.Struct):
     ack_floor: _Floor
     num_waiting: int = 0
+
+
+async def archived(bus: Bus, host: str, epoch: str) -> int:
+    """Up to which sequence number of the stream's *epoch* all is on *host*'s disk; 0 where nobody knows.
+
+    Raises BusUnavailable.
+    """
+    found = await Bucket(bus, subjects.BUCKET_ARCHIVERS).get(host)
+    if found is None:
+        return 0
+    position = msgspec.json.decode(found[0], type=_Position)
+    return position.acked if position.epoch == epoch else 0
 
 
 class ArchiverConsumer:

@@ -14,7 +14,7 @@ import contextlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -98,9 +98,10 @@ class GroupReader(PullReader):
         since: int | None = None,
         ack_wait: float = 30.0,
         capacity: int = 256,
+        check: Callable[[StreamState], object] | None = None,
     ) -> Self:
         """Join *group*, or make it: then it begins with message *seq*, with what was stored at *since* (ns), or with
-        what is stored from now on.
+        what is stored from now on, and *check*, called with the stream's state, may raise first.
 
         Raises BusError when the group shares other subjects, IdentityError for a name that is none, JetStreamError
         (404) when there is no such stream, BusUnavailable.
@@ -116,14 +117,16 @@ class GroupReader(PullReader):
         reader._start_config = start | {"ack_wait": int(ack_wait * _NS)}
         found = await reader._info()
         reader.joined = found is not None
+        if check is not None and not reader.joined:
+            check(state)
         await reader._start(state)
         return reader
 
     async def aclose(self) -> None:
         """Leave the group: what was not acknowledged goes to the others at once. Safe to repeat."""
+        await super().aclose()  # first: what is given back must not come here
         held, self._held = self._held, {}
         self._buffer.clear()
-        await super().aclose()  # first: what is given back must not come here
         for token, _ in held.values():
             await self._say(token, b"-NAK")
 

@@ -23,9 +23,10 @@ from dccd.client.client import Client, RunEvent, Time
 from dccd.client.rows import DerivedBars, Rows
 from dccd.client.sync import SyncClient, SyncRows
 from dccd.client.target import Target, find_target, noted_port
-from dccd.client.ticks import Ticks
+from dccd.client.ticks import Batch, Ticks, TickSet
 
 __all__ = [
+    "Batch",
     "BookFrame",
     "Client",
     "DerivedBars",
@@ -34,6 +35,7 @@ __all__ = [
     "SyncClient",
     "SyncRows",
     "Target",
+    "TickSet",
     "Ticks",
     "Time",
     "find_target",

@@ -34,6 +34,25 @@ _CHUNK = 1024
 _ROWS = 16
 
 
+_METRICS = [
+    m.MetricFamily(
+        name="dccd_dataset_rows", type="gauge", help="Rows stored", samples=[
+            m.MetricSample(name="dccd_dataset_rows", labels={"dataset": f"binance.trades.{coin}-USDT"}, value=rows)
+            for coin, rows in (("BTC", 1_234_567.0), ("ETH", 0.0))
+        ],
+    ),
+    m.MetricFamily(
+        name="dccd_request_duration_seconds", type="histogram", help="How long requests took", samples=[
+            m.MetricSample(name=f"dccd_request_duration_seconds{end}", labels={"operation": "read", **le}, value=value)
+            for end, le, value in (
+                ("_bucket", {"le": "0.005"}, 0.0), ("_bucket", {"le": "0.01"}, 1.0), ("_bucket", {"le": "+Inf"}, 1.0),
+                ("_sum", {}, 0.007), ("_count", {}, 1.0),
+            )
+        ],
+    ),
+]  # fmt: skip
+
+
 class FakeDaemon:
     """Answers on *bus*. ``requests`` holds what was asked, in order.
 
@@ -57,6 +76,25 @@ class FakeDaemon:
                 archiver_lag=0, checks=[m.HealthCheck(name="bus", ok=True, detail="connected")],
             ),
             "tree": m.Tree(host=HOST, root=_node("daemon", _node("bus"), _node("streams", _node("stream")))),
+            "metrics": self._metrics,
+            "hosts": m.Hosts(host=HOST, hosts=[
+                m.HostEntry(
+                    id=HOST, instance="a", version=version, hostname="rack-1", pid=42, data_path="/data",
+                    started=10**18, at=10**18 + 10**12, streams=3, backfills=1,
+                ),
+            ]),
+            "alerts.list": m.AlertsListed(
+                host=HOST,
+                incidents=[
+                    m.Incident(
+                        key="stale:binance.trades.BTC-USDT", host=HOST, rule="stale", subject="binance.trades.BTC-USDT",
+                        state="open", detail="no record since 2001-09-09T01:46:40Z (live)", since=10**18,
+                        opened=10**18 + 10**11, told={"ops": "open"},
+                    ),
+                ],
+                webhooks=[m.WebhookEntry(name="ops", format="slack", sent=1)],
+            ),
+            "alerts.test": lambda ask: m.AlertsTested(webhooks=[m.WebhookTried(name=ask.webhook or "ops")]),
             "exchanges": m.Exchanges(exchanges={}),
             "inventory": m.Inventory(host=HOST, data_path="/data", datasets=[]),
             "coverage": lambda ask: m.Coverage(
@@ -68,6 +106,7 @@ class FakeDaemon:
             "storage.sync": lambda ask: self._whole("storage.sync", ask),
             "storage.verify": lambda ask: self._whole("storage.verify", ask),
             "storage.restore": lambda ask: self._whole("storage.restore", ask),
+            "storage.fold": lambda ask: self._whole("storage.fold", ask),
             "storage.remotes": m.Remotes(
                 host=HOST, remotes=[m.RemoteEntry(name="backup", url="s3://bucket/data", interval=900.0, synced=10**18)]
             ),
@@ -79,6 +118,19 @@ class FakeDaemon:
                     ),
                 ],
             ),
+            "config.get": lambda ask: m.ConfigReply(
+                host=HOST, revision="r1", config={"jobs": []}, yaml="jobs: []  # none yet\n" if ask.yaml else None,
+                file="/etc/dccd.yml",
+            ),
+            "config.put": lambda ask: m.ConfigApplied(
+                host=HOST, revision="r1" if ask.dry_run else "r2", dry_run=ask.dry_run, saved="file"
+            ),
+            "jobs.create": lambda ask: m.ConfigApplied(
+                host=HOST, revision="r2", saved="file",
+                jobs_added=[f"{ask.operation}.{Dataset.make(ask.exchange, ask.data_type, p, ask.span)}" for p in ask.pairs],
+            ),
+            "jobs.update": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_changed=[ask.name]),
+            "jobs.delete": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_removed=[ask.name]),
             "jobs.list": m.Jobs(host=HOST, jobs=[]),
             "jobs.run": self._run_job,
             "jobs.run_all": m.JobsStarted(host=HOST, jobs=[]),
@@ -118,19 +170,6 @@ class FakeDaemon:
         """The requests for *operation*, in order."""
         return [request for name, request in self.requests if name == operation]
 
-            "config.get": lambda ask: m.ConfigReply(
-                host=HOST, revision="r1", config={"jobs": []}, yaml="jobs: []  # none yet\n" if ask.yaml else None,
-                file="/etc/dccd.yml",
-            ),
-            "config.put": lambda ask: m.ConfigApplied(
-                host=HOST, revision="r1" if ask.dry_run else "r2", dry_run=ask.dry_run, saved="file"
-            ),
-            "jobs.create": lambda ask: m.ConfigApplied(
-                host=HOST, revision="r2", saved="file",
-                jobs_added=[f"{ask.operation}.{Dataset.make(ask.exchange, ask.data_type, p, ask.span)}" for p in ask.pairs],
-            ),
-            "jobs.update": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_changed=[ask.name]),
-            "jobs.delete": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_removed=[ask.name]),
     # ---------------------------------------------------------------- what a test makes happen
 
     def new_run(self, dataset: str, **fields: Any) -> Run:
@@ -194,6 +233,12 @@ class FakeDaemon:
             raise reply
         return reply if isinstance(reply, AsyncIterator) else msgspec.json.encode(reply)
 
+    def _metrics(self, ask: m.MetricsGet) -> m.Metrics:
+        """Rows of two datasets in a page each, and a request that took 7 ms."""
+        page = _METRICS[1:] if ask.after else _METRICS[:1]
+        following = None if ask.after else f"{_METRICS[1].name}:0"
+        return m.Metrics(host=HOST, at=self.now, families=page, next=following)
+
     def _run_job(self, ask: m.JobRun) -> m.JobStarted:
         operation, _, dataset = ask.name.partition(".")
         if operation == "stream":
@@ -241,6 +286,10 @@ class FakeDaemon:
         frame = self.frames.get(ask.resolve().name)
         if frame is None:
             raise RequestError(404, "no_dataset", f"nothing is stored of {ask.resolve()}", "dataset")
+        if isinstance(ask.start, int):
+            frame = frame.filter(frame["TS"] >= ask.start)
+        if isinstance(ask.end, int):
+            frame = frame.filter(frame["TS"] < ask.end)
         if ask.columns is not None:
             frame = frame.select(ask.columns)
         if ask.limit is not None:

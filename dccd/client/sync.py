@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dccd import messages as m
+from dccd.client.feeds import TickOptions
+from dccd.client.ticks import Batch, Ticks, TickSet
 from dccd.errors import BusError
-from dccd.runs import Run, RunState, require_done
+from dccd.runs import Run, RunState, Trigger, require_done
 from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from dccd.client.client import Client, RunEvent, Time
     from dccd.client.rows import Rows
 
-__all__ = ["SyncClient", "SyncRows"]
+__all__ = ["SyncClient", "SyncRows", "SyncTicks"]
 
 R = TypeVar("R")
 
@@ -52,6 +54,39 @@ class SyncRows:
                     return
         finally:
             self._call(self.rows.aclose)
+
+
+class SyncTicks:
+    """The same ticks as :class:`~dccd.client.ticks.Ticks` or TickSet, without await; ``ticks`` is that, and has its
+    ``position``, ``begins`` and counters."""
+
+    def __init__(self, ticks: Ticks[Any] | TickSet[Any], client: SyncClient) -> None:
+        self.ticks, self._client = ticks, client
+
+    def __repr__(self) -> str:
+        return repr(self.ticks).replace("<", "<Sync", 1)
+
+    def __enter__(self) -> SyncTicks:
+        self._client._call(self.ticks.open)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client._call(self.ticks.aclose)
+
+    def __iter__(self) -> Iterator[Any]:
+        # Batches come over to this thread, not records.
+        several = isinstance(self.ticks, TickSet)
+        for batch in self.batches():
+            for record in self.ticks.each(batch):
+                yield (batch.dataset, record) if several else record
+
+    def batches(self) -> Iterator[Batch[Any]]:
+        """See :meth:`Ticks.batches`."""
+        return self._client._each(self.ticks.batches())
+
+    def frames(self, every: str | float | None = "1s", rows: int = 100_000) -> Iterator[pl.DataFrame]:
+        """See :meth:`Ticks.frames`."""
+        return self._client._each(self.ticks.frames(every, rows))
 
 
 class SyncClient:
@@ -118,13 +153,30 @@ class SyncClient:
         self,
         limit: int = 50,
         *,
+        job: str | None = None,
+        operation: str | None = None,
         dataset: str | None = None,
-        state: RunState | None = None,
+        state: RunState | Sequence[RunState] | None = None,
         host: str | None = None,
+        trigger: Trigger | None = None,
+        since: Since | None = None,
+        until: Since | None = None,
         before: str | None = None,
     ) -> list[Run]:
         """See :meth:`Client.runs`."""
-        return self._call(self._client.runs, limit, dataset=dataset, state=state, host=host, before=before)
+        return self._call(
+            self._client.runs,
+            limit,
+            job=job,
+            operation=operation,
+            dataset=dataset,
+            state=state,
+            host=host,
+            trigger=trigger,
+            since=since,
+            until=until,
+            before=before,
+        )
 
     def cancel(self, run_id: str) -> Run:
         """See :meth:`Client.cancel`."""
@@ -209,17 +261,28 @@ class SyncClient:
         return self._each(self._client.book_parts(dataset, every, start, end, depth=depth, wide=wide))
 
     def ticks(
-        self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
-    ) -> Iterator[Any]:
-        """Iterate over the records of the live feed, see :class:`Ticks`."""
-        for batch in self.batches(exchange, symbol, data_type, span):
-            yield from batch
+        self,
+        exchange: str | None = None,
+        symbol: str | None = None,
+        data_type: str = "trades",
+        span: str | int | None = None,
+        *,
+        pattern: str | None = None,
+        **how: Unpack[TickOptions],
+    ) -> SyncTicks:
+        """See :meth:`Client.ticks`: ``for trade in client.ticks("binance", "BTC/USDT")``."""
+        ask: Callable[..., Ticks[Any] | TickSet[Any]] = self._client.ticks
+        return SyncTicks(ask(exchange, symbol, data_type, span, pattern=pattern, **how), self)
 
     def batches(
         self, exchange: str, symbol: str, data_type: str = "trades", span: str | int | None = None
     ) -> Iterator[list[Any]]:
-        """As :meth:`ticks`, one list for what one read of the exchange's socket held."""
-        return self._each(self._client.ticks(exchange, symbol, data_type, span).batches())
+        """The batches of :meth:`ticks`: one list for what one read of the exchange's socket held."""
+        return self.ticks(exchange, symbol, data_type, span).batches()
+
+    def drop_group(self, group: str) -> bool:
+        """See :meth:`Client.drop_group`."""
+        return self._call(self._client.drop_group, group)
 
     def _each(self, items: AsyncGenerator[R, None]) -> Iterator[R]:
         """Iterate over *items*, and close them when nobody wants more."""
@@ -302,33 +365,6 @@ class SyncClient:
         """See :meth:`Client.run_job`."""
         return self._call(self._client.run_job, name)
 
-    def run_jobs(self, **filters: Any) -> list[m.JobOutcome]:
-        """See :meth:`Client.run_jobs`."""
-        return self._call(self._client.run_jobs, **filters)
-
-    def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
-        """See :meth:`Client.exchanges`."""
-        return self._call(partial(self._client.exchanges, exchange, all=all))
-
-    def health(self) -> m.Health:
-        """See :meth:`Client.health`."""
-        return self._call(self._client.health)
-
-    def metrics(self, prefix: str | None = None, *, host: str | None = None) -> m.Metrics:
-        """See :meth:`Client.metrics`."""
-        return self._call(self._client.metrics, prefix, host=host)
-
-    def tree(self) -> m.Tree:
-        """See :meth:`Client.tree`."""
-        return self._call(self._client.tree)
-
-    def hosts(self) -> list[m.HostEntry]:
-        """See :meth:`Client.hosts`."""
-        return self._call(self._client.hosts)
-
-    def operations(self) -> list[m.OperationEntry]:
-        """See :meth:`Client.operations`."""
-        return self._call(self._client.operations)
     def config(self, *, yaml: bool = False) -> m.ConfigReply:
         """See :meth:`Client.config`."""
         return self._call(self._client.config, yaml=yaml)
@@ -356,3 +392,38 @@ class SyncClient:
         """See :meth:`Client.delete_job`."""
         return self._call(self._client.delete_job, name)
 
+    def run_jobs(self, **filters: Any) -> list[m.JobOutcome]:
+        """See :meth:`Client.run_jobs`."""
+        return self._call(self._client.run_jobs, **filters)
+
+    def exchanges(self, exchange: str | None = None, *, all: bool = False) -> dict[str, list[m.CapabilityEntry]]:
+        """See :meth:`Client.exchanges`."""
+        return self._call(partial(self._client.exchanges, exchange, all=all))
+
+    def alerts(self, *, all: bool = False, limit: int = 1000) -> m.AlertsListed:
+        """See :meth:`Client.alerts`."""
+        return self._call(partial(self._client.alerts, all=all, limit=limit))
+
+    def test_webhooks(self, webhook: str | None = None) -> list[m.WebhookTried]:
+        """See :meth:`Client.test_webhooks`."""
+        return self._call(self._client.test_webhooks, webhook)
+
+    def health(self) -> m.Health:
+        """See :meth:`Client.health`."""
+        return self._call(self._client.health)
+
+    def metrics(self, prefix: str | None = None, *, host: str | None = None) -> m.Metrics:
+        """See :meth:`Client.metrics`."""
+        return self._call(self._client.metrics, prefix, host=host)
+
+    def tree(self) -> m.Tree:
+        """See :meth:`Client.tree`."""
+        return self._call(self._client.tree)
+
+    def hosts(self) -> list[m.HostEntry]:
+        """See :meth:`Client.hosts`."""
+        return self._call(self._client.hosts)
+
+    def operations(self) -> list[m.OperationEntry]:
+        """See :meth:`Client.operations`."""
+        return self._call(self._client.operations)

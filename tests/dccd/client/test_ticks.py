@@ -11,8 +11,7 @@ import pytest
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
-from dccd.client import Client
-from dccd.client import ticks as ticks_module
+from dccd.client import Client, tick_sources
 from dccd.client.fake import FakeDaemon
 from dccd.errors import IdentityError
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
@@ -112,7 +111,7 @@ async def test_what_a_slow_reader_misses_is_counted(
     client: Client, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the room for unread messages the newest are dropped, counted, and those held stay in order."""
-    monkeypatch.setattr(ticks_module, "_AHEAD", 3)
+    monkeypatch.setattr(tick_sources, "_AHEAD", 3)
     async with asyncio.timeout(10), client.ticks("binance", "BTC/USDT") as ticks:
         for number in range(5):
             await daemon.tick(TRADES, trade(number))
