@@ -59,6 +59,12 @@ async def test_every_operation_with_nats_req(sim: Simulator, config: Config) -> 
         assert (await ask(url, "tree"))["root"]["id"] == "dccd"
         assert set((await ask(url, "exchanges"))["exchanges"]) == set(EXCHANGES)
         assert (await ask(url, "jobs.list"))["jobs"][0]["trigger_kind"] == "manual"
+        assert (await ask(url, "jobs.list", {"operation": "backfill"}))["jobs"] == []
+        assert (await ask(url, "jobs.run", {"name": "stream.kraken.trades.ETH-USD"}))["error"]["reason"] == "no_job"
+        (outcome,) = (await ask(url, "jobs.run_all", {"operation": "stream"}))["jobs"]
+        assert (outcome["name"], outcome["error"]) == ("stream.kraken.trades.BTC-USD", None)
+        assert (await ask(url, "jobs.run", {"name": outcome["name"]}))["already_running"]
+        assert (await ask(url, "streams.stop", stream))["dataset"] == stream["dataset"]
 
         run_id = (await ask(url, "backfill.start", {**bars, "start": start, "end": start + 600 * NS}))["run_id"]
         async for _ in client.follow(run_id):
