@@ -242,8 +242,9 @@ class Feed(Generic[T]):
     async def _take(self, wait: float | None) -> Sequence[StreamMessage | Stored] | None:
         """What has come, nothing after *wait* seconds, None when it is over."""
         while True:
+            over = self._closed is not None and self._closed.done()
             try:
-                pieces = await self._source.take(wait)
+                pieces = await self._source.take(0.0 if over else wait)
             except BusUnavailable:
                 if self._is_over():
                     return None
