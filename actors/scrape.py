@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,6 +30,9 @@ _SECONDS = 30.0
 """For so long a connection may be idle, or take to ask, or to read its answer."""
 _FRESH = 1.0
 _CLOSE_SECONDS = 1.0
+_UNHEARD = logging.getLogger("actors.scrape.http")
+"""Of a request that is none aiohttp logs a traceback: whoever can connect could fill the log."""
+_UNHEARD.setLevel(logging.CRITICAL + 1)
 
 
 class _Refused(asyncio.Protocol):
@@ -47,8 +51,8 @@ class Endpoint:
         self._render = render
         # Its clients are few and known: short lines and few headers will do.
         self._web = web.Server(
-            self._answer, access_log=None, keepalive_timeout=_SECONDS, lingering_time=1.0, max_line_size=2048,
-            max_field_size=4096,
+            self._answer, access_log=None, logger=_UNHEARD, keepalive_timeout=_SECONDS, lingering_time=1.0,
+            max_line_size=2048, max_field_size=4096,
         )  # fmt: skip
         self._server: asyncio.Server | None = None
         self._since: dict[Any, float] = {}

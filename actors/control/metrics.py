@@ -41,18 +41,28 @@ def page(families: list[m.MetricFamily], after: str | None, room: int) -> tuple[
     told: list[m.MetricFamily] = []
     for family in families[names.index(name) :]:
         samples = family.samples[skipped:]
-        bare = len(msgspec.json.encode(msgspec.structs.replace(family, samples=[]))) + 1
-        room -= bare
-        fit = len(samples)
-        if (size := len(msgspec.json.encode(samples))) > room:
-            fit, size = 0, 0
-            while (more := len(msgspec.json.encode(samples[fit])) + 1) <= room - size:
-                fit, size = fit + 1, size + more
-        if fit < len(samples) and not fit and told:
+        room -= len(msgspec.json.encode(msgspec.structs.replace(family, samples=[]))) + 1
+        fit, size = _fitting(samples, room)
+        if told and (room < 0 or (samples and not fit)):
             return told, f"{family.name}:{skipped}"
+        if samples and not told:
+            fit = max(fit, 1)  # a page that has nothing would have no end
         told.append(msgspec.structs.replace(family, samples=samples[:fit]))
         if fit < len(samples):
             return told, f"{family.name}:{skipped + fit}"
         room -= size
         skipped = 0
     return told, None
+
+
+def _fitting(samples: list[m.MetricSample], room: int) -> tuple[int, int]:
+    """How many of *samples* have room, from the first on, and the bytes that they take."""
+    if (size := len(msgspec.json.encode(samples))) <= room:
+        return len(samples), size
+    size = 0
+    for fit, sample in enumerate(samples):
+        more = len(msgspec.json.encode(sample)) + 1
+        if size + more > room:
+            return fit, size
+        size += more
+    return len(samples), size
