@@ -15,7 +15,6 @@ import msgspec
 
 from actors import schedule
 from actors.control.runbook import RunBook
-from actors.control.streams import StreamDesk
 from actors.links import Links
 from actors.mail import GetJobs, RunJob, RunSettled, SetJobs, StartBackfill
 from actors.runtime.actor import Actor, run_together
@@ -46,10 +45,8 @@ class Scheduler(Actor):
 
     mailbox_size = 1024
 
-    def __init__(
-        self, links: Links, desk: StreamDesk, enabled: bool = True, chance: Callable[[], float] = random.random
-    ) -> None:
-        self.links, self.desk, self.enabled = links, desk, enabled
+    def __init__(self, links: Links, enabled: bool = True, chance: Callable[[], float] = random.random) -> None:
+        self.links, self.enabled = links, enabled
         self.book = RunBook(links)
         self._chance = chance
         self._specs: dict[str, JobSpec] = {}

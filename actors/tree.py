@@ -94,7 +94,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
         ChildSpec(id="backfills", start=backfills, type="supervisor"),
         ChildSpec(id="streams", start=streams, type="supervisor"),
         worker("runner", lambda: Runner(links, lambda run: _RUNS[run.operation](links, run), resume=jobs)),
-        worker("scheduler", lambda: Scheduler(links, desk, enabled=jobs)),
+        worker("scheduler", lambda: Scheduler(links, enabled=jobs)),
         *([worker("keeper", lambda: Keeper(links), shutdown=20.0)] if jobs else []),
         worker("monitor", lambda: Monitor(links, desk)),
         worker("control", lambda: Control(links, handlers)),

@@ -102,7 +102,7 @@ class Desk(SimpleNamespace):
 
     def made(self, **fields: Any) -> Scheduler:
         links: Any = self
-        scheduler = Scheduler(links, links, chance=lambda: 0.5, **fields)
+        scheduler = Scheduler(links, chance=lambda: 0.5, **fields)
         scheduler.book = links
         return scheduler
 
