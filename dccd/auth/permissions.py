@@ -100,6 +100,8 @@ def _reading(role: Role) -> Iterable[str]:
         yield f"{api}.CONSUMER.DURABLE.CREATE.{stream}.*"
         yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
         yield from (f"$JS.ACK.{stream}.>", f"$JS.FC.{stream}.>")
+    # How far the ticks are stored: who reads what is stored and goes on with the stream asks.
+    yield f"{api}.DIRECT.GET.KV_{subjects.BUCKET_ARCHIVERS}.>"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +116,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def authorization(users: Iterable[Entry], operations: Mapping[str, Operation] = OPERATIONS) -> str:
     """The block of a ``nats.conf`` that lets in *users*, with the permissions of their roles, and nobody else.
 
-    Without any user it lets in nobody at all.
+    Raises ValueError without any user: to the server that would mean everybody.
     """
     users = list(users)
+    if not users:
+        raise ValueError("users: nobody")
     lines = ["authorization {"]
     for role in ROLES:
         # A role that no user has would be an unknown field to the server.
@@ -127,7 +131,7 @@ def authorization(users: Iterable[Entry], operations: Mapping[str, Operation] = 
         if user.nkey is not None:
             who = f'nkey: "{user.nkey}"'
         else:
-            who = f'user: "{user.name}", password: "{user.password or "*"}"'
+            who = f'user: "{user.name}", password: "{user.password}"'
         lines.append(f"{_INDENT * 2}{{{who}, permissions: ${user.role}}}  # {user.name}")
     return "\n".join([*lines, f"{_INDENT}]", "}", ""])
 

@@ -26,7 +26,7 @@ from dccd.client.selection import Selection
 from dccd.client.sieve import Joint, Sieve, earliest
 from dccd.client.since import Position
 from dccd.client.tick_sources import Stored, Stream
-from dccd.errors import BusUnavailable, RequestError, TicksGone
+from dccd.errors import BusRefused, BusUnavailable, RequestError, TicksGone
 from dccd.symbols import NS, Dataset, DataType, format_time
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Past(Stream):
             return
         try:
             host = (await self._client.request("health")).host
-            joint = Joint(boundary, await archived(bus, host, state.epoch))
+            joint = Joint(boundary, await self._archived(bus, host, state.epoch))
             message = m.Read(dataset=dataset.name, start=low, end=boundary, format="arrow", source="stored")
             self._rows = Rows(partial(self._client._chunks, "read", message, host=host))
             await self._rows.open()
@@ -140,6 +140,12 @@ class Past(Stream):
             self._first = [frame]
             self.begins = int(frame["TS"][0])
             break
+
+    async def _archived(self, bus: Bus, host: str, epoch: str) -> int:
+        try:
+            return await archived(bus, host, epoch)
+        except BusRefused:
+            return 0  # then what is in both is told by its id alone
 
     async def take(self, wait: float | None) -> Sequence[StreamMessage | Stored]:
         if self._first:
