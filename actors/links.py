@@ -275,6 +275,7 @@ class Links:
     service: Service | None = None
     streams: DynamicSupervisor = field(init=False)
     backfills: DynamicSupervisor = field(init=False)
+    replays: DynamicSupervisor = field(init=False)
 
     def __post_init__(self) -> None:
         self.base = self.config

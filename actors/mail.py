@@ -19,16 +19,23 @@ __all__ = [
     "GetIncidents",
     "GetInventory",
     "GetJobs",
+    "GetReplay",
     "MoveRuns",
+    "PauseReplay",
     "Reload",
     "RepairAsked",
     "RepairGaps",
+    "ReplayOrder",
+    "ResumeReplay",
     "RunEnded",
     "RunJob",
     "RunSettled",
+    "SeekReplay",
     "SetJobs",
+    "SpeedReplay",
     "StartBackfill",
     "StartWhole",
+    "StopReplay",
     "TryWebhooks",
 ]
 
@@ -167,3 +174,35 @@ class TryWebhooks(msgspec.Struct, frozen=True):
 
 class GetHealth(msgspec.Struct, frozen=True):
     """To the monitor: whether all is well at this moment."""
+
+
+class GetReplay(msgspec.Struct, frozen=True):
+    """To a player: what it is at; answered with a ReplayEntry, as the orders are."""
+
+
+class PauseReplay(msgspec.Struct, frozen=True):
+    """To a player: hold it."""
+
+
+class ResumeReplay(msgspec.Struct, frozen=True):
+    """To a player: go on."""
+
+
+class SpeedReplay(msgspec.Struct, frozen=True):
+    """To a player: go on so many times as fast as it was; 0: as fast as it can be taken."""
+
+    speed: float
+
+
+class SeekReplay(msgspec.Struct, frozen=True):
+    """To a player: go on at this time (ns)."""
+
+    to: int
+
+
+class StopReplay(msgspec.Struct, frozen=True):
+    """To a player: end."""
+
+
+ReplayOrder = PauseReplay | ResumeReplay | SpeedReplay | SeekReplay | StopReplay
+"""What a player is told; it may refuse with a RequestError."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from actors.certificate import Certificate
 from actors.control.streams import StreamDesk
 from actors.links import Links, Neighbours, RemoteState, Retention, WebhookState
 from actors.mail import GetHealth
@@ -153,6 +154,7 @@ class Monitor(Actor):
     def __init__(self, links: Links, desk: StreamDesk) -> None:
         self.links, self.desk = links, desk
         self._ok: dict[str, bool] = {}
+        self._certificate = Certificate()
 
     async def on_start(self) -> None:
         self.links.monitor = self.context.ref
@@ -194,6 +196,7 @@ class Monitor(Actor):
             *([check_webhooks(alerts.webhooks, links.webhooks)] if alerts.webhooks else []),
             *([check_metrics(links.tally.listening, links.tally.refused)] if links.config.metrics.listen else []),
             *([check_config(links.config_path, links.config_error)] if links.config_path is not None else []),
+            *self._certificate.checks(links.config.bus, now),
             *([check_remotes(links.remotes, links.retention)] if links.remotes or links.retention.short else []),
         ]
         return Health(

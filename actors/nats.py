@@ -126,7 +126,9 @@ def limits(config: BusConfig) -> TickLimits:
         max_bytes=parse_size(config.ticks_max_bytes),
         events_max_age=parse_duration(config.events_max_age),
         # The server sets aside what all streams may hold: who allows little for ticks has little room for events.
-        events_max_bytes=min(TickLimits().events_max_bytes, parse_size(config.ticks_max_bytes)),
+        events_max_bytes=min(TickLimits().events_max_bytes, parse_size(config.ticks_max_bytes))
+        if config.events_max_bytes is None
+        else parse_size(config.events_max_bytes),
     )
 
 

@@ -45,6 +45,7 @@ __all__ = [
     "RemoteConfig",
     "RetentionConfig",
     "RetentionRule",
+    "RunsConfig",
     "Settings",
     "Size",
     "StorageConfig",
@@ -91,6 +92,14 @@ class ExchangeConfig(_Section, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
+class RunsConfig(_Section, frozen=True, kw_only=True):
+    """``runs``: how long the history keeps runs after their end; ``keep_failed`` those that failed or were cancelled,
+    which is at least as long."""
+
+    keep: Duration = "30d"
+    keep_failed: Duration = "90d"
+
+
 class Job(_Section, frozen=True, kw_only=True):
     """One entry of ``jobs``: an operation on one data type of some pairs of an exchange."""
 
@@ -135,6 +144,7 @@ class Config(_Section, frozen=True, kw_only=True):
     bus: BusConfig = BusConfig()
     exchanges: dict[str, ExchangeConfig] = {}
     storage: StorageConfig = StorageConfig()
+    runs: RunsConfig = RunsConfig()
     alerts: Alerts = Alerts()
     metrics: MetricsConfig = MetricsConfig()
     jobs: list[Job] = []
@@ -257,9 +267,18 @@ def _check(config: Config) -> None:
     for section, field, read in (
         ("bus", "ticks_max_age", parse_duration), ("bus", "events_max_age", parse_duration),
         ("bus", "ticks_max_bytes", parse_size), ("bus", "buffer", parse_size),
+        ("runs", "keep", parse_duration), ("runs", "keep_failed", parse_duration),
     ):  # fmt: skip
         _read(f"{section}.{field}", getattr(getattr(config, section), field), read)
+    if config.bus.events_max_bytes is not None:
+        _read("bus.events_max_bytes", config.bus.events_max_bytes, parse_size)
     check_bus(config.bus)
+    if parse_duration(config.runs.keep) < 3600:
+        raise ConfigError("runs.keep", repr(config.runs.keep), "1h or longer: who follows a run asks for it at its end")
+    if parse_duration(config.runs.keep_failed) < parse_duration(config.runs.keep):
+        raise ConfigError(
+            "runs.keep_failed", repr(config.runs.keep_failed), f"runs.keep ({config.runs.keep}) or longer"
+        )
     check_storage(config.storage)
     check_alerts(config.alerts)
     check_metrics(config.metrics)

@@ -9,6 +9,7 @@
     ├── IdentityError          a symbol, data type, span or dataset name is not one
     ├── RequestError           a request is refused: code, reason, field
     ├── RunFailed              a run that was waited for ended failed or cancelled
+    ├── ReplayFailed           a replay was over before its end (which, in which state)
     ├── BusError               NATS is away or refuses
     │   ├── BusUnavailable     nobody answers at the URL
     │   ├── BusPortTaken       the embedded server's port is in use
@@ -39,6 +40,7 @@
     │   ├── RemoteMissing      it has no such object
     │   ├── RemoteDamaged      an object isn't what its manifest says
     │   └── RemoteTaken        another store's files are there
+    ├── NotTold                a webhook doesn't take a message: when to try again
     ├── Stopped                long work was told to stop
     └── StoreError             files
         ├── CorruptFile        a file that is not the Parquet it should be
@@ -79,6 +81,7 @@ __all__ = [
     "NoCapability",
     "NoProgress",
     "NotStored",
+    "NotTold",
     "OldFile",
     "OldFileProblem",
     "ParseError",
@@ -89,6 +92,7 @@ __all__ = [
     "RemoteError",
     "RemoteMissing",
     "RemoteTaken",
+    "ReplayFailed",
     "RequestError",
     "RunFailed",
     "SocketClosed",
@@ -176,6 +180,21 @@ class RunFailed(DccdError):
 
     def __init__(self, run_id: str, state: str, message: str) -> None:
         self.run_id, self.state = run_id, state
+        super().__init__(message)
+
+
+class ReplayFailed(DccdError):
+    """Raised when a replay is over before its end, and not because we stopped it.
+
+    ``state`` is ``failed`` (what is stored can't be read), ``stopped`` by somebody else, ``expired``, or ``gone``: its
+    host, or a part of it, was started anew.
+    """
+
+    replay_id: str
+    state: str
+
+    def __init__(self, replay_id: str, state: str, message: str) -> None:
+        self.replay_id, self.state = replay_id, state
         super().__init__(message)
 
 
@@ -445,6 +464,16 @@ class RemoteTaken(RemoteError):
 
 class Stopped(DccdError):
     """Raised when work that takes long ends since it was told to; what it has done is kept."""
+
+
+class NotTold(DccdError):
+    """Raised when a webhook doesn't take a message; ``retry_after`` is how many seconds it asks to be left alone."""
+
+    retry_after: float | None
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class StoreError(DccdError):

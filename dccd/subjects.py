@@ -5,12 +5,15 @@ Pure: datasets and ids flow in, names flow out. See docs in each for who publish
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections.abc import Collection, Iterable
 
 from dccd.errors import IdentityError
 from dccd.symbols import Dataset
 
 __all__ = [
+    "BUCKET_ALERTS",
     "BUCKET_ARCHIVERS",
     "BUCKET_DATASETS",
     "BUCKET_HOSTS",
@@ -24,26 +27,40 @@ __all__ = [
     "FROM_CONSUMERS",
     "INBOX",
     "MSG_ID",
+    "MSG_TTL",
+    "NUMBER",
+    "REPLAY",
+    "RUN_MARK",
     "SERVICE",
+    "STEP",
     "STREAM_EVENTS",
     "STREAM_TICKS",
     "TICKS",
     "TO_CONSUMERS",
     "actor_event",
+    "alert_event",
+    "alert_key",
     "config_key",
     "covered_header",
     "dataset_of_ticks",
     "echo",
+    "event_filters",
     "flow",
     "host_event",
     "host_key",
     "host_request",
     "job_key",
     "job_state_key",
+    "matches",
     "parse_covered",
+    "replay_event",
+    "replay_status",
+    "replay_ticks",
+    "replayed",
     "request",
     "run_event",
     "run_key",
+    "run_mark",
     "storage_event",
     "stream_event",
     "ticks",
@@ -55,11 +72,13 @@ SERVICE = "dccd"
 TICKS = "dccd.ticks"
 EVENTS = "dccd.events"
 FLOW = "dccd.flow"
-"""Where the receiver of a reply in chunks says how far it is."""
+"""Where the receiver of a reply in chunks, or of a replay, says how far it is."""
+REPLAY = "dccd.replay"
+"""Stored records, published again; below it also the requests that concern replays, one token shorter."""
 INBOX = "_INBOX"
 """What every subject for replies begins with: who asks names one, and nothing else is answered."""
 
-TO_CONSUMERS = (f"{TICKS}.>", f"{EVENTS}.>", "dccd.replay.*.>")
+TO_CONSUMERS = (f"{TICKS}.>", f"{EVENTS}.>", f"{REPLAY}.*.>")
 """What anybody may listen to who may see."""
 FROM_CONSUMERS = (f"{FLOW}.>",)
 """What who listens publishes beside requests: how far it is."""
@@ -74,9 +93,14 @@ CONSUMER_GROUP = "group"
 """Durable pull consumer of STREAM_TICKS that the members of a group share; its name follows."""
 
 BUCKET_RUNS = "dccd_runs"
+RUN_MARK = "active"
+"""First token of the keys in BUCKET_RUNS that mark runs which aren't over: ``active.<run_id>``, whose value is their
+host."""
 BUCKET_JOBS = "dccd_jobs"
 """By host: its jobs, and what is remembered of each."""
 BUCKET_DATASETS = "dccd_datasets"
+BUCKET_ALERTS = "dccd_alerts"
+"""By host: its incidents, and what each webhook was told of them."""
 BUCKET_ARCHIVERS = "dccd_archivers"
 """By host: up to which sequence number of STREAM_TICKS all is on disk."""
 
@@ -85,12 +109,19 @@ BUCKET_HOSTS = "dccd_hosts"
 
 MSG_ID = "Nats-Msg-Id"
 """Header by which JetStream drops a message published twice (within the stream's duplicate window)."""
+MSG_TTL = "Nats-TTL"
+"""Header that says after how many seconds JetStream drops the message, whatever the stream keeps (ADR-43)."""
 COVERED = "Dccd-Covered"
 """Header of a tick message: of these intervals it says that all records are in this message and those before it.
 
 ``1700000000000000000-1700000001000000000``, in ns, end exclusive; several with commas. An empty one says up to where
 it was claimed before, ``0-0`` not even that. A message without the header says nothing of that.
 """
+
+NUMBER = "Dccd-Number"
+"""Header of a replay's messages: how many there were, this one included; with flow control, what is acknowledged."""
+STEP = "Dccd-Step"
+"""Header of a replay's messages that have to be merged: ``12 2/3``, the second of three that make step 12."""
 
 
 def ticks(dataset: Dataset) -> str:
@@ -137,6 +168,32 @@ def flow(transfer: str) -> str:
     return f"{FLOW}.{transfer}"
 
 
+def replay_ticks(replay: str, dataset: Dataset) -> str:
+    """``dccd.replay.<id>.binance.trades.BTC-USDT``: as ``ticks``, out of the store."""
+    return f"{REPLAY}.{replay}.{dataset.name}"
+
+
+def replay_status(replay: str) -> str:
+    """``dccd.replay.<id>.status``: what the replay does, among its records; the last one says that it is over."""
+    return f"{REPLAY}.{replay}.status"
+
+
+def replayed(replay: str) -> str:
+    """``dccd.replay.<id>.>``: all that a replay publishes."""
+    return f"{REPLAY}.{replay}.>"
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether *name* is what *pattern* means, as the bus matches: ``*`` is one part, ``>`` at the end one or more."""
+    wanted, parts = pattern.split("."), name.split(".")
+    if wanted[-1] == ">":
+        wanted = wanted[:-1]
+        if len(parts) <= len(wanted):
+            return False
+        parts = parts[: len(wanted)]
+    return len(wanted) == len(parts) and all(w in ("*", p) for w, p in zip(wanted, parts, strict=True))
+
+
 def host_request(host: str, operation: str) -> str:
     """``dccd.host.<id>.backfill.start``: the same of one host."""
     return f"{SERVICE}.host.{host}.{operation}"
@@ -152,6 +209,11 @@ def stream_event(dataset: Dataset, kind: str) -> str:
     return f"{EVENTS}.stream.{dataset.name}.{kind}"
 
 
+def replay_event(replay: str) -> str:
+    """``dccd.events.replay.<id>.status``."""
+    return f"{EVENTS}.replay.{replay}.status"
+
+
 def storage_event(kind: str) -> str:
     """``dccd.events.storage.purged``."""
     return f"{EVENTS}.storage.{kind}"
@@ -160,6 +222,16 @@ def storage_event(kind: str) -> str:
 def actor_event(kind: str) -> str:
     """``dccd.events.actor.{started,exited,restarted,gave_up}``."""
     return f"{EVENTS}.actor.{kind}"
+
+
+def alert_event(host: str, kind: str) -> str:
+    """``dccd.events.alert.<host>.{opened,resolved}``."""
+    return f"{EVENTS}.alert.{host}.{kind}"
+
+
+def alert_key(host: str, incident: str) -> str:
+    """Key of an incident in BUCKET_ALERTS: ``<host>.<digest of its key>``, which may hold what a key can't."""
+    return f"{host}.{hashlib.sha256(incident.encode()).hexdigest()[:32]}"
 
 
 def host_event(host: str, kind: str) -> str:
@@ -194,3 +266,44 @@ def run_key(run_id: str, job: str) -> str:
     one job are a subject filter.
     """
     return f"{run_id}.{job}"
+
+
+def run_mark(run_id: str) -> str:
+    """Key in BUCKET_RUNS that says that a run isn't over: ``active.<run_id>``."""
+    return f"{RUN_MARK}.{run_id}"
+
+
+_NAME = re.compile(r"[-_a-zA-Z0-9]+(\.[-_a-zA-Z0-9]+)*")
+
+
+def event_filters(run: str | None = None, stream: str | None = None, kinds: Collection[str] = ()) -> list[str]:
+    """The subjects that events travel on: of one *run*, of the stream of a dataset (or of all whose name begins with
+    *stream*), of some *kinds* (``run.log``; ``run`` for all of its kinds). None of them overlap.
+
+    Of what has one subject for several kinds there may be more on them than was asked for. Raises IdentityError.
+    """
+    for field, value in (("run", run), ("stream", stream), *(("kind", kind) for kind in kinds)):
+        if value is not None and not _NAME.fullmatch(value):
+            raise IdentityError(field, f"{value[:80]!r} is no {field}")
+    if run is not None and stream is not None:
+        raise IdentityError("stream", "an event is of a run or of a stream: ask for one of both")
+    about = "run" if run is not None else "stream" if stream is not None else None
+    named = (run or stream or "").split(".") if about else []
+    wide = {kind for kind in kinds if "." not in kind}
+    found: list[str] = []
+    for kind in dict.fromkeys(kinds):
+        first, _, tail = kind.partition(".")
+        if about is not None and first != about:
+            raise IdentityError("kind", f"a {about} has no events of kind {kind}")
+        if tail and first not in wide and first in _LENGTHS:
+            lengths = [length for length in _LENGTHS[first] if length >= len(named)]
+            found += [".".join([EVENTS, first, *named, *["*"] * (n - len(named)), tail]) for n in lengths]
+        else:
+            found.append(".".join([EVENTS, first, *named, ">"]))
+    if not kinds:
+        found = [".".join([EVENTS, *([about] if about else []), *named, ">"])]
+    return list(dict.fromkeys(found))
+
+
+_LENGTHS = {"run": (1,), "stream": (3, 4)}
+"""How many tokens name what an event is about; its kind follows them."""

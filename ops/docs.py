@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
-from msgspec import NODEFAULT, Meta
 
 from dccd import config, messages, records, runs, subjects
+from dccd.auth.permissions import ROLES, Entry, access, authorization
+from dccd.bus.server import CONF
+from dccd.cli.words import Words
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import EXCHANGES
 from dccd.operations import ANY, OPERATIONS, Operation
 from dccd.symbols import DataType, span_label
 
 DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLE = CONF.with_name("auth.conf")
 
 MEANINGS = {
     "settings.data_path": "Where the files go. `~` is the home folder; a relative path counts from where dccd starts.",
@@ -39,10 +41,19 @@ MEANINGS = {
     "bus.port": "Its port. 0 takes a free one, and the same again at the next start on the same `data_path`.",
     "bus.user": "User name, for a server that asks for one.",
     "bus.password": "Its password.",
-    "bus.credentials": "A NATS credentials file (JWT and NKEY), instead of both.",
+    "bus.credentials": "Instead of both, a file: one of `dccd auth`, the seed of an NKEY, or a `.creds` file.",
+    "bus.auth": "The folder of its own server's users. `null`: `.dccd/auth` under `data_path`, where it has users.",
+    "bus.tls": "Encryption, as below.",
+    "bus.insecure": "Let its own server listen on other addresses than loopback without users or TLS.",
+    "bus.tls.cert": "Its own server's certificate (PEM), or the one to show to a server that asks for one.",
+    "bus.tls.key": "Its key.",
+    "bus.tls.ca": "Whose certificates are believed. `null`: those of the system.",
+    "bus.tls.verify": "Its own server lets in only who has a certificate of `ca`.",
     "bus.ticks_max_age": "How long the bus keeps ticks.",
     "bus.ticks_max_bytes": "How many bytes of ticks it keeps. The server sets them aside at once: see below.",
     "bus.events_max_age": "How long the bus keeps events.",
+    "bus.events_max_bytes": "How many bytes of events it keeps, set aside likewise. `null`: 256 MiB, and no more"
+    " than of ticks.",
     "bus.window": "How many tick messages may be unacknowledged before collectors pause.",
     "bus.buffer": "How many bytes of ticks are kept in memory while the bus is away. What is more is a reported gap.",
     "exchanges.*.rest_url": "Scheme, host and port instead of the exchange's own; the paths stay.",
@@ -72,6 +83,19 @@ MEANINGS = {
     "storage.retention.open_interest": "For open interest.",
     "storage.retention.free_space": "What is to stay free of the disk. 0: no matter.",
     "storage.retention.interval": "How often to look.",
+    "alerts.failures": "How many runs of a job must fail in a row. 0: no matter.",
+    "alerts.hole": "How long a hole must be that the exchange doesn't serve any more. 0: no matter.",
+    "alerts.settle": "How long it must hold, or be over, before it counts.",
+    "alerts.silence": 'The same by dataset: the first pattern that fits counts, as `{"*.trades.*": 5m}`.',
+    "alerts.webhooks": "Who is told, each as below.",
+    "alerts.webhooks[].url": "Where a message is posted. It is a secret: `dccd config get` masks it.",
+    "alerts.webhooks[].format": "`json`: all that is known. `slack`: an incoming webhook (Mattermost and Discord's"
+    " `/slack` take it, too). `ntfy`: a topic's URL.",
+    "alerts.webhooks[].name": "What it is called. `null`: as the host that it goes to.",
+    "alerts.webhooks[].rules": "Only these. Empty: all.",
+    "alerts.webhooks[].headers": "More headers, as `Authorization: Bearer …`. Secret.",
+    "runs.keep": "How long the history keeps a run after it is done.",
+    "runs.keep_failed": "The same of one that failed or was cancelled; not shorter.",
     "alerts.archiver_lag": "How old the oldest record may get that is not on disk.",
     "alerts.stream_silence": "How long a stream may be without a record. 0: for ever.",
     "alerts.free_space": "What must be left on the disk of `data_path`.",
@@ -85,8 +109,8 @@ MEANINGS = {
     "jobs[].every": "How often, at least `1s`. With `interval`, and only then.",
     "jobs[].cron": "Five cron fields, in `timezone`. With `cron`, and only then.",
     "jobs[].timezone": "The zone in which `cron` is read, as `Europe/Paris`. `null`: that of `settings`.",
-    "jobs[].jitter": "How long a run may be put off, at random: each of `cron`, the first of the others. At most `every`."
-    " `null`: a tenth of a second for each job that would begin at the same time.",
+    "jobs[].jitter": "How long a run may be put off, at random: each of `cron`, the first of the others."
+    " At most `every`. `null`: a tenth of a second for each job that would begin at the same time.",
     "jobs[].missed": "With `interval` and `cron`: what becomes of runs that were due while nothing could run them."
     " `once`: one run makes up for all; `skip`: none. `null`: `once`.",
     "jobs[].start": "Where each run begins: `last` (goes on at the first hole, else where what is stored ends),"
@@ -99,6 +123,7 @@ MEANINGS = {
 """What each field of the configuration means."""
 
 EVENT_SUBJECTS = {
+    "AlertChanged": subjects.alert_event("<host>", "<opened or resolved>"),
     "RunStatus": subjects.run_event("<run_id>", "status"),
     "RunProgress": subjects.run_event("<run_id>", "progress"),
     "RunFile": subjects.run_event("<run_id>", "file"),
@@ -107,63 +132,15 @@ EVENT_SUBJECTS = {
     "StreamGap": f"{subjects.EVENTS}.stream.<dataset>.gap",
     "StreamSample": f"{subjects.EVENTS}.stream.<dataset>.sample",
     "StoragePurged": subjects.storage_event("purged"),
+    "HostChanged": subjects.host_event("<id>", "<change>"),
     "ActorChanged": subjects.actor_event("<change>"),
 }
 
 # ---------------------------------------------------------------- types in words
 
 
-def shown(kind: Any) -> str:
-    """A field's type, for people."""
-    limits: list[str] = []
-    while get_origin(kind) is Annotated:
-        kind, *notes = get_args(kind)
-        limits += [text for note in notes if isinstance(note, Meta) for text in _limits(note, kind)]
-    text = _shown(kind)
-    return f"{text} ({', '.join(limits)})" if limits else text
-
-
-def _shown(kind: Any) -> str:
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return " or ".join(dict.fromkeys(shown(arg) for arg in sorted(args, key=lambda arg: arg is NoneType)))
-    if origin is Literal:
-        return " ".join(f"`{value}`" for value in args)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return " ".join(f"`{member}`" for member in kind)
-    if origin is list:
-        return f"list of {shown(args[0])}"
-    if origin is dict:
-        return "object" if args[1] is Any else f"object of {shown(args[1])}"
-    if origin is tuple:
-        return f"[{', '.join(shown(arg) for arg in args)}]"
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return f"[{kind.__name__}](#{kind.__name__.lower()})"
-    return {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null", Any: "any"}[kind]
-
-
-def _limits(note: Meta, kind: Any) -> Iterator[str]:
-    of = {list: "items", str: "characters"}.get(get_origin(kind) or kind, "")
-    low, high = (note.ge, note.le) if not of else (note.min_length, note.max_length)
-    low = low if low is None or low < 2**53 else None
-    high = high if high is None or high < 2**53 else None
-    if low is not None and high is not None:
-        yield f"{low:,} to {high:,} {of}".rstrip()
-    elif low is not None:
-        yield f"at least {low:,} {of}".rstrip()
-    elif high is not None:
-        yield f"at most {high:,} {of}".rstrip()
-    if note.pattern:
-        yield f"`{note.pattern}`"
-
-
-def default(field: msgspec.structs.FieldInfo) -> str:
-    """A field's default, as JSON."""
-    if field.default_factory is not NODEFAULT:
-        return f"`{msgspec.json.encode(field.default_factory()).decode()}`"
-    if isinstance(field.default, msgspec.Struct):
-        return "none"
-    return "must be given" if field.default is NODEFAULT else f"`{msgspec.json.encode(field.default).decode()}`"
+_WORDS = Words(code=lambda text: f"`{text}`", struct=lambda kind: f"[{kind.__name__}](#{kind.__name__.lower()})")
+shown, default = _WORDS.shown, _WORDS.default
 
 
 def said(kind: type) -> str:
@@ -206,8 +183,9 @@ def _allowed(name: str, kind: Any) -> str:
     """The type, without null: that is told by the default."""
     if get_origin(kind) in (Union, UnionType):
         kind = Union[tuple(arg for arg in get_args(kind) if arg is not NoneType)]  # noqa: UP007  # made of a tuple
-    if kind is config.RetentionRule or name in ("storage.remotes", "storage.retention"):
-        return {"storage.remotes": "list", "storage.retention": "object"}.get(name, "`age` a duration, `size` a size")
+    if kind is config.RetentionRule or name in ("bus.tls", "storage.remotes", "storage.retention"):
+        told = {"storage.remotes": "list", "storage.retention": "object", "bus.tls": "object"}
+        return told.get(name, "`age` a duration, `size` a size")
     if name in ("jobs[].span", "jobs[].start"):
         return shown(kind)
     return {config.Duration: "duration", config.Size: "size"}.get(kind) or shown(kind)
@@ -216,11 +194,13 @@ def _allowed(name: str, kind: Any) -> str:
 _SECTIONS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "settings": (config.Settings, "settings."),
     "bus": (config.BusConfig, "bus."),
+    "tls": (config.TlsConfig, "bus.tls."),
     "exchanges": (config.ExchangeConfig, "exchanges.*."),
     "storage": (config.StorageConfig, "storage."),
     "remotes": (config.RemoteConfig, "storage.remotes[]."),
     "retention": (config.RetentionConfig, "storage.retention."),
     "alerts": (config.Alerts, "alerts."),
+    "webhooks": (config.Webhook, "alerts.webhooks[]."),
     "jobs": (config.Job, "jobs[]."),
 }
 
@@ -364,9 +344,37 @@ def _period(seconds: int) -> str:
     return f"{seconds} seconds"
 
 
+def roles_part() -> str:
+    """What each role may: the operations, and the other subjects."""
+    may = {role: access(role) for role in ROLES}
+    lines = [f"| | {' | '.join(ROLES)} |", "|---" * (len(ROLES) + 1) + "|"]
+    rows: dict[str, set[str]] = {}
+    requests = {op: subjects.request(op) for op in OPERATIONS}
+    for subject in requests.values():
+        rows[f"ask `{subject}`"] = {"collector"} | {role for role in ROLES if subject in may[role].publish}
+    apart = {*requests.values(), *(subjects.host_request("*", op) for op in OPERATIONS)}
+    for verb in ("publish", "subscribe"):
+        for role in ROLES:
+            for subject in getattr(may[role], verb):
+                if verb == "subscribe" or subject not in apart:
+                    what = "publish to" if verb == "publish" else "subscribe to"
+                    rows.setdefault(f"{what} `{subject}`", set()).add(role)
+    for what, roles in rows.items():
+        lines.append(f"| {what} | {' | '.join('yes' if role in roles else '' for role in ROLES)} |")
+    return "\n".join(lines)
+
+
+def example_conf(text: str) -> str:
+    """The example of a server's users, which has *text* now, with the permissions of today's operations."""
+    keys = re.findall(r'nkey: "(\w+)"', text)
+    head, _, _ = text.partition("authorization {")
+    return head + authorization(Entry(name=role, role=role, nkey=key) for role, key in zip(ROLES, keys, strict=True))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchanges_part,
     **{f"config {section}": partial(config_part, section) for section in _SECTIONS},
+    "roles": roles_part,
     "any": any_part,
     "operations": operations_part,
     "structures": structures_part,
@@ -399,11 +407,11 @@ def main(check: bool) -> int:
         print(f"ops/docs.py: in the code or in the tables here, not in both: {', '.join(wrong)}", file=sys.stderr)
         return 1
     old = 0
-    for page in sorted(DOCS.glob("*.md")):
+    for page, made in (*((page, written) for page in sorted(DOCS.glob("*.md"))), (EXAMPLE, example_conf)):
         text = page.read_text()
-        if (fresh := written(text)) != text:
+        if (fresh := made(text)) != text:
             old += 1
-            print(f"docs/{page.name} {'is not up to date' if check else 'written'}")
+            print(f"{page.parent.name}/{page.name} {'is not up to date' if check else 'written'}")
             if not check:
                 page.write_text(fresh)
     return 1 if check and old else 0

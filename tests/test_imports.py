@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 PURE_STDLIB = {
-    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "heapq",
-    "itertools", "math", "operator", "re", "typing", "zlib",
+    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fnmatch", "functools",
+    "hashlib", "heapq", "itertools", "math", "operator", "re", "typing", "zlib",
 }  # fmt: skip
 """What a pure module may take from the standard library: nothing that waits, opens, or asks the time."""
 
@@ -66,7 +66,7 @@ TABLE: dict[str, Part] = {
         "cronsim msgspec yaml",
     ),
     "dccd.config_alerts": Part("dccd.config_units dccd.errors", "msgspec"),
-    "dccd.alerts": Part("dccd.config_alerts dccd.config_units dccd.messages dccd.symbols", "msgspec", pure=True),
+    "dccd.alerts": Part("dccd.config_alerts dccd.config_units dccd.jobs dccd.messages dccd.symbols", "msgspec", pure=True),
     "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.symbols", "aiohttp msgspec"),
     "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
     "dccd.config_marks": Part("", "yaml", pure=True),
@@ -93,9 +93,9 @@ TABLE: dict[str, Part] = {
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
     "actors": Part(),
     "actors.runtime": Part("", "anyio msgspec structlog"),
-    "actors.control": Part(f"{WORDS} {EDGES} actors.runtime actors.*", "anyio msgspec structlog"),
+    "actors.control": Part(f"{WORDS} {EDGES} {FILE} actors.runtime actors.*", "anyio msgspec structlog yaml"),
     "actors.*": Part(
-        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_file dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
+        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_bus dccd.config_file dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
         "actors.scrape",
         "anyio cronsim msgspec rich structlog",
     ),

@@ -13,8 +13,9 @@ from typing import Any
 import anyio
 import msgspec
 
-from actors.control import books, coverage, doctor, jobs, reading, storage
+from actors.control import alerts, books, coverage, doctor, hosts, jobs, metrics, reading, storage
 from actors.control.refusals import as_request_errors
+from actors.control.replays import ReplayDesk
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -44,8 +45,8 @@ Body = bytes | AsyncIterator[bytes]
 class Handlers:
     """Answers requests. Every foreign error becomes a RequestError here, so that a bad request harms no actor."""
 
-    def __init__(self, links: Links, desk: StreamDesk) -> None:
-        self.links, self.desk = links, desk
+    def __init__(self, links: Links, desk: StreamDesk, replays: ReplayDesk) -> None:
+        self.links, self.desk, self.replays = links, desk, replays
         self.book = RunBook(links)
         self._methods: dict[str, Callable[[Any], Awaitable[Any]]] = {
             name: getattr(self, f"do_{name.replace('.', '_')}") for name in OPERATIONS
@@ -72,8 +73,17 @@ class Handlers:
         health: m.Health = await self.links.monitor.ask(GetHealth(), timeout=_ASK_SECONDS)
         return health
 
+    async def do_alerts_list(self, request: m.AlertsList) -> m.AlertsListed:
+        return await alerts.listed(self.links, request)
+
+    async def do_alerts_test(self, request: m.AlertsTest) -> m.AlertsTested:
+        return await alerts.tested(self.links, request)
+
     async def do_tree(self, request: m.Empty) -> m.Tree:
         return m.Tree(host=self.links.host, root=self.links.tree())
+
+    async def do_hosts(self, request: m.Empty) -> m.Hosts:
+        return await hosts.hosts(self.links)
 
     async def do_exchanges(self, request: m.ExchangesList) -> m.Exchanges:
         names: Iterable[str] = [request.exchange] if request.exchange is not None else sorted(EXCHANGES)
@@ -83,6 +93,9 @@ class Handlers:
         if request.exchange is not None:
             check_any(request.exchange, get_exchange(request.exchange).capabilities)
         return m.Exchanges(exchanges={name: _capabilities(get_exchange(name)) for name in names})
+
+    async def do_metrics(self, request: m.MetricsGet) -> m.Metrics:
+        return await metrics.metrics(self.links, request)
 
     # ------------------------------------------------------------ backfills and runs
 
@@ -124,6 +137,9 @@ class Handlers:
     async def do_storage_restore(self, request: m.StorageRestore) -> m.RunStarted:
         return await storage.restore(self.links, request)
 
+    async def do_storage_fold(self, request: m.StorageFold) -> m.RunStarted:
+        return await storage.fold(self.links, request)
+
     async def do_storage_remotes(self, request: m.Empty) -> m.Remotes:
         return storage.remotes(self.links)
 
@@ -158,21 +174,6 @@ class Handlers:
     async def do_jobs_run_all(self, request: m.JobRunAll) -> m.JobsStarted:
         return await jobs.run_all(self.links, self.desk, request)
 
-    # ------------------------------------------------------------ data
-
-    async def do_inventory(self, request: m.InventoryList) -> m.Inventory:
-        room = min(self.links.bus.max_payload, _PAGE) - _ENVELOPE
-        asked = GetInventory(request.dataset or "", request.after or "", request.limit, room)
-        inventory: m.Inventory = await self.links.catalogue.ask(asked, timeout=_ASK_SECONDS)
-        return inventory
-
-    async def do_coverage(self, request: m.CoverageGet) -> m.Coverage:
-        return await coverage.coverage(self.links, request)
-
-    async def do_repair(self, request: m.Repair) -> m.Repaired:
-        return await coverage.repair(self.links, request)
-
-    async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
     # ------------------------------------------------------------ the configuration
 
     async def do_config_get(self, request: m.ConfigGet) -> m.ConfigReply:
@@ -195,6 +196,21 @@ class Handlers:
         reply: m.ConfigApplied = await self.links.ask_reconciler(request)
         return reply
 
+    # ------------------------------------------------------------ data
+
+    async def do_inventory(self, request: m.InventoryList) -> m.Inventory:
+        room = min(self.links.bus.max_payload, _PAGE) - _ENVELOPE
+        asked = GetInventory(request.dataset or "", request.after or "", request.limit, room)
+        inventory: m.Inventory = await self.links.catalogue.ask(asked, timeout=_ASK_SECONDS)
+        return inventory
+
+    async def do_coverage(self, request: m.CoverageGet) -> m.Coverage:
+        return await coverage.coverage(self.links, request)
+
+    async def do_repair(self, request: m.Repair) -> m.Repaired:
+        return await coverage.repair(self.links, request)
+
+    async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
         if request.format == "arrow":
             return _in_threads(await reading.read_arrow(self.links, request))
         return await reading.read_json(self.links, request)
@@ -209,6 +225,29 @@ class Handlers:
 
     async def do_doctor(self, request: m.Doctor) -> m.DoctorLine | AsyncIterator[bytes]:
         return _in_threads(doctor.lines(self.links, request))
+
+    # ------------------------------------------------------------ replays
+
+    async def do_replay_start(self, request: m.ReplayStart) -> m.ReplayStarted:
+        return await self.replays.start(request)
+
+    async def do_replay_list(self, request: m.Empty) -> m.Replays:
+        return await self.replays.list()
+
+    async def do_replay_pause(self, request: m.ReplayOf) -> m.ReplayEntry:
+        return await self.replays.pause(request.id)
+
+    async def do_replay_resume(self, request: m.ReplayOf) -> m.ReplayEntry:
+        return await self.replays.resume(request.id)
+
+    async def do_replay_seek(self, request: m.ReplaySeek) -> m.ReplayEntry:
+        return await self.replays.seek(request)
+
+    async def do_replay_speed(self, request: m.ReplaySpeed) -> m.ReplayEntry:
+        return await self.replays.speed(request)
+
+    async def do_replay_stop(self, request: m.ReplayOf) -> m.ReplayEntry:
+        return await self.replays.stop(request.id)
 
 
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -46,7 +46,13 @@ __all__ = [
     "stream_state",
 ]
 
-BUCKETS = (subjects.BUCKET_RUNS, subjects.BUCKET_JOBS, subjects.BUCKET_DATASETS, subjects.BUCKET_ARCHIVERS)
+BUCKETS = (
+    subjects.BUCKET_RUNS,
+    subjects.BUCKET_JOBS,
+    subjects.BUCKET_DATASETS,
+    subjects.BUCKET_ARCHIVERS,
+    subjects.BUCKET_ALERTS,
+)
 
 HOSTS_TTL = 6.0
 """Seconds after which a host that says nothing disappears."""
@@ -100,6 +106,7 @@ async def ensure_streams(bus: Bus, limits: TickLimits | None = None) -> None:
             "name": subjects.STREAM_EVENTS,
             "description": "dccd: what happened, for those who come late",
             "subjects": [f"{subjects.EVENTS}.>"],
+            "allow_msg_ttl": True,
             **_limited(limits.events_max_age, limits.events_max_bytes, limits),
         },
     )

@@ -281,7 +281,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not ctx.resilient_parsing:
+        if args and args[0] not in _COMMANDS:
             import difflib
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)

@@ -1,6 +1,7 @@
 """The async client: one method an operation of the bus, typed as ``dccd.messages`` has them.
 
-Its methods are where what they are about is: ``runs``, ``jobs``, ``streams``, ``data``, ``feeds``, ``daemon``.
+Its methods are where what they are about is: ``runs``, ``jobs``, ``streams``, ``data``, ``feeds``, ``replays``,
+``daemon``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dccd.client.base import Time
 from dccd.client.config import ConfigRequests
 from dccd.client.daemon import DaemonRequests
 from dccd.client.data import DataRequests
+from dccd.client.events import EventRequests
 from dccd.client.feeds import TickRequests
 from dccd.client.jobs import JobRequests
 from dccd.client.metrics import MetricRequests
+from dccd.client.replays import ReplayRequests
 from dccd.client.runs import RunEvent, RunRequests
 from dccd.client.streams import StreamRequests
 from dccd.client.sync import SyncClient
@@ -28,8 +31,10 @@ class Client(
     ConfigRequests,
     DaemonRequests,
     DataRequests,
+    EventRequests,
     JobRequests,
     MetricRequests,
+    ReplayRequests,
     RunRequests,
     StreamRequests,
     TickRequests,

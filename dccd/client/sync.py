@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
@@ -11,6 +11,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dccd import messages as m
 from dccd.client.feeds import TickOptions
+from dccd.client.sync_replay import SyncReplay
 from dccd.client.ticks import Batch, Ticks, TickSet
 from dccd.errors import BusError
 from dccd.runs import Run, RunState, Trigger, require_done
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from dccd.client.books import BookFrame
     from dccd.client.client import Client, RunEvent, Time
+    from dccd.client.events import StoredEvent
     from dccd.client.rows import Rows
+    from dccd.client.since import Since
 
 __all__ = ["SyncClient", "SyncRows", "SyncTicks"]
 
@@ -284,6 +287,30 @@ class SyncClient:
         """See :meth:`Client.drop_group`."""
         return self._call(self._client.drop_group, group)
 
+    def replay(
+        self,
+        datasets: str | Dataset | Iterable[str | Dataset],
+        start: Time | None = None,
+        end: Time | None = None,
+        **how: Any,
+    ) -> SyncReplay:
+        """See :meth:`Client.replay`; ``with client.replay(…) as replay: for dataset, record in replay``."""
+        return SyncReplay(self._client.replay(datasets, start, end, **how), self._call, self._each)
+
+    def replays(self, *, host: str | None = None) -> list[m.ReplayEntry]:
+        """See :meth:`Client.replays`."""
+        return self._call(self._client.replays, host=host)
+
+    def start_replay(self, message: m.ReplayStart, *, host: str | None = None) -> m.ReplayStarted:
+        """See :meth:`Client.start_replay`."""
+        return self._call(self._client.start_replay, message, host=host)
+
+    def change_replay(
+        self, operation: str, message: m.ReplayOf | m.ReplaySeek | m.ReplaySpeed, *, host: str | None = None
+    ) -> m.ReplayEntry:
+        """See :meth:`Client.change_replay`."""
+        return self._call(self._client.change_replay, operation, message, host=host)
+
     def _each(self, items: AsyncGenerator[R, None]) -> Iterator[R]:
         """Iterate over *items*, and close them when nobody wants more."""
         try:
@@ -295,6 +322,22 @@ class SyncClient:
         finally:
             if self._running is not None:
                 self._call(items.aclose)
+
+    def events(
+        self,
+        *,
+        run: str | None = None,
+        stream: str | None = None,
+        kind: str | Sequence[str] | None = None,
+        since: Since | None = None,
+        after: int | None = None,
+        last: int | None = None,
+        follow: bool = False,
+    ) -> Iterator[StoredEvent]:
+        """See :meth:`Client.events`: ``for event in client.events(since="1h", follow=True)``."""
+        return self._each(
+            self._client.events(run=run, stream=stream, kind=kind, since=since, after=after, last=last, follow=follow)
+        )
 
     def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
         """See :meth:`Client.inventory`."""

@@ -7,6 +7,15 @@ A module has what belongs together; everything is here by its name.
 
 from __future__ import annotations
 
+from dccd.messages.alerts import (
+    AlertsList,
+    AlertsListed,
+    AlertsTest,
+    AlertsTested,
+    Incident,
+    WebhookEntry,
+    WebhookTried,
+)
 from dccd.messages.base import Empty
 from dccd.messages.catalogue import (
     Coverage,
@@ -20,15 +29,6 @@ from dccd.messages.catalogue import (
     Repaired,
     RepairEntry,
 )
-from dccd.messages.daemon import (
-    CapabilityEntry,
-    Exchanges,
-    ExchangesList,
-    Health,
-    HealthCheck,
-    OperationEntry,
-    Operations,
-    RefusalEntry,
 from dccd.messages.config import (
     ConfigApplied,
     ConfigGet,
@@ -38,14 +38,25 @@ from dccd.messages.config import (
     JobDelete,
     JobUpdate,
 )
+from dccd.messages.daemon import (
+    CapabilityEntry,
+    Exchanges,
+    ExchangesList,
+    Health,
+    HealthCheck,
+    OperationEntry,
+    Operations,
+    RefusalEntry,
     Tree,
     TreeNode,
 )
 from dccd.messages.data import Book, BookReply, Books, BooksReply, Read, ReadReply, Unknown
 from dccd.messages.events import (
     ActorChanged,
+    AlertChanged,
     Event,
     HostChanged,
+    ReplayChanged,
     RunFile,
     RunLog,
     RunProgress,
@@ -65,6 +76,19 @@ from dccd.messages.jobs import (
     JobsList,
     JobsStarted,
     JobStarted,
+)
+from dccd.messages.metrics import MetricFamily, Metrics, MetricSample, MetricsGet
+from dccd.messages.replay import (
+    ReplayEntry,
+    ReplayMissing,
+    ReplayOf,
+    Replays,
+    ReplaySeek,
+    ReplaySpeed,
+    ReplayStart,
+    ReplayStarted,
+    ReplayState,
+    Speed,
 )
 from dccd.messages.runs import (
     BackfillCancel,
@@ -93,6 +117,11 @@ from dccd.messages.streams import StreamEntry, Streams, StreamStart, StreamStart
 
 __all__ = [
     "ActorChanged",
+    "AlertChanged",
+    "AlertsList",
+    "AlertsListed",
+    "AlertsTest",
+    "AlertsTested",
     "BackfillCancel",
     "BackfillStart",
     "BackfillStarted",
@@ -102,6 +131,10 @@ __all__ = [
     "Books",
     "BooksReply",
     "CapabilityEntry",
+    "ConfigApplied",
+    "ConfigGet",
+    "ConfigPut",
+    "ConfigReply",
     "Coverage",
     "CoverageEntry",
     "CoverageGet",
@@ -118,20 +151,24 @@ __all__ = [
     "HostChanged",
     "HostEntry",
     "Hosts",
-    "ConfigApplied",
-    "ConfigGet",
-    "ConfigPut",
-    "ConfigReply",
+    "Incident",
     "Inventory",
     "InventoryList",
+    "JobCreate",
+    "JobDelete",
     "JobEntry",
     "JobOutcome",
     "JobRun",
     "JobRunAll",
     "JobStarted",
+    "JobUpdate",
     "Jobs",
     "JobsList",
     "JobsStarted",
+    "MetricFamily",
+    "MetricSample",
+    "Metrics",
+    "MetricsGet",
     "OperationEntry",
     "Operations",
     "Read",
@@ -141,9 +178,17 @@ __all__ = [
     "Remotes",
     "Repair",
     "RepairEntry",
-    "JobCreate",
-    "JobDelete",
     "Repaired",
+    "ReplayChanged",
+    "ReplayEntry",
+    "ReplayMissing",
+    "ReplayOf",
+    "ReplaySeek",
+    "ReplaySpeed",
+    "ReplayStart",
+    "ReplayStarted",
+    "ReplayState",
+    "Replays",
     "Retention",
     "RetentionEntry",
     "RunFile",
@@ -154,6 +199,7 @@ __all__ = [
     "Runs",
     "RunsGet",
     "RunsList",
+    "Speed",
     "StorageFold",
     "StorageMigrate",
     "StoragePurged",
@@ -172,4 +218,6 @@ __all__ = [
     "Tree",
     "TreeNode",
     "Unknown",
+    "WebhookEntry",
+    "WebhookTried",
 ]

@@ -6,14 +6,18 @@ from typing import Literal
 
 import msgspec
 
+from dccd.messages.alerts import Incident
 from dccd.messages.base import Rule
-from dccd.runs import Run
+from dccd.messages.replay import ReplayEntry
+from dccd.runs import Level, Run
 
 __all__ = [
     "ActorChanged",
+    "AlertChanged",
     "Event",
     "EventBase",
     "HostChanged",
+    "ReplayChanged",
     "RunFile",
     "RunLog",
     "RunProgress",
@@ -33,7 +37,7 @@ class EventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class RunStatus(EventBase, frozen=True, kw_only=True, tag="run.status"):
-    """A run changed its state."""
+    """A run changed its state. ``run`` comes without its log: that has events of its own."""
 
     run: Run
 
@@ -86,7 +90,7 @@ class RunLog(EventBase, frozen=True, kw_only=True, tag="run.log"):
     """A line that a run has to say."""
 
     run_id: str
-    level: Literal["debug", "info", "warning", "error"]
+    level: Level
     message: str
 
 
@@ -148,6 +152,19 @@ class StoragePurged(EventBase, frozen=True, kw_only=True, tag="storage.purged"):
     reason: Rule
 
 
+class AlertChanged(EventBase, frozen=True, kw_only=True, tag="alert"):
+    """An incident was opened, or is over."""
+
+    incident: Incident
+
+
+class ReplayChanged(EventBase, frozen=True, kw_only=True, tag="replay.status"):
+    """A replay does something else, or, every few seconds, how far it is. The same text is what a replay publishes
+    among its records, on ``dccd.replay.<id>.status``."""
+
+    replay: ReplayEntry
+
+
 Event = (
     RunStatus
     | RunProgress
@@ -159,4 +176,6 @@ Event = (
     | StoragePurged
     | ActorChanged
     | HostChanged
+    | ReplayChanged
+    | AlertChanged
 )

@@ -14,7 +14,7 @@ import msgspec
 
 from dccd import messages as m
 from dccd import subjects
-from dccd.operations import alerts, config, daemon, data, jobs, metrics, runs, storage, streams
+from dccd.operations import alerts, config, daemon, data, jobs, metrics, replay, runs, storage, streams
 from dccd.operations.base import ANY, Operation, Refusal, Role
 
 __all__ = ["ANY", "OPERATIONS", "Operation", "Refusal", "Role", "entry", "schema"]
@@ -30,6 +30,7 @@ OPERATIONS: dict[str, Operation] = {
         config.TABLE,
         metrics.TABLE,
         alerts.TABLE,
+        replay.TABLE,
         storage.TABLE,
     )
     for op in table

@@ -69,7 +69,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 def _in_shell(found: re.Match[str]) -> str:
     """A shell's variable in a text that stands in single quotes."""
     variable = f"'${found[2]}'"
-    return f"\"{variable}\"" if found[1] == "$" else f"'\"${found[2]}\"'"
+    return f'"{variable}"' if found[1] == "$" else f"'\"${found[2]}\"'"
 
 
 ANY = (

@@ -44,6 +44,7 @@ TABLE = (
         refusals=(
             RUN,
             Refusal(409, "not_running", "the run is over"),
+            Refusal(409, "not_here", "another host is at it: ask that one"),
         ),
         example={"run_id": "$run"},
         setup="run=$(dccd backfill kraken BTC/USD --type trades --start origin --detach)",
@@ -55,13 +56,13 @@ TABLE = (
         description="Runs, newest first",
         role="viewer",
         refusals=(Refusal(400, "malformed", "`before` is neither the `next` of a page nor a run"),),
-        example={"limit": 5, "state": "done"},
+        example={"limit": 5, "state": ["done", "failed"], "operation": "backfill"},
     ),
     Operation(
         name="runs.get",
         request=m.RunsGet,
         reply=Run,
-        description="One run",
+        description="One run, with the last lines of its log",
         role="viewer",
         refusals=(RUN,),
         example={"run_id": "$run"},

@@ -1,0 +1,1 @@
+"""Telling people: incidents flow in, HTTP requests to webhooks flow out."""
