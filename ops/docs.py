@@ -24,6 +24,7 @@ from dccd.bus.server import CONF
 from dccd.cli.words import Words
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import EXCHANGES
+from dccd.metrics import FAMILIES
 from dccd.operations import ANY, OPERATIONS, Operation
 from dccd.symbols import DataType, span_label
 
@@ -94,6 +95,7 @@ MEANINGS = {
     "alerts.webhooks[].name": "What it is called. `null`: as the host that it goes to.",
     "alerts.webhooks[].rules": "Only these. Empty: all.",
     "alerts.webhooks[].headers": "More headers, as `Authorization: Bearer …`. Secret.",
+    "metrics.listen": "Host and port where Prometheus may fetch `/metrics`, as `127.0.0.1:9464`. `null`: nowhere.",
     "runs.keep": "How long the history keeps a run after it is done.",
     "runs.keep_failed": "The same of one that failed or was cancelled; not shorter.",
     "alerts.archiver_lag": "How old the oldest record may get that is not on disk.",
@@ -201,6 +203,7 @@ _SECTIONS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "retention": (config.RetentionConfig, "storage.retention."),
     "alerts": (config.Alerts, "alerts."),
     "webhooks": (config.Webhook, "alerts.webhooks[]."),
+    "metrics": (config.MetricsConfig, "metrics."),
     "jobs": (config.Job, "jobs[]."),
 }
 
@@ -371,8 +374,22 @@ def example_conf(text: str) -> str:
     return head + authorization(Entry(name=role, role=role, nkey=key) for role, key in zip(ROLES, keys, strict=True))
 
 
+def metrics_part() -> str:
+    """Every metric: a table for each group."""
+    parts = []
+    for group in dict.fromkeys(family.group for family in FAMILIES.values()):
+        lines = ["| metric | type | labels | what it is |", "|---|---|---|---|"]
+        for family in FAMILIES.values():
+            if family.group == group:
+                labels = " ".join(f"`{label}`" for label in family.labels)
+                lines.append(f"| `{family.name}` | {family.type} | {labels} | {family.help}. |")
+        parts.append(f"### {group}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchanges_part,
+    "metrics": metrics_part,
     **{f"config {section}": partial(config_part, section) for section in _SECTIONS},
     "roles": roles_part,
     "any": any_part,
