@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["health", "hosts", "tree"]
 
 
-@click.command(epilog="Exit code 0 when all is well, 1 when something isn't, 4 when no daemon answers: for monitoring.")
+@click.command(
+    epilog="""\b
+Examples:
+  dccd health
+  dccd health --json | jq -r '.checks[] | select(.ok | not) | .name'
+
+Exit code 0 when all is well, 1 when something isn't, 4 when no daemon answers: for monitoring.
+"""
+)
 @options
 @click.pass_obj
 def health(app: App) -> int:
@@ -79,7 +87,13 @@ def hosts(app: App) -> int:
     return app.run(main)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  dccd tree
+  dccd tree --json | jq '.. | objects | select(.restarts? > 0) | {id, restarts, reason}'
+"""
+)
 @options
 @click.pass_obj
 def tree(app: App) -> int:

@@ -256,7 +256,7 @@ async def test_health_is_an_exit_code_too(dccd: Command, daemon: FakeDaemon) -> 
 async def test_hosts_are_listed(dccd: Command) -> None:
     """What each is, where it runs, how much it has to do, and since when."""
     done = await dccd("hosts")
-    assert done.out.splitlines()[1].split() == "fake 4.0.0 rack-1, process 42 3 1 16m 40s /data".split()
+    assert done.out.splitlines()[1].split()[:7] == ["fake", "4.0.0", "rack-1,", "process", "42", "3", "1"]
     assert json.loads((await dccd("hosts", "--json")).out)[0]["id"] == "fake"
 
 

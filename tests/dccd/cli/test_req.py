@@ -64,8 +64,37 @@ async def test_a_refused_request_is_2(dccd: Command) -> None:
     done = await dccd("req", "runs.list", '{"limits": 5}')
     assert (done.code, done.out) == (2, "")
     assert "limits" in done.err
-    done = await dccd("req", "nonsense", "--host", "fake")
-    assert done.code == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("flags", [[], ["--host", "fake"]])
+async def test_a_misspelt_operation_is_3_and_its_neighbours_are_named(dccd: Command, flags: list[str]) -> None:
+    """It may be one of a newer daemon: so the daemon is asked first."""
+    done = await dccd("req", "run.list", *flags)
+    assert (done.code, done.out) == (3, "")
+    assert "there is no operation 'run.list': did you mean runs.list" in done.err
+
+
+@pytest.mark.anyio
+async def test_where_no_daemon_answers_that_is_told(dccd: Command, daemon: FakeDaemon) -> None:
+    """Whatever was asked for."""
+    dccd.environ["DCCD_BUS_URL"] = "nats://127.0.0.1:1"
+    done = await dccd("req", "run.list")
+    assert (done.code, "no daemon answers" in done.err) == (4, True)
+
+
+@pytest.mark.parametrize("words", [["read", "--help"], ["-h", "dccd.read"], ["--host", "alpha", "read", "x=1", "-h"]])
+def test_help_beside_an_operation_is_that_operations(words: list[str]) -> None:
+    """Whatever else the line has."""
+    from click.testing import CliRunner
+
+    from dccd.cli.main import cli
+
+    assert CliRunner().invoke(cli, ["req", *words]).stdout.startswith("dccd.read: Rows of a dataset")
+    assert CliRunner().invoke(cli, ["req", "--help"]).stdout.startswith("Usage: dccd req")
+    for misspelt in (["rea", "--help"], ["--schema", "rea"]):
+        result = CliRunner().invoke(cli, ["req", *misspelt])
+        assert (result.exit_code, "did you mean read" in result.stderr) == (2, True)
 
 
 def test_the_list_is_the_table() -> None:
