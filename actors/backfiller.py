@@ -279,10 +279,10 @@ class Backfiller(Actor):
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
         await self._tell_missed(final=True)
-        self._run = self._current(state=state, error=error)
-        await self._tell_progress()
         if error is not None:
             self._log("error", error)
+        self._run = self._current(state=state, error=error)
+        await self._tell_progress()
         self._over = True
         # The runner writes the last state and makes room for the next run.
         await self.links.tell_runner(RunEnded(self._run))

@@ -21,8 +21,6 @@ from dccd.symbols import is_under
 
 __all__ = ["Folder"]
 
-_TELL_SECONDS = 1.0
-
 
 class Folder(Actor):
     """Does one run; ends done, or failed where something could not be folded: the rest is, all the same."""
@@ -37,7 +35,7 @@ class Folder(Actor):
         return f"<Folder {self._report}>"
 
     async def run(self) -> None:
-        await run_together(self._work, self._tell_now_and_then)
+        await run_together(self._work, self._report.tell_now_and_then)
 
     async def on_stop(self) -> None:
         """Wait for the thread, which ends between two steps of a file."""
@@ -78,8 +76,3 @@ class Folder(Actor):
         tally.fold_bytes += result.bytes
         tally.fold_seconds += seconds
         self.links.stored(result.dataset)
-
-    async def _tell_now_and_then(self) -> None:
-        while True:
-            await self.context.clock.sleep(_TELL_SECONDS)
-            self._report.tell_progress()

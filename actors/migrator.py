@@ -12,13 +12,14 @@ from collections.abc import Iterator
 import anyio
 import msgspec
 
+from actors.control.keeping import RecordKeeper
 from actors.control.runbook import RunBook
 from actors.links import Links
 from actors.mail import RunEnded
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, run_together
 from dccd import subjects
 from dccd.errors import IdentityError, OldFileProblem, StoreError
-from dccd.messages import RunFile, RunLog, RunProgress, StorageMigrate
+from dccd.messages import RunFile, RunProgress, StorageMigrate
 from dccd.old_runs import OldRuns, read_old_runs
 from dccd.runs import Run, RunState
 from dccd.store.old.migrate import FileReport, Migration, Options
@@ -41,11 +42,15 @@ class Migrator(Actor):
         self._told_at = self._begun = 0.0
         self._count = Counter[str]()
         self._over = False
+        self._keeper = RecordKeeper(links, run, lambda: self._current("running"))
 
     def __repr__(self) -> str:
         return f"<Migrator {dict(self._count)}, {self._rows} rows>"
 
     async def run(self) -> None:
+        await run_together(self._work, self._keeper.keep)
+
+    async def _work(self) -> None:
         self._told_at = self._begun = self.context.clock.now()
         asked = self._asked
         options = Options(symbols=asked.symbols, datasets=asked.datasets, remove_originals=asked.remove_originals)
@@ -131,12 +136,11 @@ class Migrator(Actor):
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
         self._tell_progress()
+        if error is not None:
+            self._book.say(self._run.run_id, "error", error)
         run = msgspec.structs.replace(self._current(state), summary=self._summary(), error=error)
         if refused := self._count["refuse"]:
             run = msgspec.structs.replace(run, warning=f"{refused} refused: the events of this run say why")
-        if error is not None:
-            event = RunLog(at=run.updated, host=self.links.host, run_id=run.run_id, level="error", message=error)
-            self.links.emit(subjects.run_event(run.run_id, "log"), event)
         self._over = True
         # The runner writes the last state and makes room for the next run.
         await self.links.tell_runner(RunEnded(run))

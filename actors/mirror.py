@@ -25,7 +25,6 @@ from dccd.symbols import Dataset, is_under, parse_range
 
 __all__ = ["Mirror"]
 
-_TELL_SECONDS = 1.0
 
 R = TypeVar("R", StorageSync, StorageVerify, StorageRestore)
 
@@ -46,7 +45,7 @@ class Mirror(Actor):
         return f"<Mirror {self._report}>"
 
     async def run(self) -> None:
-        await run_together(self._work, self._tell_now_and_then)
+        await run_together(self._work, self._report.tell_now_and_then)
 
     async def on_stop(self) -> None:
         """Wait for the thread, which ends between two pieces of a file; what it has done is kept."""
@@ -174,11 +173,6 @@ class Mirror(Actor):
         self._before = Progress(self._report.files, self._report.read, self._report.of_read)
 
     # ------------------------------------------------------------ what is told
-
-    async def _tell_now_and_then(self) -> None:
-        while True:
-            await self.context.clock.sleep(_TELL_SECONDS)
-            self._report.tell_progress()
 
     async def _finish(self, state: RunState, error: str | None = None) -> None:
         summary = "; ".join(self._summary) or None

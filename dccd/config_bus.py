@@ -30,7 +30,8 @@ class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class BusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``bus``: a server to join, or the embedded one.
 
-    ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` the events.
+    ``ticks_max_age`` and ``ticks_max_bytes`` bound the write-ahead log, ``events_max_age`` and ``events_max_bytes`` the
+    events.
     ``window`` is how many messages a host may have unacknowledged, ``buffer`` how many bytes it keeps while the
     bus is away.
     """
@@ -47,6 +48,7 @@ class BusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ticks_max_age: Duration = "2d"
     ticks_max_bytes: Size = "2GiB"
     events_max_age: Duration = "7d"
+    events_max_bytes: Size | None = None
     window: Annotated[int, Meta(ge=1, le=4096)] = 64
     buffer: Size = "64MiB"
 

@@ -6,6 +6,7 @@ Requests and jobs flow in, a :class:`Run` record flows out: it lives in the KV b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -13,13 +14,40 @@ import msgspec
 from dccd.errors import RunFailed
 from dccd.symbols import Dataset, job_name
 
-__all__ = ["ACTIVE", "Run", "RunState", "Trigger", "new_run_id", "require_done", "run_time"]
+__all__ = [
+    "ACTIVE",
+    "Level",
+    "LogLine",
+    "Run",
+    "RunState",
+    "Trigger",
+    "as_told",
+    "new_run_id",
+    "require_done",
+    "run_time",
+    "with_line",
+]
 
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Trigger = Literal["request", "job", "gap"]
+Level = Literal["debug", "info", "warning", "error"]
 
 ACTIVE: tuple[RunState, ...] = ("queued", "running", "interrupted")
 """States from which a run goes on: after a crash a run is ``interrupted`` until a host resumes it."""
+
+
+_LINES = 50
+_BYTES = 8192
+_LONGEST = 1000
+"""What a record keeps of its run's log: lines, bytes of them as JSON, and characters of one line."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line that a run had to say, at a time (ns)."""
+
+    at: int
+    level: Level
+    message: str
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +59,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     A run of the whole store has no ``dataset`` (it is empty): its ``operation`` is the request's name, as
     ``storage.migrate``, its ``options`` are what was asked for, ``start``, ``end`` and ``position`` count bytes, and
     ``summary`` says what it has done.
+
+    ``log`` are its last lines, oldest first; ``dccd.runs.list`` and events leave it out.
     """
 
     run_id: str
@@ -54,6 +84,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     summary: str | None = None
     warning: str | None = None
     error: str | None = None
+    log: list[LogLine] = []
+
+    @property
+    def brief(self) -> Run:
+        """The same without its log, for lists and events."""
+        return msgspec.structs.replace(self, log=[]) if self.log else self
 
     @property
     def job(self) -> str:
@@ -72,6 +108,27 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if self.state == "done" or self.end <= self.start:
             return 1.0
         return (self.position - self.start) / (self.end - self.start)
+
+
+def with_line(run: Run, line: LogLine) -> Run:
+    """*run* with a further line at the end of its log, which stays within 50 lines and 8 KiB: the oldest go."""
+    if len(line.message) > _LONGEST:
+        line = msgspec.structs.replace(line, message=f"{line.message[: _LONGEST - 1]}…")
+    kept: list[LogLine] = []
+    room = _BYTES
+    for one in reversed([*run.log[-_LINES + 1 :], line]):
+        room -= len(msgspec.json.encode(one)) + 1
+        if room < 0 and kept:
+            break
+        kept.append(one)
+    return msgspec.structs.replace(run, log=kept[::-1])
+
+
+def as_told(run: Run, hosts: Collection[str]) -> Run:
+    """*run* as it is when only *hosts* are there: what another one was at is interrupted."""
+    if run.state in ACTIVE and run.host not in hosts:
+        return msgspec.structs.replace(run, state="interrupted")
+    return run
 
 
 def require_done(run: Run) -> None:

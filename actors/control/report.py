@@ -7,11 +7,12 @@ from typing import Literal
 import msgspec
 import structlog
 
+from actors.control.keeping import RecordKeeper
 from actors.control.runbook import RunBook
 from actors.links import Links
 from actors.mail import RunEnded
 from dccd import subjects
-from dccd.messages import RunLog, RunProgress
+from dccd.messages import RunProgress
 from dccd.runs import Run, RunState
 
 __all__ = ["WholeRun", "few"]
@@ -27,9 +28,14 @@ class WholeRun:
         self._begun = links.clock.now()
         self._log = structlog.get_logger("dccd.runs").bind(run_id=run.run_id)
         self._over = False
+        self._keeper = RecordKeeper(links, run, lambda: self._current("running"))
 
     def __repr__(self) -> str:
         return f"<WholeRun {self.run.operation}: {self.read} of {self.of_read} bytes>"
+
+    async def tell_now_and_then(self) -> None:
+        """Say how far it is each second, as an event and on record; ends only when it is cancelled."""
+        await self._keeper.keep(self.tell_progress)
 
     def tell_progress(self) -> None:
         """An event that says how far it is."""
@@ -54,10 +60,7 @@ class WholeRun:
     def log(self, level: Literal["warning", "error"], message: str) -> None:
         """A line in the daemon's log and in the run's."""
         getattr(self._log, level)(message)
-        event = RunLog(
-            at=self.links.clock.wall_ns(), host=self.links.host, run_id=self.run.run_id, level=level, message=message
-        )
-        self.links.emit(subjects.run_event(self.run.run_id, "log"), event)
+        self._book.say(self.run.run_id, level, message)
 
     async def finish(self, state: RunState, *, summary: str | None, warnings: list[str], error: str | None) -> None:
         """Say how it ended; the runner writes it down and makes room for the next run."""

@@ -10,21 +10,17 @@ import msgspec
 
 from actors.links import Links
 from dccd import subjects
+from dccd.bus.history import RunHistory
 from dccd.bus.kv import Bucket
-from dccd.errors import RequestError
-from dccd.messages import Runs, RunsList, RunStatus
-from dccd.runs import ACTIVE, Run
-from dccd.symbols import Dataset
+from dccd.errors import Conflict
+from dccd.messages import RunLog, Runs, RunsList, RunStatus
+from dccd.runs import ACTIVE, Level, LogLine, Run, with_line
 
 __all__ = ["RunBook"]
 
-_MARK = "active"
-_PAGE = 200
-_SCAN = 20_000
-
 
 class RunBook:
-    """Reads and writes runs. ``links.active`` holds the latest record of those that aren't over."""
+    """Reads and writes runs. ``links.active`` holds the latest record of those of this host that aren't over."""
 
     def __init__(self, links: Links) -> None:
         self.links = links
@@ -35,78 +31,94 @@ class RunBook:
 
     async def create(self, run: Run) -> None:
         """Put a new run on record."""
-        await self._bucket.put(f"{_MARK}.{run.run_id}", b"1")
+        await self.mark(run)
         await self.save(run)
+
+    async def mark(self, run: Run) -> None:
+        """Mark *run* as one that isn't over, and as its host's."""
+        await self._bucket.put(subjects.run_mark(run.run_id), run.host.encode())
 
     async def save(self, run: Run, *, announce: bool = True) -> None:
         """Write *run* as it is now; *announce* sends its status as an event."""
-        await self._bucket.put(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run))
+        await self._put(run)
         if run.state in ACTIVE:
             self.links.active[run.run_id] = run
         else:
             self.links.active.pop(run.run_id, None)
             self.links.progress.pop(run.run_id, None)
             self.links.recent.append(run)
-            await self._bucket.delete(f"{_MARK}.{run.run_id}")
+            self.links.tally.runs[run.operation, run.trigger, run.state] += 1
+            await self._bucket.remove(subjects.run_mark(run.run_id))
         if announce:
-            event = RunStatus(at=run.updated, host=self.links.host, run=run)
-            self.links.emit(subjects.run_event(run.run_id, "status"), event)
+            self._announce(run)
+
+    async def note(self, run: Run) -> None:
+        """Write how far a run under way is; nothing of one that is over."""
+        if run.run_id in self.links.active:
+            self.links.active[run.run_id] = run
+            await self._put(run)
+
+    def say(self, run_id: str, level: Level, message: str) -> None:
+        """A line of a run's log: an event, and in its record as soon as that is next written."""
+        at = self.links.clock.wall_ns()
+        run = self.links.active.get(run_id)
+        if run is not None:
+            self.links.active[run_id] = with_line(run, LogLine(at, level, message))
+        event = RunLog(at=at, host=self.links.host, run_id=run_id, level=level, message=message)
+        self.links.emit(subjects.run_event(run_id, "log"), event)
+
+    async def orphaned(self, run_id: str, hosts: set[str], now: int) -> Run | None:
+        """Say on record that run *run_id* is interrupted, as its host isn't among *hosts*; returns it when it is."""
+        found = await self.history.find(run_id)
+        if found is None or found[0].state not in ACTIVE:
+            await self._bucket.remove(subjects.run_mark(run_id))
+            return None
+        run, revision = found
+        if run.host in hosts:
+            return None
+        if run.state == "interrupted":
+            return run
+        told = with_line(run, LogLine(now, "warning", f"interrupted: its host {run.host} isn't there any more"))
+        run = msgspec.structs.replace(told, state="interrupted", updated=now)
+        key = subjects.run_key(run.run_id, run.job)
+        try:
+            await self._bucket.update(key, msgspec.json.encode(run), revision)
+        except Conflict:
+            return None  # it is there after all, or another host was first
+        self._announce(run)
+        return run
 
     async def get(self, run_id: str) -> Run:
         """Return one run. Raises RequestError 404."""
         if run_id in self.links.active:
             return self.links.active[run_id]
-        run = await self._read(run_id)
-        if run is None:
-            raise RequestError(404, "no_run", f"there is no run {run_id}; dccd.runs.list has them", "run_id")
-        return run
+        return await self.history.get(run_id)
 
     async def unfinished(self) -> list[Run]:
-        """The runs that were not over when the daemon was last seen, oldest first."""
+        """The runs of this host that were not over when it was last seen, oldest first."""
         runs = []
-        for mark in sorted(await self._bucket.find(_MARK), key=lambda entry: entry.key):
-            run = await self._read(mark.key.removeprefix(f"{_MARK}."))
-            if run is not None and run.state in ACTIVE:
-                runs.append(run)
-            else:
-                await self._bucket.delete(mark.key)
+        for run_id, host in (await self.history.marks()).items():
+            if host not in (self.links.host, "1"):  # "1": a mark of an older version, which named no host
+                continue
+            found = await self.history.find(run_id)
+            if found is None or found[0].state not in ACTIVE:
+                await self._bucket.remove(subjects.run_mark(run_id))
+            elif found[0].host == self.links.host:
+                runs.append(found[0])
         return runs
 
-    async def _read(self, run_id: str) -> Run | None:
-        found = await self._bucket.find(run_id)
-        return msgspec.json.decode(found[-1].value, type=Run) if found else None
-
     async def list(self, query: RunsList) -> Runs:
-        """Return the runs that *query* asks for, the last changed first. Reads no more of the history than it must.
+        """Return the runs that *query* asks for, the last changed first; see :class:`RunHistory`."""
+        return await self.history.list(query)
 
-        A filter that few runs fit ends after some thousands looked at; ``next`` then goes on from there. It is a
-        revision of the bucket, so that pages stay what they were while runs change.
-        """
-        # A run's key has five tokens (id, operation, three of the dataset), or three (storage.migrate); a mark has two.
-        pattern = "*.*.>" if query.dataset is None else f"*.*.{Dataset.parse(query.dataset).name}"
-        filtered = query.state is not None or query.host is not None
-        size = max(query.limit, _PAGE) if filtered else query.limit
-        runs: list[Run] = []
-        before, looked = await self._revision(query.before), 0
-        while looked < _SCAN:
-            page = await self._bucket.newest(size, pattern, before)
-            for entry in page:
-                before = entry.revision
-                run = msgspec.json.decode(entry.value, type=Run)
-                if query.state in (None, run.state) and query.host in (None, run.host):
-                    runs.append(run)
-                    if len(runs) == query.limit:
-                        return Runs(runs=runs, next=str(before))
-            if len(page) < size:
-                return Runs(runs=runs)
-            looked += len(page)
-        return Runs(runs=runs, next=str(before))
+    @property
+    def history(self) -> RunHistory:
+        """What reads them."""
+        return RunHistory(self._bucket, self.links.bus.max_payload)
 
-    async def _revision(self, cursor: str | None) -> int | None:
-        if cursor is None or cursor.isdecimal():
-            return None if cursor is None else int(cursor)
-        # Who has a list of runs but not its `next` names the last of them.
-        found = await self._bucket.find(cursor)
-        if not found:
-            raise RequestError(400, "malformed", f"{cursor!r} is neither the next of a page nor a run", "before")
-        return found[-1].revision
+    async def _put(self, run: Run) -> None:
+        await self._bucket.put(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run))
+
+    def _announce(self, run: Run) -> None:
+        event = RunStatus(at=run.updated, host=self.links.host, run=run.brief)
+        self.links.emit(subjects.run_event(run.run_id, "status"), event)

@@ -26,7 +26,7 @@ from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, RunStarted
-from dccd.runs import Run, RunState, new_run_id
+from dccd.runs import ACTIVE, Run, RunState, new_run_id
 from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
 __all__ = ["Runner", "resolve_range"]
@@ -120,14 +120,19 @@ class Runner(Actor):
                 await self.links.backfills.terminate_child(child.id)  # forgets it: its run may go on as a new child
             else:
                 here.add(child.id)
+        waiting = []
         for run in await self.book.unfinished():
+            self.links.active[run.run_id] = run
             if run.run_id in here:  # this actor crashed, the backfill didn't
-                self.links.active[run.run_id] = run
                 self._running.add(run.run_id)
                 continue
-            self.links.active[run.run_id] = run
-            if self.resume:
-                await self._enqueue_again(run)
+            waiting.append(run.run_id)
+            if run.state != "interrupted":
+                self.book.say(run.run_id, "warning", f"interrupted: nobody was at it when {self.links.host} started")
+                await self._changed(self.links.active[run.run_id], "interrupted")
+        if self.resume:
+            for run_id in waiting:
+                await self._enqueue_again(self.links.active[run_id])
         self.links.runner = self.context.ref
 
     async def run(self) -> None:
@@ -146,15 +151,17 @@ class Runner(Actor):
                     return await self._start_whole(message)
                 except DccdError as exc:
                     return exc
+            case MoveRuns(exchanges):
+                await self._move(exchanges)
             case CancelBackfill(run_id):
                 try:
                     return await self._cancel(run_id)
                 except DccdError as exc:
                     return exc
-            case MoveRuns(exchanges):
-                await self._move(exchanges)
             case RunEnded(run):
                 await self._ended(run)
+            case AdoptRun(run):
+                await self._adopt(run)
         return None
 
     async def _start(self, ask: StartBackfill) -> BackfillStarted:
@@ -233,6 +240,8 @@ class Runner(Actor):
 
     async def _enqueue_again(self, run: Run) -> None:
         """An interrupted run goes on: the same run, from its recorded position."""
+        self.book.say(run.run_id, "info", f"goes on where it was: {run.rows:,} rows so far")
+        run = self.links.active.get(run.run_id, run)  # with that line
         await self._changed(run, "queued", resumed=run.resumed + 1)
         self._queue.append(run.run_id)
 
@@ -268,6 +277,11 @@ class Runner(Actor):
             return await self._over(run, "cancelled")
         if run_id in self.links.active and run_id not in self._running:
             return await self._over(run, "cancelled")  # interrupted, and not gone on with
+        if run.state in ACTIVE and run.host != self.links.host:
+            if run.state == "interrupted":
+                return await self._over(run, "cancelled")  # its host is gone
+            told = f"run {run_id} is one of host {run.host}: ask that one, dccd.host.{run.host}.backfill.cancel"
+            raise RequestError(409, "not_here", told, "run_id")
         if run_id not in self._running:
             raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
         try:
@@ -281,20 +295,6 @@ class Runner(Actor):
         await self._fill()
         return run
 
-    async def _ended(self, run: Run) -> None:
-        if run.run_id not in self._running:
-            return  # cancelled meanwhile
-        while True:
-            try:
-                await self._over(run, run.state)
-                break
-            except BusUnavailable as exc:
-                # Nobody tells it a second time: who follows the run would wait for ever.
-                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
-                await self.context.clock.sleep(_RETRY_SECONDS)
-        self._running.discard(run.run_id)
-        with contextlib.suppress(ChildNotFound):
-            # Of one that was set aside the run's record tells; kept on, it would make the daemon unhealthy for ever.
     async def _move(self, exchanges: tuple[str, ...]) -> None:
         """Begin the backfills of *exchanges* that are under way again, where they are: the same runs, in their turn."""
         active = self.links.active
@@ -318,6 +318,20 @@ class Runner(Actor):
         await self._enqueue_again(run)
         await self._fill()
 
+    async def _ended(self, run: Run) -> None:
+        if run.run_id not in self._running:
+            return  # cancelled meanwhile
+        while True:
+            try:
+                await self._over(run, run.state)
+                break
+            except BusUnavailable as exc:
+                # Nobody tells it a second time: who follows the run would wait for ever.
+                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
+                await self.context.clock.sleep(_RETRY_SECONDS)
+        self._running.discard(run.run_id)
+        with contextlib.suppress(ChildNotFound):
+            # Of one that was set aside the run's record tells; kept on, it would make the daemon unhealthy for ever.
             await self.links.backfills.terminate_child(run.run_id)
         await self._fill()
 

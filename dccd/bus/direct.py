@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ __all__ = [
     "get_last",
     "renew_epoch",
     "rfc3339_ns",
+    "start_of_newest",
     "stream_epoch",
     "stream_state",
 ]
@@ -214,6 +216,19 @@ async def get_batch(bus: Bus, stream: str, seq: int, batch: int, subject: str = 
     if end.headers["Status"] != "204":
         _raise_status(end, stream)
     return Batch(found, int(end.headers.get("Nats-Num-Pending", "0")))
+
+
+async def start_of_newest(bus: Bus, stream: str, filters: Sequence[str], count: int) -> int:
+    """Return a sequence number from which on *count* messages match *filters*, and not many more; the first one when
+    there are fewer. Costs some requests, however many messages there are."""
+    state = await stream_state(bus, stream)
+    span = count
+    while (start := state.last - span + 1) > state.first:
+        parts = [await get_batch(bus, stream, start, 1, subject) for subject in filters]
+        if sum(len(part.messages) + part.pending for part in parts) >= count:
+            return start
+        span *= 4
+    return max(1, state.first)
 
 
 def _stored(message: Msg) -> Stored:

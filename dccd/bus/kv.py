@@ -106,7 +106,23 @@ class Bucket:
             headers[_EXPECTED] = str(revision)
         await self._publish(key, b"", headers)
 
+    async def remove(self, key: str, revision: int | None = None) -> None:
+        """Take *key* out for good, the marker of its deletion, too; but not when it was written after *revision*.
+
+        Who watches isn't told: that is what delete() is for. A key that isn't there is fine.
+        """
+        body: dict[str, Any] = {"filter": self._subject(key)}
+        if revision is not None:
+            body["seq"] = revision + 1
+        await api(self._bus, f"STREAM.PURGE.{self._stream}", body, dict[str, Any])
+
     # ---------------------------------------------------------------- several keys
+
+    async def oldest(self, limit: int, after: int = 0) -> list[Entry]:
+        """Return the *limit* entries that were written first after revision *after*, the deleted ones, too."""
+        batch = await get_batch(self._bus, self._stream, after + 1, limit)
+        self.entries_read += len(batch.messages)
+        return [self._entry(message) for message in batch.messages]
 
     async def newest(self, limit: int, filter: str | None = None, before: int | None = None) -> list[Entry]:
         """Return the *limit* entries that were written last, newest first; older than revision *before*, if given.

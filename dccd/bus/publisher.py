@@ -71,6 +71,7 @@ class _Offer(msgspec.Struct, gc=False):
     last_ts: int
     offered: float
     covered: str | None = None
+    ttl: int | None = None
     first_sent: float = 0.0
     sent: float = 0.0  # 0: to be sent (again)
 
@@ -139,9 +140,11 @@ class Publisher:
         first_ts: int = 0,
         last_ts: int = 0,
         covered: str | None = None,
+        ttl: int | None = None,
     ) -> bool:
         """Take a message of *count* records with times (ns) from *first_ts* to *last_ts*; returns at once, whether
-        there was room for it. *covered* becomes its header :data:`dccd.subjects.COVERED`.
+        there was room for it. *covered* becomes its header :data:`dccd.subjects.COVERED`; after *ttl*
+        seconds the bus forgets it.
 
         Raises PayloadTooLarge (a ValueError) for more bytes than the bus takes in one message (:attr:`max_payload`),
         BusUnavailable once the publisher is closed.
@@ -155,7 +158,8 @@ class Publisher:
             self._drop(subject, count, first_ts, last_ts)
             return False
         self._number += 1
-        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts, time.monotonic(), covered))
+        offered = time.monotonic()
+        self._queue.append(_Offer(self._number, subject, payload, count, first_ts, last_ts, offered, covered, ttl))
         self._bytes += size + _OVERHEAD
         self._empty.clear()
         if len(self._queue) + len(self._on_way) >= self._window and not self._stalled:
@@ -349,6 +353,8 @@ class Publisher:
         headers = {subjects.MSG_ID: f"{self._id}-{number}"}
         if offer.covered is not None:
             headers[subjects.COVERED] = offer.covered
+        if offer.ttl is not None:
+            headers[subjects.MSG_TTL] = f"{offer.ttl}s"
         await self._bus.client.publish(offer.subject, offer.payload, reply=f"{self._inbox}.{number}", headers=headers)
         offer.sent = time.monotonic()
 

@@ -20,8 +20,11 @@ from __future__ import annotations
 
 from dccd.client.books import BookFrame
 from dccd.client.client import Client, RunEvent, Time
+from dccd.client.events import StoredEvent
+from dccd.client.replay import Replay
 from dccd.client.rows import DerivedBars, Rows
 from dccd.client.sync import SyncClient, SyncRows
+from dccd.client.sync_replay import SyncReplay
 from dccd.client.target import Target, find_target, noted_port
 from dccd.client.ticks import Batch, Ticks, TickSet
 
@@ -30,9 +33,12 @@ __all__ = [
     "BookFrame",
     "Client",
     "DerivedBars",
+    "Replay",
     "Rows",
     "RunEvent",
+    "StoredEvent",
     "SyncClient",
+    "SyncReplay",
     "SyncRows",
     "Target",
     "TickSet",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -13,9 +13,12 @@ import msgspec
 from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Message
+from dccd.bus.history import RunHistory, hosts_there
+from dccd.bus.kv import Bucket
 from dccd.client.base import Requests, Time, bound, time_text
+from dccd.client.since import Since, since_ns
 from dccd.errors import BusUnavailable
-from dccd.runs import ACTIVE, Run, RunState, require_done
+from dccd.runs import ACTIVE, Run, RunState, Trigger, as_told, require_done
 
 __all__ = ["RunEvent", "RunRequests"]
 
@@ -182,15 +185,59 @@ class RunRequests(Requests):
         self,
         limit: int = 50,
         *,
+        job: str | None = None,
+        operation: str | None = None,
         dataset: str | None = None,
-        state: RunState | None = None,
+        state: RunState | Sequence[RunState] | None = None,
         host: str | None = None,
+        trigger: Trigger | None = None,
+        since: Since | None = None,
+        until: Since | None = None,
         before: str | None = None,
     ) -> list[Run]:
-        """The newest runs, at most 1,000; *before* a run's id are those that were made before it."""
-        query = m.RunsList(limit=limit, dataset=dataset, state=state, host=host, before=before)
-        return (await self._ask("runs.list", m.Runs, query)).runs
+        """The *limit* runs that changed last, without their logs.
+
+        *since*: those that have changed since (a time, or ``"2h"`` ago); *until*: those that were asked for before;
+        *before* a run's id: those that changed before that one. Raises RequestError, IdentityError.
+        """
+        now = time.time_ns()
+        query = m.RunsList(
+            job=job,
+            operation=operation,
+            dataset=dataset,
+            state=state if state is None or isinstance(state, str) else list(state),
+            host=host,
+            trigger=trigger,
+            since=None if since is None else since_ns(since, now),
+            until=None if until is None else since_ns(until, now),
+            before=before,
+        )
+        return await _pages(query, limit, lambda query: self._ask("runs.list", m.Runs, query, timeout=30))
+
+    async def runs_on_record(self, query: m.RunsList) -> list[Run]:
+        """The same as the bus has them on record, for when no daemon answers: what hosts that aren't there were at is
+        interrupted. Raises BusRefused for users who may not read the bucket."""
+        history = RunHistory(Bucket(self.bus, subjects.BUCKET_RUNS))
+        hosts = await hosts_there(self.bus)
+        return [as_told(run, hosts) for run in await _pages(query, query.limit, history.list)]
+
+    async def run_on_record(self, run_id: str) -> Run:
+        """One run in the same way. Raises RequestError 404."""
+        run = await RunHistory(Bucket(self.bus, subjects.BUCKET_RUNS)).get(run_id)
+        return as_told(run, await hosts_there(self.bus))
 
     async def cancel(self, run_id: str) -> Run:
         """Stop a backfill; what it stored is kept. Raises RequestError 404, or 409 when it is over."""
         return await self._ask("backfill.cancel", Run, m.BackfillCancel(run_id=run_id), timeout=30)
+
+
+async def _pages(query: m.RunsList, limit: int, ask: Callable[[m.RunsList], Awaitable[m.Runs]]) -> list[Run]:
+    """As many pages as it takes for *limit* runs: one may hold fewer than it might."""
+    found: list[Run] = []
+    while len(found) < limit:
+        page = await ask(msgspec.structs.replace(query, limit=min(1000, limit - len(found))))
+        found += page.runs
+        if page.next is None:
+            break
+        query = msgspec.structs.replace(query, before=page.next)
+    return found

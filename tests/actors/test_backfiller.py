@@ -65,7 +65,7 @@ class Desk(SimpleNamespace):
         super().__init__(
             config=Config(), host="alpha", board={}, layout=Layout(root), active={}, progress={}, recent=[], runs=self,
             catalogue=Ref(), notes=NoteBook(Layout(root), "alpha"), store=Store(root), ended=[], events=[],
-            rest=SimpleNamespace(get=lambda _: exchange), tally=Tally(),
+            rest=SimpleNamespace(get=lambda _: exchange), tally=Tally(), clock=FakeClock(wall_ns=NOW),
         )  # fmt: skip
         self.saved: list[Run] = []
 
@@ -112,7 +112,7 @@ async def perform(desk: Any, run: Run, times: int = 0) -> Exit:
     with anyio.fail_after(10):
         # A root that crashes cancels the block; how it ended is what the test is about.
         with anyio.CancelScope():
-            async with open_root(ChildSpec("backfill", make, "temporary"), clock=FakeClock(wall_ns=NOW)) as ref:
+            async with open_root(ChildSpec("backfill", make, "temporary"), clock=desk.clock) as ref:
                 await ref.wait()
     assert ref.process.exit is not None
     return ref.process.exit
@@ -141,7 +141,7 @@ async def test_what_an_exchange_serves_no_more_is_told(tmp_path: Path) -> None:
     assert isinstance(missing, GapFound)
     assert (missing.start, missing.end, missing.gone) == (NOW - 2000 * MINUTE, first, True)
     assert any(isinstance(event, RunLog) and "serves nothing before" in event.message for event in desk.events)
-    assert "serves nothing before" in desk.saved[-1].warning
+    assert "serves nothing before" in desk.ended[0].warning
 
 
 @pytest.mark.parametrize(("from_hour", "to_hour", "asked"), [(-9, -8, None), (-9, 1, 0), (0, 1, 0)])
@@ -246,7 +246,7 @@ async def test_what_was_said_before_stays_said(tmp_path: Path) -> None:
 async def test_a_statistic_that_is_published_late_is_asked_for_now_and_then(tmp_path: Path) -> None:
     """Five minutes of waiting for the end of a hole are a dozen requests, not hundreds."""
     desk: Any = Desk(tmp_path, b"[]")
-    clock = FakeClock(wall_ns=NOW)
+    clock = desk.clock
     run = run_of(NOW - 1000 * NS, NOW, trigger="gap")
     run = msgspec.structs.replace(run, dataset="binance.funding.BTC-USDT_PERP")
     with anyio.fail_after(10):

@@ -1,4 +1,4 @@
-"""The run history on a real bus: pages of it."""
+"""The run history on a real bus: what is written of runs, and pages of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from actors.control.runbook import RunBook
+from actors.runtime.clock import FakeClock
+from actors.tally import Tally
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
@@ -50,7 +52,15 @@ async def book(tmp_path: Path) -> AsyncIterator[RunBook]:
         async with await Bus.open(server.url, "test") as bus:
             await ensure_bucket(bus, subjects.BUCKET_RUNS)
             links: Any = SimpleNamespace(
-                runs=Bucket(bus, subjects.BUCKET_RUNS), active={}, progress={}, recent=[], host="alpha", emit=_unheard
+                runs=Bucket(bus, subjects.BUCKET_RUNS),
+                active={},
+                progress={},
+                recent=[],
+                host="alpha",
+                emit=_unheard,
+                tally=Tally(),
+                bus=bus,
+                clock=FakeClock(),
             )
             book = RunBook(links)
             for number in range(1, 8):
@@ -93,3 +103,122 @@ async def test_runs_of_the_whole_store_are_listed_too(book: RunBook) -> None:
     await book.create(whole)
     assert [found.job for found in (await book.list(RunsList(limit=2))).runs] == ["storage.migrate", run(7).job]
     assert [found.run_id for found in await book.unfinished()] == [whole.run_id]
+
+
+NS = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"state": "failed"}, [11, 9]),
+        ({"state": ["failed", "cancelled"]}, [11, 10, 9]),
+        ({"host": "beta"}, [10]),
+        ({"trigger": "gap"}, [9]),
+        ({"operation": "backfill"}, [10, 9, 8, *range(7, 0, -1)]),
+        ({"operation": "storage.sync"}, [11]),
+        ({"job": "storage.sync"}, [11]),
+        ({"job": "backfill.kraken.trades.BTC-USD"}, [8]),
+        ({"dataset": "kraken.trades.BTC-USD"}, [8]),
+        ({"operation": "backfill", "dataset": "kraken.trades.BTC-USD"}, [8]),
+        ({"operation": "storage.sync", "dataset": "kraken.trades.BTC-USD"}, []),
+        ({"job": "storage.sync", "state": "done"}, []),
+        ({"since": 1_700_000_010 * NS}, [11, 10]),
+        ({"until": 1_700_000_010 * NS}, [9, 8, *range(7, 0, -1)]),
+        ({"since": 1_700_000_009 * NS, "until": 1_700_000_010 * NS}, [9]),
+    ],
+    ids=str,
+)
+async def test_filters(query: dict[str, Any], expected: list[int], book: RunBook) -> None:
+    """Each of them, and several together, give the runs that fit, newest first."""
+    base = 1_700_000_000 * NS
+
+    async def more(number: int, **fields: Any) -> None:
+        at = base + number * NS
+        changed = msgspec.structs.replace(run(number, "running"), updated=at, created=at, **fields)
+        await book.create(changed)
+        await book.save(changed, announce=False)
+
+    await more(8, dataset="kraken.trades.BTC-USD", state="done")
+    await more(9, state="failed", trigger="gap")
+    await more(10, state="cancelled", host="beta")
+    await more(11, state="failed", dataset="", operation="storage.sync")
+    found = (await book.list(RunsList(**query))).runs
+    assert [one.created // NS - 1_700_000_000 if one.created > base else one.created for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"job": "backfill.>"}, "job"),
+        ({"operation": "*"}, "operation"),
+        ({"dataset": "nope"}, None),
+        ({"since": "soon"}, "since"),
+    ],
+)
+async def test_a_filter_that_is_none_is_refused(query: dict[str, Any], field: str | None, book: RunBook) -> None:
+    """What would match something else than it says, too."""
+    with pytest.raises(RequestError) as refused:
+        await book.list(RunsList(**query))
+    assert refused.value.code == 400
+    assert field is None or refused.value.field == field
+
+
+async def test_a_page_has_no_more_than_a_message_takes(book: RunBook) -> None:
+    """It ends early, and ``next`` goes on where it ended."""
+    for number in range(8, 14):
+        await book.create(msgspec.structs.replace(run(number), error="x" * 300_000))
+    seen: list[int] = []
+    before = None
+    while True:
+        page = await book.list(RunsList(limit=100, before=before))
+        assert len(msgspec.json.encode(page)) < book.links.bus.max_payload
+        seen += [found.created for found in page.runs]
+        before = page.next
+        if before is None:
+            break
+    assert seen == list(range(13, 0, -1))
+
+
+async def test_the_log_is_in_the_record_and_not_in_lists(book: RunBook) -> None:
+    """What a run says is in its record once that is written; lists and events of its state leave it out."""
+    events: list[Any] = []
+    book.links.emit = lambda _, event: events.append(event)  # type: ignore[method-assign,unused-ignore]  # a fake's
+    await book.create(run(8, "running"))
+    book.say(run(8).run_id, "warning", "slow")
+    await book.note(book.links.active[run(8).run_id])
+    on_record = await book.history.get(run(8).run_id)
+    assert [(line.level, line.message) for line in on_record.log] == [("warning", "slow")]
+    await book.save(msgspec.structs.replace(on_record, state="done"))
+    assert [line.message for line in (await book.get(run(8).run_id)).log] == ["slow"]
+    assert (await book.list(RunsList(limit=1))).runs[0].log == []
+    assert [type(event).__name__ for event in events] == ["RunStatus", "RunLog", "RunStatus"]
+    assert events[-1].run.state == "done" and events[-1].run.log == []
+
+
+async def test_nothing_is_noted_of_a_run_that_is_over(book: RunBook) -> None:
+    """Its last word stands."""
+    await book.note(run(7, "running"))
+    assert (await book.get(run(7).run_id)).state == "done"
+
+
+async def test_a_run_leaves_no_mark_and_no_marker(book: RunBook) -> None:
+    """After its end there is one entry of it in the bucket, and nothing that says that something was deleted."""
+    entries = await book.links.runs.oldest(100)
+    assert len(entries) == 7 and not any(entry.deleted for entry in entries)
+
+
+async def test_an_orphan_is_interrupted_once(book: RunBook) -> None:
+    """What a host was at that is gone is interrupted, on record, unless it is there or somebody was first."""
+    lost = msgspec.structs.replace(run(8, "running"), host="beta")
+    await book.create(lost)
+    assert await book.orphaned(lost.run_id, {"alpha", "beta"}, 99) is None
+    told = await book.orphaned(lost.run_id, {"alpha"}, 99)
+    assert told is not None and (told.state, told.updated, told.host) == ("interrupted", 99, "beta")
+    assert "beta isn't there" in (await book.history.get(lost.run_id)).log[0].message
+    assert await book.orphaned(lost.run_id, {"alpha"}, 100) == told
+    assert await book.unfinished() == []  # another host's
+    await book.save(msgspec.structs.replace(lost, state="done"), announce=False)
+    await book.mark(lost)
+    assert await book.orphaned(lost.run_id, {"alpha"}, 101) is None
+    assert await book.history.marks() == {}  # a mark of what is over

@@ -12,13 +12,14 @@ import msgspec
 import pytest
 
 from actors.control.runner import Runner, resolve_range
-from actors.mail import CancelBackfill, RunEnded, StartBackfill
+from actors.mail import AdoptRun, CancelBackfill, RunEnded, StartBackfill
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FakeClock
 from actors.runtime.dynamic import DynamicSupervisor
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.runtime.supervisor import Supervisor
+from actors.tally import Tally
 from dccd.config import Config
 from dccd.errors import BusUnavailable, NoCapability, RequestError
 from dccd.exchanges.base import Capability
@@ -105,6 +106,9 @@ class Desk(SimpleNamespace):
             emit=lambda *_: None,
             catalogue=SimpleNamespace(tell=self.settled),
             tell_scheduler=lambda _: None,
+            tally=Tally(),
+            clock=FakeClock(),
+            bus=SimpleNamespace(max_payload=1 << 20),
         )
         self.entries: dict[str, bytes] = {}
         self.refuse: set[int] = set()
@@ -118,12 +122,12 @@ class Desk(SimpleNamespace):
             raise BusUnavailable("the bus is away")
         self.entries[key] = value
 
-    async def delete(self, key: str) -> None:
+    async def remove(self, key: str, revision: int | None = None) -> None:
         self.entries.pop(key, None)
 
     async def find(self, prefix: str) -> list[Any]:
         found = sorted(item for item in self.entries.items() if item[0].startswith(f"{prefix}."))
-        return [SimpleNamespace(key=key, value=value) for key, value in found]
+        return [SimpleNamespace(key=key, value=value, revision=1) for key, value in found]
 
     def run(self) -> Run:
         """The one run on record."""
@@ -160,6 +164,85 @@ async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
     )
     async with open_root(top, clock=clock):
         yield top
+
+
+@pytest.mark.anyio
+async def test_what_nobody_is_at_is_interrupted_before_it_goes_on() -> None:
+    """A daemon that starts after a crash says so of its runs, on record, and then resumes them; not another host's."""
+    desk: Any = Desk()
+    states: list[str] = []
+    for number, host in enumerate(("alpha", "alpha", "beta")):
+        run = Run(
+            run_id=f"r{number}",
+            dataset=TRADES.name,
+            state=("running", "queued", "running")[number],  # type: ignore[arg-type]  # a test
+            host=host,
+            created=0,
+            updated=0,
+            start=0,
+            end=10,
+            position=5,
+        )
+        await desk.put(f"active.r{number}", host.encode())
+        await desk.put(f"r{number}.{run.job}", msgspec.json.encode(run))
+    desk.emit = lambda subject, event: (
+        states.append(f"{event.run.run_id} {event.run.state}") if "status" in subject else 0
+    )
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        await runner.ask(CancelBackfill("none"))  # answered once all have their turn
+        assert states[:2] == ["r0 interrupted", "r1 interrupted"]
+        assert states[2:] == ["r0 queued", "r1 queued", "r0 running", "r1 running"]
+        assert [(run.position, run.resumed) for run in desk.active.values()] == [(5, 1), (5, 1)]
+        assert [line.level for line in desk.active["r0"].log] == ["warning", "info"]
+        assert msgspec.json.decode(desk.entries[f"r2.backfill.{TRADES}"], type=Run).state == "running"
+
+
+@pytest.mark.anyio
+async def test_a_run_whose_host_is_gone_goes_on_here() -> None:
+    """As the same run, of this host from then on; told twice, it goes on once."""
+    desk: Any = Desk()
+    lost = Run(
+        run_id="r1", dataset=TRADES.name, state="interrupted", host="beta", created=0, updated=0, start=0, end=10,
+        position=5, rows=3,
+    )  # fmt: skip
+    await desk.put("active.r1", b"beta")
+    await desk.put(f"r1.{lost.job}", msgspec.json.encode(lost))
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        for _ in range(2):
+            await runner.ask(AdoptRun(lost))
+        run = desk.active["r1"]
+        assert (run.state, run.host, run.position, run.resumed) == ("running", "alpha", 5, 1)
+        assert desk.entries["active.r1"] == b"alpha"
+
+
+@pytest.mark.anyio
+async def test_a_run_of_another_host_is_not_cancelled_here() -> None:
+    """Whoever is at it must stop; one whose host is gone is over at once."""
+    desk: Any = Desk()
+    other = Run(
+        run_id="r1",
+        dataset=TRADES.name,
+        state="running",
+        host="beta",
+        created=0,
+        updated=0,
+        start=0,
+        end=10,
+        position=5,
+    )
+    await desk.put(f"r1.{other.job}", msgspec.json.encode(other))
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        answer = await runner.ask(CancelBackfill("r1"))
+        assert isinstance(answer, RequestError)
+        assert (answer.code, answer.reason) == (409, "not_here") and "dccd.host.beta.backfill.cancel" in str(answer)
+        await desk.put(f"r1.{other.job}", msgspec.json.encode(msgspec.structs.replace(other, state="interrupted")))
+        assert (await runner.ask(CancelBackfill("r1"))).state == "cancelled"
 
 
 ORDER = StartBackfill(dataset=TRADES, start="2023-11-14", end="2023-11-14T01:00", trigger="request")
