@@ -118,7 +118,10 @@ async def daemon(
     try:
         async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
             links.tree = lambda: node(root.tree())
-            yield Daemon(links)
+            try:
+                yield Daemon(links)
+            finally:
+                links.stopping = True
         links.abandoned = [path_text(process.path) for process in root.process.runtime.abandoned]
     except ActorError as exc:
         cause = _root_cause(exc)
