@@ -48,6 +48,8 @@ def test_every_method_works_without_await(tmp_path: Path) -> None:
         assert client.start_stream("binance", "BTC/USDT", depth=5).dataset == "binance.trades.BTC-USDT"
         assert client.stop_stream("binance", "BTC/USDT").dataset == "binance.trades.BTC-USDT"
         assert (client.inventory(), client.jobs(), client.streams()) == ([], [], [])
+        assert client.run_job("stream.kraken.trades.BTC-USD").run_id is None
+        assert client.run_jobs(exchange="kraken") == []
         assert client.exchanges() == {}
         assert client.health().ok
         assert client.tree().host == "fake"
