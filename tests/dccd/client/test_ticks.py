@@ -124,6 +124,22 @@ async def test_what_a_slow_reader_misses_is_counted(
         assert ticks.lost == 2
 
 
+async def test_what_is_held_for_nobody_is_bounded(
+    client: Client, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer that never reads has so many bytes here and no more, whatever is published."""
+    monkeypatch.setattr(tick_sources, "_AHEAD_BYTES", 1000)
+    async with asyncio.timeout(10), client.ticks("binance", "BTC/USDT") as stuck:
+        async with client.ticks("binance", "BTC/USDT") as other:
+            batches = other.batches()
+            for number in range(100):
+                await daemon.tick(TRADES, trade(number))
+                await anext(batches)
+        held = sum(len(message.data) for message in stuck._source._arrived)  # type: ignore[attr-defined]
+        assert 900 < held <= 1000
+        assert stuck.lost > 80
+
+
 async def test_an_interruption_is_counted(
     tmp_path: object, client: Client, daemon: FakeDaemon, server: EmbeddedServer
 ) -> None:
