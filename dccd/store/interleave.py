@@ -107,6 +107,13 @@ class Block:
             heappop(self._heads)
         return [(number, records[at:stop] if at or stop < len(records) else records)]
 
+    def put_back(self, step: Iterable[Part]) -> None:
+        """Undo the last ``take``, which returned *step*: to be taken otherwise."""
+        for number, records in step:
+            self._at[number] -= len(records)
+        self._heads = [(r[self._at[n]].ts, n) for n, r in self._records.items() if self._at[n] < len(r)]
+        heapify(self._heads)
+
     def _take_all(self, bound: int | None) -> list[Part]:
         step: list[Part] = []
         heads: list[tuple[int, int]] = []

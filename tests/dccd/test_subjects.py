@@ -56,6 +56,13 @@ def test_every_name_is_made_of_legal_tokens(dataset: Dataset) -> None:
             "dccd.events.stream.kraken.orderbook.BTC-USD.gap",
         ),
         (subjects.actor_event("restarted"), "dccd.events.actor.restarted"),
+        (subjects.replayed("r1"), "dccd.replay.r1.>"),
+        (subjects.replay_status("r1"), "dccd.replay.r1.status"),
+        (
+            subjects.replay_ticks("r1", Dataset.parse("binance.trades.BTC-USDT")),
+            "dccd.replay.r1.binance.trades.BTC-USDT",
+        ),
+        (subjects.replay_event("r1"), "dccd.events.replay.r1.status"),
         (
             subjects.run_key("01JD", "backfill.binance.ohlc.BTC-USDT.1m"),
             "01JD.backfill.binance.ohlc.BTC-USDT.1m",
@@ -85,9 +92,29 @@ def test_another_subject_is_no_tick_subject(subject: str) -> None:
         subjects.dataset_of_ticks(subject)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("binance.trades.BTC-USDT", True),
+        ("binance.trades.*", True),
+        ("*.*.BTC-USDT", True),
+        ("binance.>", True),
+        (">", True),
+        ("binance.trades", False),
+        ("*.trades", False),
+        ("kraken.>", False),
+        ("binance.trades.BTC-USDT.>", False),
+        ("binance.*.BTC-USDT.*", False),
+    ],
+)
+def test_patterns_match_as_the_bus_does(pattern: str, meant: bool) -> None:
+    """A star is one part, an angle bracket at the end the rest, of which there is some."""
+    assert subjects.matches(pattern, "binance.trades.BTC-USDT") is meant
+
+
 def test_public_names_are_listed() -> None:
     """Everything that this module spells is in __all__: no name on the bus is private to it."""
-    spelt = {name for name, value in vars(subjects).items() if isinstance(value, str) and name.isupper()}
+    spelt = {name for name, value in vars(subjects).items() if isinstance(value, str | tuple) and name.isupper()}
     made = {
         name
         for name, value in vars(subjects).items()

@@ -77,6 +77,21 @@ def test_steps_hold_one_quantum_of_time(
     assert found == in_order(expected(tracks))
 
 
+@given(TRACKS, st.integers(0, 12), st.booleans())
+def test_what_is_put_back_comes_again(
+    tracks: list[tuple[list[int], list[int]]], quantum: int, together: bool
+) -> None:
+    """A step that is undone, whatever its size, changes nothing of what follows."""
+    made = [track(number, times, [100]) for number, (times, _) in enumerate(tracks)]
+    found: list[tuple[int, int, str | None]] = []
+    for parts in blocks(made):
+        block = Block(parts)
+        while step := block.take(quantum, together=together):
+            block.put_back(step)
+            found += flat(block.take(limit=1))
+    assert found == in_order(expected(tracks))
+
+
 def test_a_track_is_read_when_its_turn_comes() -> None:
     """One that begins later is held by one list, while the other goes on."""
     pulled: list[str] = []

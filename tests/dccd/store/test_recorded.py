@@ -48,7 +48,7 @@ def test_records_of_several_datasets_come_by_time(bench: Bench, folded: bool) ->
 
 
 def test_a_book_begins_with_what_it_was(bench: Bench) -> None:
-    """From the middle of deltas on, the first record is the book up to there; from its beginning on, nothing is added."""
+    """From the middle of deltas on, the first record is the book up to there; from its beginning on, none is added."""
     records: list[Record] = [
         BookSnapshot(NOON, 1, [(9.0, 1.0)], [(10.0, 1.0)]),
         BookDelta(NOON + 5, 2, [(9.0, 2.0)], []),
