@@ -223,10 +223,11 @@ class _Editor:
                     self._empty(key_node, value_node)
                 else:
                     self._value(value_node, raw[key], target[key])
-            elif node.flow_style:
-                self._remove_flow(node, index, [k.start_mark for k, _ in node.value])
-            else:
+            elif not node.flow_style:
                 self._remove_lines(key_node.start_mark, end_of(value_node))
+        if node.flow_style:
+            starts, ends = [key.start_mark for key, _ in node.value], [end_of(value) for _, value in node.value]
+            self._remove_flow(starts, ends, set(range(len(keys))) - set(kept))
         new = {key: value for key, value in target.items() if key not in raw}
         if new and node.flow_style:
             at = end_of(node.value[max(kept)][1]).index
@@ -255,10 +256,10 @@ class _Editor:
         for index, item in enumerate(node.value):
             if index in order:
                 self._value(item, raw[index], target[taken.index(index)])
-            elif node.flow_style:
-                self._remove_flow(node, index, marks)
-            else:
+            elif not node.flow_style:
                 self._remove_lines(self._dash(item), end_of(item))
+        if node.flow_style:
+            self._remove_flow(marks, [end_of(item) for item in node.value], set(range(len(raw))) - set(order))
         last: int | None = None
         for value, found in zip(target, taken, strict=True):
             if found is not None:
@@ -329,12 +330,19 @@ class _Editor:
             text = f"\n{text}"
         self.edits.append((at, at, text))
 
-    def _remove_flow(self, node: yaml.CollectionNode, index: int, starts: list[yaml.Mark]) -> None:
-        if index + 1 < len(node.value):
-            self.edits.append((starts[index].index, starts[index + 1].index, ""))
-            return
-        before, last = ((one[1] if isinstance(one, tuple) else one) for one in node.value[index - 1 : index + 1])
-        self.edits.append((end_of(before).index, end_of(last).index, ""))
+    def _remove_flow(self, starts: list[yaml.Mark], ends: list[yaml.Mark], gone: set[int]) -> None:
+        """Remove what is on one line, each with the comma that it needs no more; something stays."""
+        index = 0
+        while index < len(starts):
+            first = index
+            while index in gone:
+                index += 1
+            if index == len(starts):
+                if first > 0:
+                    self.edits.append((ends[first - 1].index, ends[-1].index, ""))
+            elif index > first:
+                self.edits.append((starts[first].index, starts[index].index, ""))
+            index += 1
 
 
 def _flow(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -162,7 +162,7 @@ states = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(states, min_size=1, max_size=4), st.sampled_from([FILE, "", "jobs: []\n"]))
 def test_any_series_of_changes_means_what_it_should(
     series: list[tuple[list[Job], Literal["info", "debug", "error"]]], text: str
@@ -173,6 +173,37 @@ def test_any_series_of_changes_means_what_it_should(
         new = replace(old, jobs=jobs, settings=replace(old.settings, log_level=level))
         text, _ = edit(text, new)
         assert parse(text) == new
+
+
+PAIRS = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "ADA/USDT", "XRP/USDT"]
+pairs = st.lists(st.sampled_from(PAIRS), min_size=1, unique=True)
+fields = st.fixed_dictionaries(
+    {}, optional={"depth": st.sampled_from([5, 10]), "book": st.just("snapshots"), "restart": st.just("transient")}
+)
+ON_LINES = (
+    "# ours\njobs:\n  # this\n  - exchange: binance\n    pairs: [{}]  # all\n    data_type: orderbook\n    depth: 7\n"
+)
+ON_ONE_LINE = "# ours\njobs:\n  # this\n  - {{exchange: binance, pairs: [{}], data_type: orderbook, depth: 7}}  # all\n"
+ON_MANY = (
+    "# ours\njobs:\n  # this\n  - exchange: binance  # all\n    depth: 7\n    pairs:\n      - {}\n"
+    "    data_type: orderbook\n"
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs, pairs, fields, st.sampled_from([(ON_LINES, ", "), (ON_ONE_LINE, ", "), (ON_MANY, "\n      - ")]))
+def test_an_entry_may_change_in_any_way_and_keeps_its_comments(
+    before: list[str], after: list[str], changes: dict[str, Any], style: tuple[str, str]
+) -> None:
+    """Pairs come, go and change places, fields come and go, in whatever style it is written."""
+    text = style[0].format(style[1].join(before))
+    old = parse(text)
+    job = replace(old.jobs[0], **{"depth": None, **changes, "pairs": [*before[:1], *after]})
+    new = replace(old, jobs=[replace(job, pairs=list(dict.fromkeys(job.pairs)))])
+    made, kept = edit(text, new)
+    assert parse(made) == new
+    assert kept
+    assert [word for word in ("# ours", "# this", "# all") if word not in made] == []
 
 
 def test_what_is_written_is_what_one_would_write() -> None:
