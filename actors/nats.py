@@ -21,7 +21,7 @@ from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import TickLimits, ensure_streams
 from dccd.config import BusConfig, parse_duration, parse_size
 from dccd.config_bus import exposed
-from dccd.errors import AuthError, BusError
+from dccd.errors import AuthError, BusError, BusRefused
 from dccd.symbols import NS
 
 __all__ = ["BusLink", "NatsServer"]
@@ -30,6 +30,7 @@ _EVENTS_BUFFER = 8 << 20
 _TAIL = len(subjects.TICKS) + 1
 """Where the dataset begins in a tick subject."""
 _DISK_SECONDS = 2.0
+_REFUSED_SECONDS = 2.0
 _DISK_ROOM = 64 << 20
 
 
@@ -148,11 +149,7 @@ class BusLink(Actor):
 
     async def on_start(self) -> None:
         links, config = self.links, self.links.config.bus
-        self._bus = bus = await Bus.open(
-            links.bus_url,
-            name=f"dccd {links.host}",
-            login=daemon_login(links.config),
-        )
+        self._bus = bus = await self._open()
         try:
             await ensure_streams(bus, limits(config))
         except BaseException:
@@ -174,6 +171,19 @@ class BusLink(Actor):
         )
         links.events = Publisher(bus, stream=subjects.STREAM_EVENTS, buffer_bytes=_EVENTS_BUFFER)
         self._publishers = [links.publisher, links.events]
+
+    async def _open(self) -> Bus:
+        """Connect with the credentials as they are now. At the first time a refusal is an error; later on it may be
+        that they are being changed: then it is tried again, and what the streams have is a gap meanwhile."""
+        links = self.links
+        while True:
+            try:
+                return await Bus.open(links.bus_url, name=f"dccd {links.host}", login=daemon_login(links.config))
+            except BusRefused as exc:
+                if not hasattr(links, "bus"):
+                    raise
+                self.context.log.error("the bus doesn't let this daemon in; trying again", error=str(exc))
+                await self.context.clock.sleep(_REFUSED_SECONDS)
 
     async def run(self) -> None:
         assert self._bus is not None

@@ -134,6 +134,7 @@ EVENT_SUBJECTS = {
     "StreamGap": f"{subjects.EVENTS}.stream.<dataset>.gap",
     "StreamSample": f"{subjects.EVENTS}.stream.<dataset>.sample",
     "StoragePurged": subjects.storage_event("purged"),
+    "ReplayChanged": subjects.replay_event("<id>"),
     "HostChanged": subjects.host_event("<id>", "<change>"),
     "ActorChanged": subjects.actor_event("<change>"),
 }

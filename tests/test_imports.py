@@ -88,7 +88,7 @@ TABLE: dict[str, Part] = {
     "dccd.cli": Part(
         f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exposition "
         "dccd.old_config dccd.simulator dccd.store",
-        "anyio click msgspec rich yaml",
+        "anyio click msgspec rich textual yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
     "actors": Part(),

@@ -4,8 +4,8 @@ Subjects and bytes flow in and out; nats-py's exceptions don't leave this packag
 :class:`~dccd.errors.BusUnavailable`, missing rights are :class:`~dccd.errors.BusRefused`, and an error reply of a
 service is the :class:`~dccd.errors.RequestError` that it was at the other end.
 
-The connection comes back by itself, for ever. It gives up on an error of the protocol only; :meth:`Bus.wait_closed`
-then returns, which is the crash of the actor that owns it.
+The connection comes back by itself, for ever. It gives up on an error of the protocol only, and when the server doesn't
+let us in any more; :meth:`Bus.wait_closed` then returns, which is the crash of the actor that owns it.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ class Bus:
         self._errors: Counter[str] = Counter()
         self._last_error = ""
         self._rejected = asyncio.Event()
+        self._rejection = ""
+        self._opened = False
+        self._ending: asyncio.Task[None] | None = None
         self._since = time.monotonic()
         self._attempt = 0
         self._echo = ""
@@ -151,13 +154,14 @@ class Bus:
                 with translated(f"connecting to {shown}"):
                     connecting.result()
             elif rejected.done():
-                raise BusRefused(f"{shown}: {bus._last_error}")
+                raise BusRefused(f"{shown}: {bus._rejection}")
             else:
                 raise BusUnavailable(
                     f"no NATS server answers at {shown} within {timeout:g} s ({bus._last_error or 'no error seen'})"
                 )
             bus._connected.set()
             await bus._find_inbox((login.inbox_prefix,) if login.inbox_prefix else _INBOXES)
+            bus._opened = True
         except BaseException:
             with anyio.CancelScope(shield=True):
                 connecting.cancel()
@@ -184,6 +188,14 @@ class Bus:
                 writer.transport.abort()
         self._connected.clear()
         self._closed.set()
+
+    async def _end_refused(self) -> None:
+        """Close for good since we aren't let in any more; whoever has other credentials opens another connection."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self.client.close()
+            await self._end_reconnecting()
+        if not self._closed.is_set():
+            await self._on_closed()
 
     async def _end_reconnecting(self) -> None:
         """End nats-py's task that reconnects, if it has missed its cancellation.
@@ -420,11 +432,12 @@ class Bus:
                 if not waiting.done():
                     waiting.set_exception(BusRefused(f"the bus doesn't let this user {what} {asked}"))
         elif "authorization violation" in text.lower():
-            self._last_error = f"the bus refuses who asks, or wants to know ({text})"
-            self._rejected.set()
+            self._reject(f"the bus refuses who asks, or wants to know ({text})")
+            if self._opened and not self._closing and self._ending is None:
+                # nats-py would go on trying for ever with what was refused.
+                self._ending = asyncio.get_running_loop().create_task(self._end_refused(), name="bus refused")
         elif isinstance(error, ssl.SSLError):
-            self._last_error = f"TLS: {_tls_problem(error)}"
-            self._rejected.set()
+            self._reject(f"TLS: {_tls_problem(error)}")
         elif isinstance(error, nats.errors.SlowConsumerError):
             self._log.warning("a subscriber is too slow: messages dropped", subject=error.subject)
         elif self.connected:
@@ -432,6 +445,11 @@ class Bus:
             self._log.warning("bus error", error=text)
         else:
             self._last_error = text  # one of many attempts to come back: the loss itself is logged
+
+    def _reject(self, why: str) -> None:
+        # What comes after it, as a connection that was reset, says less.
+        self._last_error = self._rejection = why
+        self._rejected.set()
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
@@ -455,7 +473,8 @@ class Bus:
     async def _on_closed(self) -> None:
         self._connected.clear()
         if not self._closing:
-            self._last_error = text_of(self.client.last_error) if self.client.last_error else self._last_error
+            if self._ending is None:
+                self._last_error = text_of(self.client.last_error) if self.client.last_error else self._last_error
             self._log.error("the bus connection is closed for good", error=self._last_error)
         self._closed.set()
         self._tell(False)
@@ -469,7 +488,7 @@ class Bus:
 
     def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
         """Choose where to reconnect and after how long: at once, then doubling up to a second, with jitter."""
-        if self._closing:
+        if self._closing or self._ending is not None:
             raise asyncio.CancelledError  # see _end_reconnecting
         server = servers[self._attempt % len(servers)]
         wait = min(_MAX_WAIT, 0.01 * 2.0**self._attempt) if self._attempt else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,3 +32,13 @@ def config(sim: Simulator, tmp_path: Path) -> Config:
         },
         storage=StorageConfig(flush_interval=0.1),
     )
+
+
+@pytest.fixture
+def nats_binary() -> str:
+    """The real `nats` command; a skip where there is none, but not in CI."""
+    found = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
+    if found is None:
+        missing = "the nats command is not installed: go install github.com/nats-io/natscli/nats@latest"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return found

@@ -66,7 +66,7 @@ class Command:
 
     @property
     def _environ(self) -> dict[str, str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DCCD_", "XDG_"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DCCD_", "NATS_", "XDG_"))}
         bus = {"DCCD_BUS_URL": self.url} if self.url else {}
         return {**inherited, "HOME": str(self.folder), "COLUMNS": "200", **bus, **self.environ}
 
