@@ -87,10 +87,3 @@ def test_outside_of_its_block_it_refuses() -> None:
     """A client that isn't connected names the remedy."""
     with pytest.raises(BusError, match=r"with dccd\.connect"):
         SyncClient(Client("nats://127.0.0.1:1")).health()
-
-
-def test_it_covers_the_async_client() -> None:
-    """No method of the async client is forgotten here, but those that only make sense with await."""
-    only_async = {"aclose", "bus", "url", "follow", "request_raw", "start_backfill", "timeout"}
-    public = {name for name in vars(Client) if not name.startswith("_")}
-    assert public - only_async <= {name for name in vars(SyncClient) if not name.startswith("_")}
