@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import polars as pl
 import pyarrow as pa
@@ -16,12 +17,12 @@ def lags(table: pa.Table, now: int, bounds: Sequence[float], shift: int = 0) -> 
     """Return how many rows of *table* have, at *now* (ns), an age of up to each of *bounds* (seconds, ascending) and
     above the last, the ages' sum in seconds, and how many rows are of later than *now*: those are in no bucket.
 
-    A row's age counts from *shift* ns after its ``TS``. It costs some 20 ns a row, and makes no object for it.
+    A row's age counts from *shift* ns after its ``TS``. It costs some nanoseconds a row, and makes no object for it.
     """
     ages = now - shift - pl.Series(table.column("TS"), dtype=pl.Int64)
-    known = ages.filter(ages >= 0)
-    edges = pl.Series([round(bound * NS) for bound in bounds], dtype=pl.Int64)
-    counts = [0] * (len(bounds) + 1)
-    for bucket, count in edges.search_sorted(known, side="left").value_counts().iter_rows():
-        counts[bucket] = count
-    return counts, int(known.sum()) / NS, len(ages) - len(known)
+    # A comparison of the whole column a bound: a tenth of what sorting each row into its bucket takes.
+    up_to = [int((ages <= edge).sum()) for edge in (-1, *(round(bound * NS) for bound in bounds))]
+    up_to.append(len(ages))
+    counts = [more - fewer for fewer, more in pairwise(up_to)]
+    known = ages if not up_to[0] else ages.filter(ages >= 0)
+    return counts, int(known.sum()) / NS, up_to[0]
