@@ -79,6 +79,7 @@ async def test_a_daemon_killed_in_the_middle_of_changes_starts_with_what_was_sav
             assert "# ours" in text_of(file)
             load(file)
         async with running(file, log), Client(url, timeout=20) as client:
+            await until(client_is_there(client))
             wanted = {spec.name: spec for spec in specs_of(load(file))}
             await live(client, *(spec.dataset for spec in wanted.values()))
             assert {job.name for job in await client.jobs()} == set(wanted)
