@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import dccd
 from dccd import messages as m
 from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
+from dccd.bus.streams import ensure_streams
 from dccd.client import Client, SyncClient
 from dccd.client.fake import FakeDaemon
 from dccd.errors import BusError, RequestError
@@ -53,6 +55,7 @@ def test_every_method_works_without_await(tmp_path: Path) -> None:
         assert client.exchanges() == {}
         assert client.health().ok
         assert client.tree().host == "fake"
+        assert [family.name for family in client.metrics().families][:1] == ["dccd_dataset_rows"]
         assert client.request("health") == client.health()
         assert {op.name for op in client.operations()} >= {"health", "read"}
 
@@ -87,3 +90,26 @@ def test_outside_of_its_block_it_refuses() -> None:
     """A client that isn't connected names the remedy."""
     with pytest.raises(BusError, match=r"with dccd\.connect"):
         SyncClient(Client("nats://127.0.0.1:1")).health()
+
+
+def test_events_and_logs_are_iterators(tmp_path: Path) -> None:
+    """What happened, going on live, and the log of a run to its end, which is closed when nobody wants more."""
+    server = EmbeddedServer(tmp_path, port=0, on_log=lambda level, text: None)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(server):
+        bus = portal.call(Bus.open, server.url, "fake daemon")
+        with (
+            portal.wrap_async_context_manager(bus),
+            portal.wrap_async_context_manager(FakeDaemon(bus)) as daemon,
+            dccd.connect(server.url) as client,
+        ):
+            portal.call(ensure_streams, bus)
+            run = daemon.new_run("kraken.trades.BTC-USD")
+            portal.call(daemon.emit, m.RunLog(at=1, host="fake", run_id=run.run_id, level="info", message="one"))
+            portal.call(partial(daemon.change, run, state="done"))
+            assert [stored.kind for stored in client.events(since="1h")] == ["run.log", "run.status"]
+            for stored in client.events(kind="run.status", last=1, follow=True):
+                assert isinstance(stored.event, m.RunStatus) and stored.event.run.state == "done"
+                break
+            told = list(client.logs(run.run_id, follow=True))
+            assert [type(event) for event in told] == [m.RunLog, m.RunStatus]
+            assert [found.run_id for found in client.runs(5, state=["done"], since="1h")] == [run.run_id]
