@@ -278,9 +278,7 @@ _NAME = re.compile(r"[-_a-zA-Z0-9]+(\.[-_a-zA-Z0-9]+)*")
 
 def event_filters(run: str | None = None, stream: str | None = None, kinds: Collection[str] = ()) -> list[str]:
     """The subjects that events travel on: of one *run*, of the stream of a dataset (or of all whose name begins with
-    *stream*), of some *kinds* (``run.log``; ``run`` for all of its kinds). None of them overlap.
-
-    Of what has one subject for several kinds there may be more on them than was asked for. Raises IdentityError.
+    *stream*), of some *kinds* (``run.log``; ``run`` for all of its kinds). None of them overlap. Raises IdentityError.
     """
     for field, value in (("run", run), ("stream", stream), *(("kind", kind) for kind in kinds)):
         if value is not None and not _NAME.fullmatch(value):
@@ -295,8 +293,8 @@ def event_filters(run: str | None = None, stream: str | None = None, kinds: Coll
         first, _, tail = kind.partition(".")
         if about is not None and first != about:
             raise IdentityError("kind", f"a {about} has no events of kind {kind}")
-        if tail and first not in wide and first in _LENGTHS:
-            lengths = [length for length in _LENGTHS[first] if length >= len(named)]
+        if tail and first not in wide:
+            lengths = [length for length in _LENGTHS.get(first, range(5)) if length >= len(named)]
             found += [".".join([EVENTS, first, *named, *["*"] * (n - len(named)), tail]) for n in lengths]
         else:
             found.append(".".join([EVENTS, first, *named, ">"]))
@@ -306,4 +304,4 @@ def event_filters(run: str | None = None, stream: str | None = None, kinds: Coll
 
 
 _LENGTHS = {"run": (1,), "stream": (3, 4)}
-"""How many tokens name what an event is about; its kind follows them."""
+"""How many tokens name what an event is about; its kind follows them. Of others there may be any number."""

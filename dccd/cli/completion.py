@@ -163,6 +163,8 @@ _FIND: dict[str, Find] = {
     "prefix": _datasets,
     "run_id": _runs,
     "before": _runs,
+    "stream": _datasets,
+    "job": _jobs,
     "host": _hosts,
     "exchange": _exchanges,
     "symbol": _symbols,

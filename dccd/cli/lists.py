@@ -1,20 +1,17 @@
-"""``dccd inventory``, ``runs`` and ``exchanges``: replies flow in, a table or JSON flows out."""
+"""``dccd inventory`` and ``exchanges``: replies flow in, a table or JSON flows out."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import get_args
 
 import click
 
 from dccd.cli.app import DONE, App, options
 from dccd.cli.output import count, duration, interval, json_document, percent, size, table, when
 from dccd.messages import CapabilityEntry, DatasetEntry
-from dccd.runs import ACTIVE, Run, RunState
 from dccd.symbols import NS, parse_span, span_label
 
-__all__ = ["exchanges", "inventory", "runs"]
+__all__ = ["exchanges", "inventory"]
 
 _MANY = 100_000
 """Bars that nobody counts."""
@@ -76,100 +73,6 @@ def _holes(found: list[DatasetEntry]) -> Iterator[list[str]]:
         for gap in entry.gaps:
             lasts = duration((gap.end - gap.start) / NS)
             yield [entry.dataset, interval(gap.start, gap.end), lasts, gap.reason, gap.state]
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  dccd runs
-  dccd runs --state failed --limit 10
-  dccd runs 018f3c5e-7a40-7cc3-98c4-dc0c0c07398f
-  dccd runs --json | jq -r '.[].run_id'
-"""
-)
-@click.argument("run_id", required=False)
-@click.option("--dataset", help="Only runs of this dataset.")
-@click.option("--state", type=click.Choice(get_args(RunState)), help="Only runs in this state.")
-@click.option("--host", help="Only runs of this host.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@click.option("--before", metavar="RUN_ID", help="Only runs made before this one: the next page.")
-@options
-@click.pass_obj
-def runs(
-    app: App,
-    run_id: str | None,
-    dataset: str | None,
-    state: RunState | None,
-    host: str | None,
-    limit: int,
-    before: str | None,
-) -> int:
-    """List runs, newest first; or show the one with RUN_ID."""
-
-    async def main() -> int:
-        async with app.connect_to_store() as session:
-            if run_id:
-                run = await session.client.run(run_id)
-                if app.json:
-                    json_document(run)
-                else:
-                    _show(run)
-                return DONE
-            found = await session.client.runs(limit, dataset=dataset, state=state, host=host, before=before)
-        if app.json:
-            json_document(found)
-            return DONE
-        table(
-            ["run", "state", "of", "created", "range", ">done", ">rows", ">took", "note"],
-            (
-                [
-                    r.run_id,
-                    r.state,
-                    r.subject,
-                    when(r.created),
-                    interval(r.start, r.end) if r.dataset and r.end > r.start else "",
-                    f"{r.fraction:.0%}",
-                    count(r.rows),
-                    _took(r),
-                    r.error or r.warning or r.summary or "",
-                ]
-                for r in found
-            ),
-            empty="no runs",
-        )
-        return DONE
-
-    return app.run(main)
-
-
-def _took(run: Run) -> str:
-    if run.started is None:
-        return ""
-    end = run.finished or (time.time_ns() if run.state in ACTIVE else run.updated)
-    return duration((end - run.started) / NS)
-
-
-def _show(run: Run) -> None:
-    lines = {
-        "run": run.run_id,
-        "job": run.job,
-        "state": run.state,
-        "host": run.host,
-        "asked by": run.trigger + (f" ({run.reason})" if run.reason else ""),
-        "range": interval(run.start, run.end) if run.dataset and run.end > run.start else "",
-        "covered to": f"{when(run.position)} ({run.fraction:.1%})" if run.dataset and run.end > run.start else "",
-        "done": "" if run.dataset else f"{run.fraction:.1%}",
-        "rows": count(run.rows),
-        "created": when(run.created),
-        "started": when(run.started),
-        "finished": when(run.finished),
-        "took": _took(run),
-        "resumed": f"{run.resumed} times" if run.resumed else "",
-        "summary": run.summary or "",
-        "warning": run.warning or "",
-        "error": run.error or "",
-    }
-    table(["", ""], ([name, value] for name, value in lines.items() if value))
 
 
 @click.command(

@@ -82,6 +82,12 @@ def _tail() -> click.Command:
     return tail
 
 
+def _replay() -> click.Command:
+    from dccd.cli.replay import replay
+
+    return replay
+
+
 def _read() -> click.Command:
     from dccd.cli.read import read
 
@@ -131,15 +137,33 @@ def _repair() -> click.Command:
 
 
 def _runs() -> click.Command:
-    from dccd.cli.lists import runs
+    from dccd.cli.runs import runs
 
     return runs
+
+
+def _logs() -> click.Command:
+    from dccd.cli.runs import logs
+
+    return logs
+
+
+def _events() -> click.Command:
+    from dccd.cli.events import events
+
+    return events
 
 
 def _jobs() -> click.Command:
     from dccd.cli.jobs import jobs
 
     return jobs
+
+
+def _config() -> click.Command:
+    from dccd.cli.config import config
+
+    return config
 
 
 def _exchanges() -> click.Command:
@@ -190,6 +214,12 @@ def _hosts() -> click.Command:
     return hosts
 
 
+def _top() -> click.Command:
+    from dccd.cli.top.command import top
+
+    return top
+
+
 def _alerts() -> click.Command:
     from dccd.cli.alerts import alerts
 
@@ -225,18 +255,23 @@ _COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "backfill": (_backfill, "Fetch history, with or without a daemon."),
     "cancel": (_cancel, "Stop a backfill; what it stored is kept."),
     "tail": (_tail, "Print ticks as they arrive."),
+    "replay": (_replay, "Publish stored records again, at a pace; or print them."),
     "read": (_read, "Print stored rows, or what SQL makes of them."),
     "export": (_export, "Write stored rows into a Parquet, CSV, Arrow or DuckDB file."),
     "book": (_book, "Show an order book as it was at a time, or a series of them."),
     "inventory": (_inventory, "List what is stored, and what is missing."),
     "coverage": (_coverage, "Show what is there of a dataset's time, and what isn't and why."),
     "repair": (_repair, "Ask the exchanges for what is missing, now."),
-    "runs": (_runs, "List runs (backfills and the like), newest first, or show one."),
+    "runs": (_runs, "List runs (backfills and the like), newest first; or show one."),
+    "logs": (_logs, "Print what a run had to say, or the newest of all runs; follow it."),
+    "events": (_events, "Print what happened, and what happens: runs, streams, holes, actors, hosts."),
     "streams": (_streams, "List live streams; start and stop them."),
-    "jobs": (_jobs, "List the jobs; run them now."),
+    "jobs": (_jobs, "List the jobs; run, create, change and delete them."),
+    "config": (_config, "Show and change the configuration of the running daemon."),
     "exchanges": (_exchanges, "List what can be collected."),
     "health": (_health, "Say whether the daemon does what it should."),
     "hosts": (_hosts, "List the hosts on the bus."),
+    "top": (_top, "Watch hosts, streams, backfills and the tree, live."),
     "alerts": (_alerts, "List what is wrong, and which webhooks were told."),
     "tree": (_tree, "Show the daemon's supervision tree."),
     "metrics": (_metrics, "Show what the daemon counts, also for Prometheus."),

@@ -17,7 +17,8 @@ from dccd.bus.ordered import OrderedReader
 from dccd.bus.pull import StreamMessage
 from dccd.client.base import Requests
 from dccd.client.since import Since, since_ns
-from dccd.errors import IdentityError
+from dccd.errors import BusUnavailable, IdentityError
+from dccd.runs import ACTIVE, Run
 
 __all__ = ["EventRequests", "StoredEvent", "event_of"]
 
@@ -94,6 +95,62 @@ class EventRequests(Requests):
                     if (event := event_of(message)) is not None and _wanted(event.kind, kinds):
                         yield event
 
+    async def logs(
+        self,
+        run_id: str,
+        *,
+        last: int | None = None,
+        follow: bool = False,
+        poll: float = 2.0,
+        patience: float = 60.0,
+    ) -> AsyncGenerator[m.RunLog | m.RunStatus, None]:
+        """Yield what a run had to say and how its state changed (of that the *last* so many), and in the end, always,
+        its state as it is.
+
+        What the bus has forgotten already is taken from the end of the log in the run's record. With *follow* it goes
+        on until the run is over; when nothing comes for *poll* seconds it is asked for. Raises RequestError 404 for an
+        unknown run, BusUnavailable when nobody has answered for *patience* seconds.
+        """
+        run = await self._run(run_id)
+        told: Run | None = None
+        filters = subjects.event_filters(run_id, kinds=("run.log", "run.status"))
+        held: deque[m.RunLog | m.RunStatus] = deque(maxlen=last)
+        async with await _Reader.open(self.bus, subjects.STREAM_EVENTS, filters, since=1) as reader:
+            async with aclosing(_logged(run, reader)) as past:
+                async for event in past:
+                    if last is not None:
+                        held.append(event)
+                        continue
+                    told = event.run if isinstance(event, m.RunStatus) else told
+                    yield event
+            for event in held:
+                told = event.run if isinstance(event, m.RunStatus) else told
+                yield event
+            if told is None or (told.state != run.state and told.updated <= run.updated):
+                told = run
+                yield _status(run)
+            heard = time.monotonic()
+            while follow and told.state in ACTIVE:
+                for message in await reader.fetch(_AT_ONCE, poll):
+                    heard = time.monotonic()
+                    if (told_now := _of_run(message)) is not None:
+                        told = told_now.run if isinstance(told_now, m.RunStatus) else told
+                        yield told_now
+                if time.monotonic() - heard < poll:
+                    continue
+                try:
+                    run = await self._run(run_id, timeout=min(poll, 5.0))
+                except BusUnavailable:
+                    if time.monotonic() - heard > patience:
+                        raise
+                    continue
+                if run.state not in ACTIVE and told.state in ACTIVE:  # its last event is lost
+                    told = run
+                    yield _status(run)
+
+    async def _run(self, run_id: str, timeout: float | None = None) -> Run:
+        return await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=timeout)
+
 
 class _Count(msgspec.Struct):
     num_pending: int = 0
@@ -122,6 +179,41 @@ async def _of_the_past(reader: _Reader) -> AsyncGenerator[StreamMessage, None]:
             yield message
         if over and not batch:
             return
+
+
+async def _logged(run: Run, reader: _Reader) -> AsyncGenerator[m.RunLog | m.RunStatus, None]:
+    """What is known of *run* when *reader* was opened; what was before the bus's first event is in its record."""
+    first = True
+    async with aclosing(_of_the_past(reader)) as past:
+        async for message in past:
+            if (event := _of_run(message)) is None:
+                continue
+            if first:
+                first = False
+                for line in _lines(run, before=event.at):
+                    yield line
+            yield event
+    if first:
+        for line in _lines(run):
+            yield line
+
+
+def _status(run: Run) -> m.RunStatus:
+    return m.RunStatus(at=run.updated, host=run.host, run=run.brief)
+
+
+def _of_run(message: StreamMessage) -> m.RunLog | m.RunStatus | None:
+    stored = event_of(message)
+    return stored.event if stored is not None and isinstance(stored.event, m.RunLog | m.RunStatus) else None
+
+
+def _lines(run: Run, before: int | None = None) -> list[m.RunLog]:
+    """The log in *run*'s record, as far as it is older than *before* (ns)."""
+    return [
+        m.RunLog(at=line.at, host=run.host, run_id=run.run_id, level=line.level, message=line.message)
+        for line in run.log
+        if before is None or line.at < before
+    ]
 
 
 def event_of(message: StreamMessage) -> StoredEvent | None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 
@@ -20,10 +20,29 @@ from dccd.client.since import Since, since_ns
 from dccd.errors import BusUnavailable
 from dccd.runs import ACTIVE, Run, RunState, Trigger, as_told, require_done
 
-__all__ = ["RunEvent", "RunRequests"]
+__all__ = ["RunEvent", "RunFilters", "RunRequests"]
 
 RunEvent = m.RunStatus | m.RunProgress | m.RunFile | m.RunLog
 """What :meth:`Client.follow` yields."""
+
+
+class RunFilters(TypedDict, total=False):
+    """Which runs: of a *job* (``backfill.binance.ohlc.BTC-USDT.1m``), an *operation*, a *dataset*; in a *state*, or
+    one of several; of a *host*; asked for by a *trigger*.
+
+    *since*: those that have changed since (a time, or ``"2h"`` ago); *until*: those that were asked for before;
+    *before* a run's id: those that changed before that one.
+    """
+
+    job: str | None
+    operation: str | None
+    dataset: str | None
+    state: RunState | Sequence[RunState] | None
+    host: str | None
+    trigger: Trigger | None
+    since: Since | None
+    until: Since | None
+    before: str | None
 
 
 class RunRequests(Requests):
@@ -181,45 +200,20 @@ class RunRequests(Requests):
         """One run. Raises RequestError 404."""
         return await self._ask("runs.get", Run, m.RunsGet(run_id=run_id))
 
-    async def runs(
-        self,
-        limit: int = 50,
-        *,
-        job: str | None = None,
-        operation: str | None = None,
-        dataset: str | None = None,
-        state: RunState | Sequence[RunState] | None = None,
-        host: str | None = None,
-        trigger: Trigger | None = None,
-        since: Since | None = None,
-        until: Since | None = None,
-        before: str | None = None,
-    ) -> list[Run]:
-        """The *limit* runs that changed last, without their logs.
+    async def runs(self, limit: int = 50, **filters: Unpack[RunFilters]) -> list[Run]:
+        """The *limit* runs that changed last, without their logs: ``runs(10, state="failed", since="2h")``.
 
-        *since*: those that have changed since (a time, or ``"2h"`` ago); *until*: those that were asked for before;
-        *before* a run's id: those that changed before that one. Raises RequestError, IdentityError.
+        Raises RequestError, IdentityError.
         """
-        now = time.time_ns()
-        query = m.RunsList(
-            job=job,
-            operation=operation,
-            dataset=dataset,
-            state=state if state is None or isinstance(state, str) else list(state),
-            host=host,
-            trigger=trigger,
-            since=None if since is None else since_ns(since, now),
-            until=None if until is None else since_ns(until, now),
-            before=before,
-        )
-        return await _pages(query, limit, lambda query: self._ask("runs.list", m.Runs, query, timeout=30))
+        return await _pages(_query(filters), limit, lambda query: self._ask("runs.list", m.Runs, query, timeout=30))
 
-    async def runs_on_record(self, query: m.RunsList) -> list[Run]:
+    async def runs_on_record(self, limit: int = 50, **filters: Unpack[RunFilters]) -> list[Run]:
         """The same as the bus has them on record, for when no daemon answers: what hosts that aren't there were at is
         interrupted. Raises BusRefused for users who may not read the bucket."""
         history = RunHistory(Bucket(self.bus, subjects.BUCKET_RUNS))
+        found = await _pages(_query(filters), limit, history.list)
         hosts = await hosts_there(self.bus)
-        return [as_told(run, hosts) for run in await _pages(query, query.limit, history.list)]
+        return [as_told(run, hosts) for run in found]
 
     async def run_on_record(self, run_id: str) -> Run:
         """One run in the same way. Raises RequestError 404."""
@@ -229,6 +223,17 @@ class RunRequests(Requests):
     async def cancel(self, run_id: str) -> Run:
         """Stop a backfill; what it stored is kept. Raises RequestError 404, or 409 when it is over."""
         return await self._ask("backfill.cancel", Run, m.BackfillCancel(run_id=run_id), timeout=30)
+
+
+def _query(filters: RunFilters) -> m.RunsList:
+    now = time.time_ns()
+    asked: dict[str, Any] = {**filters}
+    for name in ("since", "until"):
+        if asked.get(name) is not None:
+            asked[name] = since_ns(asked[name], now)
+    if asked.get("state") is not None and not isinstance(asked["state"], str):
+        asked["state"] = list(asked["state"]) or None
+    return m.RunsList(**asked)
 
 
 async def _pages(query: m.RunsList, limit: int, ask: Callable[[m.RunsList], Awaitable[m.Runs]]) -> list[Run]:

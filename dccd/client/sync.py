@@ -14,7 +14,7 @@ from dccd.client.feeds import TickOptions
 from dccd.client.sync_replay import SyncReplay
 from dccd.client.ticks import Batch, Ticks, TickSet
 from dccd.errors import BusError
-from dccd.runs import Run, RunState, Trigger, require_done
+from dccd.runs import Run, require_done
 from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dccd.client.client import Client, RunEvent, Time
     from dccd.client.events import StoredEvent
     from dccd.client.rows import Rows
+    from dccd.client.runs import RunFilters
     from dccd.client.since import Since
 
 __all__ = ["SyncClient", "SyncRows", "SyncTicks"]
@@ -152,34 +153,21 @@ class SyncClient:
         """See :meth:`Client.run`."""
         return self._call(self._client.run, run_id)
 
-    def runs(
-        self,
-        limit: int = 50,
-        *,
-        job: str | None = None,
-        operation: str | None = None,
-        dataset: str | None = None,
-        state: RunState | Sequence[RunState] | None = None,
-        host: str | None = None,
-        trigger: Trigger | None = None,
-        since: Since | None = None,
-        until: Since | None = None,
-        before: str | None = None,
-    ) -> list[Run]:
+    def runs(self, limit: int = 50, **filters: Unpack[RunFilters]) -> list[Run]:
         """See :meth:`Client.runs`."""
-        return self._call(
-            self._client.runs,
-            limit,
-            job=job,
-            operation=operation,
-            dataset=dataset,
-            state=state,
-            host=host,
-            trigger=trigger,
-            since=since,
-            until=until,
-            before=before,
-        )
+        return self._call(self._client.runs, limit, **filters)
+
+    def run_on_record(self, run_id: str) -> Run:
+        """See :meth:`Client.run_on_record`."""
+        return self._call(self._client.run_on_record, run_id)
+
+    def runs_on_record(self, limit: int = 50, **filters: Unpack[RunFilters]) -> list[Run]:
+        """See :meth:`Client.runs_on_record`."""
+        return self._call(self._client.runs_on_record, limit, **filters)
+
+    def logs(self, run_id: str, *, last: int | None = None, follow: bool = False) -> Iterator[m.RunLog | m.RunStatus]:
+        """See :meth:`Client.logs`."""
+        return self._each(self._client.logs(run_id, last=last, follow=follow))
 
     def cancel(self, run_id: str) -> Run:
         """See :meth:`Client.cancel`."""

@@ -1,4 +1,4 @@
-"""Ids of runs, and how much of a run is done."""
+"""Ids of runs, how much of a run is done, and what its record keeps of its log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dccd.errors import RunFailed
-from dccd.runs import Run, new_run_id, require_done, run_time
+from dccd.runs import LogLine, Run, as_told, new_run_id, require_done, run_time, with_line
 from dccd.symbols import NS
 
 MS = 1_000_000
@@ -114,3 +114,34 @@ def test_a_run_that_ended_otherwise_than_done_raises() -> None:
     assert (failed.value.run_id, failed.value.state) == ("1", "failed")
     with pytest.raises(RunFailed, match="cancelled: no reason given"):
         require_done(run(dataset="", operation="storage.sync", state="cancelled"))
+
+
+def test_the_log_of_a_record_is_its_end() -> None:
+    """Fifty lines and 8 KiB at most, the newest; a line that is too long is cut, and says so."""
+    known = run()
+    for number in range(80):
+        known = with_line(known, LogLine(number, "info", f"line {number}"))
+    assert [line.at for line in known.log] == list(range(30, 80))
+    for number in range(80, 90):
+        known = with_line(known, LogLine(number, "warning", "ä" * 5000))
+    assert [line.at for line in known.log][-3:] == [87, 88, 89]
+    assert len(known.log[-1].message) == 1000 and known.log[-1].message.endswith("ä…")
+    assert len(msgspec.json.encode(known.log)) <= 8200
+    assert with_line(run(), LogLine(1, "info", "\0" * 5000)).log, "the newest line is always there"
+    assert known.brief == msgspec.structs.replace(known, log=[]) and run().brief == run()
+
+
+@pytest.mark.parametrize(
+    ("state", "hosts", "told"),
+    [
+        ("running", {"alpha"}, "running"),
+        ("running", {"beta"}, "interrupted"),
+        ("queued", set(), "interrupted"),
+        ("interrupted", set(), "interrupted"),
+        ("done", set(), "done"),
+        ("failed", set(), "failed"),
+    ],
+)
+def test_what_a_host_was_at_that_is_not_there_is_interrupted(state: Any, hosts: set[str], told: str) -> None:
+    """What is over stays what it is."""
+    assert as_told(run(state=state), hosts).state == told

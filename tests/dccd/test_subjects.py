@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -121,3 +122,44 @@ def test_public_names_are_listed() -> None:
         if callable(value) and getattr(value, "__module__", "") == subjects.__name__
     }
     assert spelt | made == set(subjects.__all__)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["dccd.events.>"]),
+        ({"run": "r1"}, ["dccd.events.run.r1.>"]),
+        ({"run": "r1", "kinds": ["run.log", "run.status"]}, ["dccd.events.run.r1.log", "dccd.events.run.r1.status"]),
+        ({"run": "r1", "kinds": ["run.log", "run"]}, ["dccd.events.run.r1.>"]),
+        ({"kinds": ["run.log"]}, ["dccd.events.run.*.log"]),
+        (
+            {"stream": "kraken.ohlc.BTC-USD.1m", "kinds": ["stream.gap"]},
+            ["dccd.events.stream.kraken.ohlc.BTC-USD.1m.gap"],
+        ),
+        (
+            {"stream": "kraken.ohlc", "kinds": ["stream.gap"]},
+            ["dccd.events.stream.kraken.ohlc.*.gap", "dccd.events.stream.kraken.ohlc.*.*.gap"],
+        ),
+        ({"stream": "kraken"}, ["dccd.events.stream.kraken.>"]),
+        ({"kinds": ["stream.gap"]}, ["dccd.events.stream.*.*.*.gap", "dccd.events.stream.*.*.*.*.gap"]),
+        ({"kinds": ["actor", "host", "actor"]}, ["dccd.events.actor.>", "dccd.events.host.>"]),
+    ],
+    ids=str,
+)
+def test_the_subjects_of_events(asked: dict[str, Any], found: list[str]) -> None:
+    """Those on which what is asked for travels, without an overlap."""
+    assert subjects.event_filters(**asked) == found
+
+
+@pytest.mark.parametrize(
+    ("event", "subject"),
+    [
+        ("storage.purged", subjects.storage_event("purged")),
+        ("run.file", subjects.run_event("r1", "file")),
+        ("stream.sample", subjects.stream_event(Dataset.parse("kraken.trades.BTC-USD"), "sample")),
+    ],
+)
+def test_each_kind_travels_where_it_is_looked_for(event: str, subject: str) -> None:
+    """The filters of a kind fit the subjects on which it is published."""
+    patterns = [pattern.replace(".", r"\.").replace("*", r"[^.]+") for pattern in subjects.event_filters(kinds=[event])]
+    assert any(re.fullmatch(pattern, subject) for pattern in patterns)

@@ -200,32 +200,6 @@ async def test_all_exchanges_are_a_line_each(dccd: Command, told: FakeDaemon) ->
     assert json.loads(done.out) == as_json(OFFERED)
 
 
-async def test_runs_are_a_table_newest_first(dccd: Command, daemon: FakeDaemon) -> None:
-    """A run's line has its state, range, rows and what went wrong."""
-    old = daemon.new_run("binance.ohlc.BTC-USDT.1m", state="failed", rows=12_345, error="down", finished=DAY + HOUR)
-    new = daemon.new_run("kraken.ohlc.ETH-USD.1h", state="done", position=DAY, finished=DAY + 2_000_000_000)
-    done = await dccd("runs", "--limit", "5", "--dataset", "kraken.ohlc.ETH-USD.1h", "--state", "done")
-    lines = [text.split() for text in done.out.splitlines()[1:]]
-    assert [text[0] for text in lines] == [new.run_id, old.run_id]
-    first = "done kraken.ohlc.ETH-USD.1h 2024-01-01 00:00:00 2023-12-31 00:00:00 … 2024-01-01 00:00:00 100% 0 2.0s"
-    assert " ".join(lines[0][1:]) == first
-    assert lines[1][-4:] == ["12,345", "1h", "00m", "down"]
-    assert daemon.asked("runs.list") == [m.RunsList(limit=5, dataset="kraken.ohlc.ETH-USD.1h", state="done")]
-    done = await dccd("runs", "--json")
-    assert json.loads(done.out) == as_json([new, old])
-
-
-async def test_one_run_is_shown_whole(dccd: Command, daemon: FakeDaemon) -> None:
-    """``dccd runs ID`` tells all that is known; an unknown id is exit code 3."""
-    run = daemon.new_run("binance.ohlc.BTC-USDT.1m", state="done", trigger="gap", reason="socket closed", resumed=2)
-    done = await dccd("runs", run.run_id)
-    assert done.code == 0
-    assert "asked by    gap (socket closed)" in done.out
-    assert "resumed     2 times" in done.out
-    assert json.loads((await dccd("runs", run.run_id, "--json")).out) == as_json(run)
-    assert (await dccd("runs", "nope")).code == 3
-
-
 async def test_streams_are_started_and_stopped(dccd: Command, daemon: FakeDaemon) -> None:
     """The book's options travel; a name of one piece does, too."""
     done = await dccd("streams", "start", "kraken", "XBT/USD", "--type", "orderbook", "--depth", "25")
