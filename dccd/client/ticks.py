@@ -60,6 +60,8 @@ class Feed(Generic[T]):
     handed out before, ``redelivered`` messages that a group has had before.
     """
 
+    _several = False
+
     def __init__(
         self, bus: Callable[[], Bus], selection: Selection, source: Source, *, position: Position | None = None
     ) -> None:
@@ -104,7 +106,7 @@ class Feed(Generic[T]):
 
     def empty(self) -> pl.DataFrame:
         """A frame without rows, with the columns of :meth:`frames`. Raises IdentityError for several data types."""
-        return empty_frame(self._data_type(), self.selection.dataset is None)
+        return empty_frame(self._data_type(), self._several)
 
     @property
     def position(self) -> str | None:
@@ -205,10 +207,10 @@ class Feed(Generic[T]):
         Columns are those of the store, and of several datasets ``dataset``. Open bars are left out, as they are there;
         an order book has a row a level. Raises IdentityError for several data types, and as :meth:`batches`.
         """
-        data_type, several = self._data_type(), self.selection.dataset is None
+        data_type = self._data_type()
         interval = None if every is None else parse_interval(every) / NS
         await self.open()
-        builder = FrameBuilder(data_type, several)
+        builder = FrameBuilder(data_type, self._several)
         taken: list[StreamMessage] = []
         due = None if interval is None else time.monotonic() + interval
         try:
@@ -388,6 +390,8 @@ class Ticks(Feed[T]):
 class TickSet(Feed[T]):
     """The ticks of all datasets that match: ``async for dataset, trade in ticks``; batches have ``.dataset``, and
     frames a column ``dataset``. Else as :class:`Ticks`."""
+
+    _several = True
 
     async def __aiter__(self) -> AsyncIterator[tuple[Dataset, T]]:
         async with aclosing(self.batches()) as batches:

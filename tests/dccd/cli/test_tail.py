@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING
 
+import msgspec
+import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from dccd import messages as m
+from dccd.bus.publisher import Publisher
+from dccd.bus.streams import ensure_streams
+from dccd.cli.app import App
+from dccd.cli.main import cli
 from dccd.cli.tail import line
 from dccd.client.fake import FakeDaemon
+from dccd.errors import IdentityError
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
+from dccd.store.schema import table_from_records
+from dccd.symbols import NS, DataType
 
 if TYPE_CHECKING:
     from tests.dccd.cli.conftest import Command, Done
@@ -70,6 +81,51 @@ async def test_a_missing_stream_is_said(dccd: Command) -> None:
     done = await dccd.interrupt(await dccd.start("tail", "kraken", "ETH/USD"), "dccd streams start")
     assert "no stream of kraken.trades.ETH-USD runs" in done.err
     assert done.code == 130
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "words", [["binance", "*"], ["binance.trades.*"], ["*", "BTC/USDT"], ["*.trades.BTC-USDT"]], ids=str
+)
+async def test_several_datasets(dccd: Command, daemon: FakeDaemon, words: list[str]) -> None:
+    """Each line begins with whose it is, and each object does."""
+    plain = await tail(dccd, daemon, *words, "-n", "1")
+    assert plain.out.split()[:2] == [TRADES, "12:00:00.123"]
+    done = await tail(dccd, daemon, *words, "-n", "2", "--json")
+    assert [json.loads(text) | {"ts": 0} for text in done.out.splitlines()] == [
+        {"dataset": TRADES, "ts": 0, "price": 42000.5, "amount": 0.25, "side": "buy", "tid": tid, "recv_ts": NOON + 1}
+        for tid in "12"
+    ]
+    assert done.err == ""
+
+
+@pytest.mark.anyio
+async def test_from_the_past(dccd: Command, daemon: FakeDaemon) -> None:
+    """What is stored comes first, then what the stream has; where that is all, it is said."""
+    await ensure_streams(daemon._bus)
+    now = time.time_ns()
+    trades = [Trade(ts=now - 60 * NS + n, price=1.0, amount=1.0, side="buy", tid=str(n)) for n in range(4)]
+    daemon.frames[TRADES] = pl.DataFrame(pl.from_arrow(table_from_records(DataType.TRADES, trades[:2])))
+    async with Publisher(daemon._bus) as publisher:
+        publisher.offer(f"dccd.ticks.{TRADES}", msgspec.json.encode(trades[2:]))
+        assert await publisher.drain() == 0
+    done = await dccd("tail", "binance", "BTC/USDT", "--since", "10m", "-n", "4", "--json")
+    assert [json.loads(text)["tid"] for text in done.out.splitlines()] == ["0", "1", "2", "3"]
+    assert "begins at" in done.err
+    assert "binance.trades.BTC-USDT runs" in done.err
+    done = await dccd("tail", "*", "*", "--since", "1h", "-n", "2", "--group", "g", "--json")
+    assert [json.loads(text)["tid"] for text in done.out.splitlines()] == ["2", "3"]
+    done = await dccd("tail", "binance", "BTC/USDT", "--since", "soon")
+    assert done.code == 2 and "'soon' is no time" in done.err
+
+
+@pytest.mark.parametrize(
+    "words", [["*"], ["binance", "*", "--type", "ohlc"], ["binance.*", "--type", "trades"]], ids=str
+)
+def test_what_names_nothing(words: list[str]) -> None:
+    """A wildcard that can't match is refused before anything is asked."""
+    done = CliRunner().invoke(cli, ["tail", *words], obj=App())
+    assert done.exit_code == 2 or isinstance(done.exception, IdentityError)
 
 
 @pytest.mark.parametrize(
