@@ -16,7 +16,7 @@ from dccd.jobs import JobSpec
 
 __all__ = ["Plan", "plan"]
 
-_LIVE = ("settings.timezone", "settings.log_level", "exchanges", "storage", "alerts")
+_LIVE = ("settings.timezone", "settings.log_level", "exchanges", "storage", "alerts", "runs", "metrics")
 """What is taken over while the daemon runs; all else (but jobs) when it starts the next time."""
 _CONNECTION = ("rest_url", "ws_url", "rate_limit")
 """Of an exchange, what its connections are made with."""

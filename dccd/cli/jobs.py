@@ -9,6 +9,7 @@ import click
 
 from dccd.cli.app import DONE, FAILED, App, note, options
 from dccd.cli.backfill import follow
+from dccd.cli.job_changes import create, delete, update
 from dccd.cli.output import duration, json_document, table, when
 from dccd.symbols import DataType
 
@@ -49,6 +50,8 @@ Examples:
   dccd jobs --json | jq '.[] | select(.failures > 0) | {name, error}'
   dccd jobs run backfill.binance.ohlc.BTC-USDT.1m --follow
   dccd jobs run-all --exchange kraken
+  dccd jobs create binance BTC/USDT --type ohlc --span 1m --operation backfill --every 1h
+  dccd jobs delete stream.kraken.trades.ETH-USD
 """,
 )
 @_filters
@@ -61,7 +64,7 @@ def jobs(
     data_type: str | None,
     trigger_kind: _Kind | None,
 ) -> int | None:
-    """List the jobs, when each runs next and what became of its last run; run them now."""
+    """List the jobs, when each runs next and what became of its last run; run, create, change and delete them."""
     if ctx.invoked_subcommand is not None:
         return None
     app = ctx.ensure_object(App)
@@ -187,3 +190,7 @@ def run_all(
         return FAILED if any(j.reason not in (None, "empty_range") for j in done) else DONE
 
     return app.run(main)
+
+
+for _command in (create, update, delete):
+    jobs.add_command(_command)

@@ -22,7 +22,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
 from dccd.client.fake import FakeDaemon
 
-def main(config, *, mode, screen):
+def main(config, *, mode, screen, path):
     print(json.dumps({"mode": mode, "screen": screen, "jobs": len(config.jobs)}))
     return int(os.environ.get("STAND_IN_CODE", "0"))
 
