@@ -31,11 +31,11 @@ What is an incident, and who is told, is in the configuration: alerts, alerts.we
 @click.option("--all", "everything", is_flag=True, help="Also what was over in the last week.")
 @options
 @click.pass_context
-def alerts(ctx: click.Context, everything: bool) -> int:
+def alerts(ctx: click.Context, everything: bool) -> int | None:
     """List what is wrong now, and which webhooks were told."""
     if ctx.invoked_subcommand is not None:
-        return DONE
-    app: App = ctx.obj
+        return None
+    app = ctx.ensure_object(App)
 
     async def main() -> int:
         async with app.connect() as session:
