@@ -58,6 +58,9 @@ async def test_every_operation_with_nats_req(sim: Simulator, config: Config) -> 
         assert (await ask(url, "health"))["ok"]
         assert (await ask(url, "tree"))["root"]["id"] == "dccd"
         assert set((await ask(url, "exchanges"))["exchanges"]) == set(EXCHANGES)
+        (counted,) = (await ask(url, "metrics", {"prefix": "dccd_bus_connected"}))["families"]
+        assert counted["samples"] == [{"name": "dccd_bus_connected", "labels": {}, "value": 1.0}]
+        assert (await ask(url, "metrics", {"prefix": "node_"}))["error"]["reason"] == "no_metric"
         assert (await ask(url, "jobs.list"))["jobs"][0]["trigger_kind"] == "manual"
         assert (await ask(url, "jobs.list", {"operation": "backfill"}))["jobs"] == []
         assert (await ask(url, "jobs.run", {"name": "stream.kraken.trades.ETH-USD"}))["error"]["reason"] == "no_job"
