@@ -19,6 +19,7 @@ from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.service import Service
 from dccd.client.client import RunEvent
+from dccd.client.fake_replay import FakeReplays
 from dccd.errors import RequestError
 from dccd.operations import OPERATIONS, Operation, entry, schema
 from dccd.records import Record
@@ -150,6 +151,8 @@ class FakeDaemon:
             "books": self._books,
             "doctor": m.DoctorLine(kind="progress", files=3, of_files=3, bytes=9, of_bytes=9),
         }  # fmt: skip
+        self.replays = FakeReplays(bus, HOST)
+        self.replies |= self.replays.replies
         self.now = 1_704_067_200_000_000_000
         self._bus = bus
         self._service = Service(bus, HOST, version)

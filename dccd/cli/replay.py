@@ -1,0 +1,279 @@
+"""``dccd replay``: what is stored is played again; orders flow to the daemon, records flow out as lines."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+import msgspec
+
+from dccd.cli.app import DONE, App, note, options
+from dccd.cli.arguments import time_range
+from dccd.cli.output import count, duration, interval, json_document, json_line, table, when
+from dccd.cli.tail import line
+
+if TYPE_CHECKING:
+    from dccd.client import Replay
+    from dccd.messages import ReplayEntry, ReplayMissing
+
+__all__ = ["replay"]
+
+_TOLD = 3
+
+
+class _Speed(click.ParamType):
+    """``10``, ``10x``, ``0.5``, or ``max``."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | Literal["max"]:
+        if value == "max":
+            return "max"
+        try:
+            speed = float(str(value).rstrip("x×"))
+        except ValueError:
+            speed = -1.0
+        if not 0 <= speed <= 1_000_000:
+            self.fail(f"{value!r} is no speed: how many times as fast as it was, as 10, or max", param, ctx)
+        return speed
+
+
+class _Replays(click.Group):
+    """The group; what names none of its commands is a replay to be started."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not {"-h", "--help", *self.commands} & {*args} and any(not word.startswith("-") for word in args):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Replays,
+    invoke_without_command=True,
+    subcommand_metavar="[DATASET… | COMMAND …]",
+    epilog="""\b
+Examples:
+  dccd replay
+  dccd replay binance.trades.BTC-USDT kraken.trades.BTC-USD --start 2024-01-01 --speed 10
+  dccd replay 'binance.trades.*' --speed max --print --json | head -1000
+  dccd replay pause ID
+  dccd replay seek ID 2024-01-01T12:00
+""",
+)
+@options
+@click.pass_context
+def replay(ctx: click.Context) -> int | None:
+    """Publish stored records again, merged by time, at a pace; list replays and direct them."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    return _list(ctx.ensure_object(App), None)
+
+
+_host = click.option("--host", metavar="HOST", help="The host that has it; by default whichever answers.")
+
+
+@replay.command("list")
+@_host
+@options
+@click.pass_obj
+def list_(app: App, host: str | None) -> int:
+    """List the replays of a host, and where they are."""
+    return _list(app, host)
+
+
+@replay.command()
+@click.argument("datasets", nargs=-1, required=True, metavar="DATASET…")
+@time_range("the first record")
+@click.option("--speed", type=_Speed(), default="1", help="How many times as fast as it was, or max.  [default: 1]")
+@click.option("--print", "printed", is_flag=True, help="Print the records; end with the replay, or it with this.")
+@click.option("-n", "--number", "limit", type=click.IntRange(min=1), metavar="N", help="Print N records, and end.")
+@click.option("--paused", is_flag=True, help="Don't begin before `dccd replay resume`.")
+@click.option("--skip-gaps", is_flag=True, help="Jump over time of which nothing is known to be there.")
+@click.option("--id", "name", metavar="ID", help="Its name on the bus; made up by default.")
+@_host
+@options
+@click.pass_obj
+def start(
+    app: App,
+    datasets: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    speed: float | Literal["max"],
+    printed: bool,
+    limit: int | None,
+    paused: bool,
+    skip_gaps: bool,
+    name: str | None,
+    host: str | None,
+) -> int:
+    """Start a replay of datasets, by name or by patterns; it plays as soon as somebody subscribes."""
+    from dccd.messages import ReplayStart
+
+    if (printed or limit is not None) and (paused or name is not None or host is not None):
+        raise click.UsageError("--print is of a replay of its own: leave out --paused, --id and --host")
+
+    async def print_it() -> int:
+        async with app.connect_to_store() as session:
+            played = session.client.replay(datasets, start, end, speed=speed, skip_gaps=skip_gaps)
+            async with played:
+                _tell_missing(played.missing, played.missing_more)
+                await _print(played, limit, app.json)
+        return DONE
+
+    async def start_it() -> int:
+        asked = ReplayStart(
+            datasets=[*datasets],
+            start=start,
+            end=end,
+            speed=speed,
+            id=name,
+            start_paused=paused,
+            skip_gaps=skip_gaps,
+        )
+        async with app.connect() as session:
+            started = await session.client.start_replay(asked, host=host)
+        if app.json:
+            json_document(started)
+            return DONE
+        _tell_missing(started.missing, started.missing_more)
+        entry = started.replay
+        click.echo(entry.id)
+        held = "is paused" if paused else "waits for a first subscriber"
+        note(f"{len(entry.datasets)} datasets, {interval(entry.start, entry.end)}: it {held}")
+        note(f"to listen: nats sub '{started.subject}'")
+        return DONE
+
+    return app.run(print_it if printed or limit is not None else start_it)
+
+
+@replay.command()
+@click.argument("id")
+@_host
+@options
+@click.pass_obj
+def pause(app: App, id: str, host: str | None) -> int:
+    """Hold a replay where it is."""
+    return _change(app, "pause", host, id=id)
+
+
+@replay.command()
+@click.argument("id")
+@_host
+@options
+@click.pass_obj
+def resume(app: App, id: str, host: str | None) -> int:
+    """Let a replay go on, whether anybody listens or not."""
+    return _change(app, "resume", host, id=id)
+
+
+@replay.command()
+@click.argument("id")
+@click.argument("time")
+@_host
+@options
+@click.pass_obj
+def seek(app: App, id: str, time: str, host: str | None) -> int:
+    """Go on at TIME: a date, an ISO time (UTC), or ns."""
+    return _change(app, "seek", host, id=id, to=time)
+
+
+@replay.command()
+@click.argument("id")
+@click.argument("speed", type=_Speed())
+@_host
+@options
+@click.pass_obj
+def speed(app: App, id: str, speed: float | Literal["max"], host: str | None) -> int:
+    """Go on SPEED times as fast as it was, or with max as fast as it can be taken."""
+    return _change(app, "speed", host, id=id, speed=speed)
+
+
+@replay.command()
+@click.argument("id")
+@_host
+@options
+@click.pass_obj
+def stop(app: App, id: str, host: str | None) -> int:
+    """End a replay."""
+    return _change(app, "stop", host, id=id)
+
+
+def _change(app: App, operation: str, host: str | None, **fields: Any) -> int:
+    from dccd.messages import ReplayOf, ReplaySeek, ReplaySpeed
+
+    kinds: dict[str, Any] = {"seek": ReplaySeek, "speed": ReplaySpeed}
+    message = kinds.get(operation, ReplayOf)(**fields)
+
+    async def main() -> int:
+        async with app.connect() as session:
+            entry = await session.client.change_replay(operation, message, host=host)
+        if app.json:
+            json_document(entry)
+        else:
+            click.echo(f"{entry.id}: {entry.state} at {when(entry.position)}, {_pace(entry)}")
+        return DONE
+
+    return app.run(main)
+
+
+def _list(app: App, host: str | None) -> int:
+    async def main() -> int:
+        async with app.connect() as session:
+            found = await session.client.replays(host=host)
+        if app.json:
+            json_document(found)
+            return DONE
+        table(
+            ["id", "state", "speed", "at", "from … to", ">records", ">behind", "heard", "datasets", "error"],
+            (
+                [
+                    one.id,
+                    one.state,
+                    _pace(one),
+                    when(one.position),
+                    interval(one.start, one.end),
+                    count(one.records),
+                    duration(one.behind) if one.behind >= 0.05 else "",
+                    "yes" if one.attended else "no",
+                    one.datasets[0] + (f" and {len(one.datasets) - 1} more" if len(one.datasets) > 1 else ""),
+                    one.error or "",
+                ]
+                for one in found
+            ),
+            empty="no replays",
+        )
+        return DONE
+
+    return app.run(main)
+
+
+def _pace(entry: ReplayEntry) -> str:
+    return f"{entry.speed:g}×" if entry.speed else "max"
+
+
+async def _print(played: Replay, limit: int | None, json: bool) -> None:
+    left = sys.maxsize if limit is None else limit
+    several = len(played.datasets) > 1
+    width = max(len(dataset.name) for dataset in played.datasets)
+    async with aclosing(played.batches()) as batches:
+        async for batch in batches:
+            name = batch.dataset.name
+            for record in batch[:left]:
+                if json:
+                    json_line({"dataset": name, **msgspec.to_builtins(record)})
+                else:
+                    click.echo(f"{name:{width}}  {line(record)}" if several else line(record))
+            sys.stdout.flush()
+            left -= len(batch)
+            if left <= 0:
+                return
+
+
+def _tell_missing(missing: list[ReplayMissing], more: int) -> None:
+    for one in missing[:_TOLD]:
+        why = f" ({one.reason})" if one.reason else ""
+        note(f"{one.dataset}: {one.state}{why}: {interval(one.start, one.end)}")
+    if (left := len(missing) - _TOLD + more) > 0:
+        note(f"… and {left} more intervals: dccd coverage has them")
