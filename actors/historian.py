@@ -1,5 +1,6 @@
 """Keeps the run history exact and in bounds: the configuration's ages and the hosts that are there flow in; runs that
-are old enough leave ``dccd_runs``, and those whose host is gone are said to be interrupted.
+are old enough leave ``dccd_runs``, and those whose host is gone are said to be interrupted. It also looks how far back
+the bus keeps events, for ``dccd.health``.
 
 The bucket is ordered by when its entries were written, so a purge reads from the oldest on to the first that is too
 young, a batch at a time, and once more from where it ended the last time for what is kept for a shorter time: it reads
@@ -8,11 +9,13 @@ about what it removes, however many runs there are. Markers of deletions go, too
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
 from actors.control.runbook import RunBook
+from actors.events_kept import look_at_events
 from actors.links import Links
 from actors.mail import AdoptRun
 from actors.runtime.actor import Actor, run_together
@@ -30,6 +33,7 @@ __all__ = ["Historian", "kept_for"]
 _PURGE_SECONDS = 3600.0
 _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 30.0
+_MEASURE_SECONDS = 60.0
 _BATCH = 500
 
 
@@ -68,7 +72,7 @@ class Historian(Actor):
         return {"purged": self._purged, "orphans": len(self._orphans)}
 
     async def run(self) -> None:
-        await run_together(self._purge_now_and_then, self._look_now_and_then)
+        await run_together(self._purge_now_and_then, self._look_now_and_then, self._measure_now_and_then)
 
     # ------------------------------------------------------------ what is old
 
@@ -107,6 +111,14 @@ class Historian(Actor):
                 after = entry.revision
             if len(batch) < self._size:
                 return after
+
+    # ------------------------------------------------------------ how long events are kept
+
+    async def _measure_now_and_then(self) -> None:
+        while True:
+            with contextlib.suppress(BusError):  # the bus is away: another check says so
+                self.links.events_kept = await look_at_events(self.links.bus)
+            await self.context.clock.sleep(_MEASURE_SECONDS)
 
     # ------------------------------------------------------------ whose host is gone
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from actors.events_kept import EventsKept
 from actors.mail import (
     CancelBackfill,
     GetJobs,
@@ -260,6 +261,7 @@ class Links:
     bus: Bus = field(init=False)
     publisher: Publisher = field(init=False)
     events: Publisher | None = None
+    events_kept: EventsKept | None = None
     runs: Bucket = field(init=False)
     jobs: Bucket = field(init=False)
     datasets: Bucket = field(init=False)

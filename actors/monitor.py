@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.certificate import Certificate
 from actors.control.streams import StreamDesk
+from actors.events_kept import check_events
 from actors.links import Links, Neighbours, RemoteState, Retention, WebhookState
 from actors.mail import GetHealth
 from actors.runtime.actor import Actor, run_together
@@ -192,6 +193,7 @@ class Monitor(Actor):
             HealthCheck(name="backfills", ok=not set_aside, detail=", ".join(set_aside) or "none set aside"),
             check_store(links.unreadable),
             check_hosts(links.neighbours),
+            *([check_events(links.events_kept)] if links.events_kept else []),
             check_space(shutil.disk_usage(links.data_path).free, alerts),
             *([check_webhooks(alerts.webhooks, links.webhooks)] if alerts.webhooks else []),
             *([check_metrics(links.tally.listening, links.tally.refused)] if links.config.metrics.listen else []),
