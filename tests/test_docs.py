@@ -153,7 +153,7 @@ def test_commands_in_sentences_exist(page: Path) -> None:
         group: Any = cli
         while words and hasattr(group, "get_command") and not words[0].startswith("-"):
             group = group.get_command(None, words.pop(0))
-        known = {option for param in getattr(group, "params", ()) for option in param.opts}
+        known = {option for param in getattr(group, "params", ()) for option in param.opts} | {"--help"}
         if group is None or not {word for word in words if word.startswith("-")} <= known:
             wrong.append(text)
     assert wrong == []

@@ -34,7 +34,7 @@ def config(sim: Simulator, tmp_path: Path) -> Config:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def nats_binary() -> str:
     """The real `nats` command; a skip where there is none, but not in CI."""
     found = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
