@@ -23,21 +23,17 @@ __all__ = ["replay"]
 _TOLD = 3
 
 
-class _Speed(click.ParamType):
+def _speed(text: str) -> float | Literal["max"]:
     """``10``, ``10x``, ``0.5``, or ``max``."""
-
-    name = "speed"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | Literal["max"]:
-        if value == "max":
-            return "max"
-        try:
-            speed = float(str(value).rstrip("x×"))
-        except ValueError:
-            speed = -1.0
-        if not 0 <= speed <= 1_000_000:
-            self.fail(f"{value!r} is no speed: how many times as fast as it was, as 10, or max", param, ctx)
-        return speed
+    if text == "max":
+        return "max"
+    try:
+        speed = float(text.rstrip("x×"))
+    except ValueError:
+        speed = -1.0
+    if not 0 <= speed <= 1_000_000:
+        raise click.BadParameter(f"{text!r} is no speed: how many times as fast as it was, as 10, or max")
+    return speed
 
 
 class _Replays(click.Group):
@@ -86,7 +82,7 @@ def list_(app: App, host: str | None) -> int:
 @replay.command()
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET…")
 @time_range("the first record")
-@click.option("--speed", type=_Speed(), default="1", help="How many times as fast as it was, or max.  [default: 1]")
+@click.option("--speed", type=_speed, default="1", help="How many times as fast as it was, or max.  [default: 1]")
 @click.option("--print", "printed", is_flag=True, help="Print the records; end with the replay, or it with this.")
 @click.option("-n", "--number", "limit", type=click.IntRange(min=1), metavar="N", help="Print N records, and end.")
 @click.option("--paused", is_flag=True, help="Don't begin before `dccd replay resume`.")
@@ -181,7 +177,7 @@ def seek(app: App, id: str, time: str, host: str | None) -> int:
 
 @replay.command()
 @click.argument("id")
-@click.argument("speed", type=_Speed())
+@click.argument("speed", type=_speed)
 @_host
 @options
 @click.pass_obj
