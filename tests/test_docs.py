@@ -42,6 +42,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NATS = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
+LANGUAGES = ROOT / "tests" / "languages"
 SECONDS = 60.0
 
 
@@ -343,6 +344,44 @@ async def test_snippets_run(block: Block, place: Place) -> None:
     out, err = await run(place, sys.executable, "-W", "error::UserWarning", "-c", block.text)
     assert out.strip()
     assert err == ""
+
+
+@pytest.mark.parametrize("block", params("js"))
+async def test_javascript_runs(block: Block, place: Place, cache: pytest.Cache) -> None:
+    """With the libraries at the versions of tests/languages/package.json, which are installed into pytest's cache."""
+    folder = cache.mkdir("javascript")
+    needed("node", "npm")
+    ours = dict(place.environment, HOME=os.environ["HOME"])
+    wanted = (LANGUAGES / "package-lock.json").read_bytes()
+    if not (folder / "installed.json").exists() or (folder / "installed.json").read_bytes() != wanted:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(LANGUAGES / name, folder)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        await run(Place(folder, ours, {}), *command)
+        (folder / "installed.json").write_bytes(wanted)
+    (folder / "example.mjs").write_text(block.text)
+    out, err = await run(Place(folder, ours, {}), "node", "example.mjs")
+    assert out.strip() and err == ""
+
+
+@pytest.mark.parametrize("block", params("go"))
+async def test_go_runs(block: Block, place: Place, tmp_path: Path) -> None:
+    """With the libraries at the versions of tests/languages/go.mod; formatted as gofmt does."""
+    needed("go")
+    ours = dict(place.environment, HOME=os.environ["HOME"], GOFLAGS="-mod=readonly")
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(LANGUAGES / name, tmp_path)
+    (tmp_path / "main.go").write_text(block.text)
+    out, _ = await run(Place(tmp_path, ours, {}), "go", "run", ".")
+    assert out.strip()
+    assert (await run(Place(tmp_path, ours, {}), "gofmt", "-l", "."))[0] == ""
+
+
+def needed(*programs: str) -> None:
+    """Skip where one isn't installed; but not in CI, whose script sees to it."""
+    if missing := [program for program in programs if shutil.which(program) is None]:
+        why = f"{', '.join(missing)} not installed"
+        pytest.fail(f"{why}: .ci/run looks for it") if os.environ.get("CI") else pytest.skip(why)
 
 
 async def test_a_daemon_starts_from_the_example(place: Place, tmp_path: Path) -> None:
