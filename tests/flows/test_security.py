@@ -56,6 +56,9 @@ async def test_the_daemon_works_whole_as_a_collector(sim: Simulator, config: Con
                 await expect(lambda event: getattr(event, "run_id", None) == run.run_id)
             assert (run.state, run.rows) == ("done", 10)
             assert len(await take(viewer.ticks("kraken", "BTC/USD"), 20)) == 20
+            assert len(await take(viewer.ticks("kraken", "BTC/USD", since="5m"), 20)) == 20
+            assert len(await take(viewer.ticks("*", "*", since="5m", group="g", store=False), 20)) == 20
+            assert await viewer.drop_group("g")
             assert (await viewer.read("binance.ohlc.BTC-USDT.1m")).height == 10
             assert (await viewer.health()).ok
             assert [run.run_id for run in await viewer.runs()] == [run.run_id]
