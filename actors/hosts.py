@@ -92,7 +92,12 @@ class Hosts(Actor):
                 if links.neighbours.announced == links.neighbours.instance:
                     await self._say("down", links.host, links.neighbours.instance, "stopped")
                     links.neighbours.announced = ""
-                await links.hosts.delete(subjects.host_key(links.host), self._revision)
+                # The last beat may have been written, and its answer not waited for: the revision is asked for.
+                key = subjects.host_key(links.host)
+                found = await links.hosts.get(key)
+                mine = None if found is None else _host(found[0])
+                if found is not None and mine is not None and mine.instance == links.neighbours.instance:
+                    await links.hosts.delete(key, found[1])
             except BusError as exc:  # another goes by our id, or the bus is gone: then we fall silent
                 self.context.log.info("no goodbye", error=str(exc))
 
