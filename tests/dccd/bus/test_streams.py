@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import api
-from dccd.bus.streams import TickLimits, ensure_streams, last_message, stream_epoch, stream_state
+from dccd.bus.kv import Bucket
+from dccd.bus.streams import (
+    HOSTS_TTL,
+    TickLimits,
+    ensure_bucket,
+    ensure_streams,
+    host_events,
+    last_message,
+    publish_once,
+    stream_epoch,
+    stream_state,
+)
 from dccd.errors import BusError
 
 pytestmark = pytest.mark.anyio
@@ -71,3 +83,27 @@ async def test_last_message(bus: Bus) -> None:
     assert tick is not None and (tick.seq, tick.data, tick.headers[subjects.COVERED]) == (3, b"2", "0-2")
     event = await last_message(bus, "dccd.events.run.1.status")
     assert event is not None and (event.seq, event.data) == (1, b"{}")
+
+
+async def test_the_bucket_of_hosts_forgets(bus: Bus) -> None:
+    """What nobody writes anew is gone after seconds, by the server's own clock."""
+    await ensure_streams(bus)
+    assert (await config(bus, "KV_dccd_hosts"))["max_age"] == int(HOSTS_TTL * 10**9)
+    await ensure_bucket(bus, subjects.BUCKET_HOSTS, ttl=0.5)
+    bucket = Bucket(bus, subjects.BUCKET_HOSTS)
+    await bucket.put("host.alpha", b"{}")
+    assert await bucket.get("host.alpha") is not None
+    with anyio.fail_after(10):
+        while await bucket.get("host.alpha") is not None:
+            pass
+    assert await bucket.create("host.alpha", b"{}") > 1
+
+
+async def test_what_several_say_is_stored_once(bus: Bus) -> None:
+    """Who was first is told so."""
+    await ensure_streams(bus)
+    subject = subjects.host_event("alpha", "down")
+    said = [await publish_once(bus, subject, body, "host.1.down") for body in (b"1", b"2")]
+    assert said == [True, False]
+    assert await publish_once(bus, subjects.host_event("beta", "up"), b"3", "host.2.up")
+    assert [stored.data for stored in await host_events(bus)] == [b"1", b"3"]
