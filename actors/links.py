@@ -264,6 +264,7 @@ class Links:
     events_kept: EventsKept | None = None
     runs: Bucket = field(init=False)
     jobs: Bucket = field(init=False)
+    configs: Bucket = field(init=False)
     datasets: Bucket = field(init=False)
     hosts: Bucket = field(init=False)
     alerts: Bucket = field(init=False)

@@ -159,6 +159,7 @@ class BusLink(Actor):
         links.bus = bus
         links.runs = Bucket(bus, subjects.BUCKET_RUNS)
         links.jobs = Bucket(bus, subjects.BUCKET_JOBS)
+        links.configs = Bucket(bus, subjects.BUCKET_CONFIG)
         links.datasets = Bucket(bus, subjects.BUCKET_DATASETS)
         links.hosts = Bucket(bus, subjects.BUCKET_HOSTS)
         links.alerts = Bucket(bus, subjects.BUCKET_ALERTS)

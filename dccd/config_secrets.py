@@ -63,7 +63,7 @@ def unmask(raw: Any, old: Any, path: Path = ()) -> Any:
         return {key: unmask(value, known.get(key), (*path, key)) for key, value in raw.items()}
     if isinstance(raw, list):
         known_items = old if isinstance(old, list) else []
-        return [unmask(item, _same(item, index, known_items, path), (*path, index)) for index, item in enumerate(raw)]
+        return [unmask(item, _same(raw, index, known_items, path), (*path, index)) for index, item in enumerate(raw)]
     if not isinstance(raw, str) or MASK not in raw:
         return raw
     if raw == masked(path, old):
@@ -122,19 +122,28 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _same(item: Any, index: int, known: list[Any], path: Path) -> Any:
-    """The one of *known* that *item* is."""
-    if not isinstance(item, Mapping):
-        return known[index] if index < len(known) else None
-    for field in ("name", "url"):
-        if field in item:
-            value = item[field]
-            alike = [one for n, one in enumerate(known) if isinstance(one, Mapping) and field in one
-                     and value in (one[field], masked((*path, n, field), one[field]))]  # fmt: skip
-            if len(alike) > 1 and index < len(known) and known[index] in alike:
-                return known[index]
-            return alike[0] if alike else None
-    return known[index] if index < len(known) else None
+def _same(items: list[Any], index: int, known: list[Any], path: Path) -> Any:
+    """The one of *known* that *items*' one at *index* is, None where that can't be told."""
+    item = items[index]
+    here = known[index] if index < len(known) else None
+    field = next((f for f in ("name", "url") if isinstance(item, Mapping) and f in item), None)
+    if field is None:
+        return here
+    alike = [
+        one
+        for n, one in enumerate(known)
+        if isinstance(one, Mapping)
+        and field in one
+        and item[field] in (one[field], masked((*path, n, field), one[field]))
+    ]
+    if len(alike) > 1:
+        # Two at one host, whose paths are hidden.
+        exact = [one for n, one in enumerate(known) if one in alike and mask(one, (*path, n)) == item]
+        if len(exact) == 1:
+            alike = exact
+        elif len(items) == len(known) and here in alike:
+            alike = [here]
+    return alike[0] if alike and all(one == alike[0] for one in alike) else None
 
 
 def _map_comments(text: str, change: Any) -> str:

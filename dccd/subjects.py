@@ -15,6 +15,7 @@ from dccd.symbols import Dataset
 __all__ = [
     "BUCKET_ALERTS",
     "BUCKET_ARCHIVERS",
+    "BUCKET_CONFIG",
     "BUCKET_DATASETS",
     "BUCKET_HOSTS",
     "BUCKET_JOBS",
@@ -40,7 +41,7 @@ __all__ = [
     "actor_event",
     "alert_event",
     "alert_key",
-    "config_key",
+    "archiver_consumer_key",
     "covered_header",
     "dataset_of_ticks",
     "echo",
@@ -96,6 +97,8 @@ BUCKET_RUNS = "dccd_runs"
 RUN_MARK = "active"
 """First token of the keys in BUCKET_RUNS that mark runs which aren't over: ``active.<run_id>``, whose value is their
 host."""
+BUCKET_CONFIG = "dccd_config"
+"""By host: what of its configuration stands in no file. It may hold secrets: only collectors read it."""
 BUCKET_JOBS = "dccd_jobs"
 """By host: its jobs, and what is remembered of each."""
 BUCKET_DATASETS = "dccd_datasets"
@@ -244,9 +247,9 @@ def host_key(host: str) -> str:
     return f"host.{host}"
 
 
-def config_key(host: str) -> str:
-    """Key in BUCKET_JOBS of what of a host's configuration stands in no file."""
-    return f"{host}.config"
+def archiver_consumer_key(host: str) -> str:
+    """Key of the name of an archiver's consumer in BUCKET_ARCHIVERS; how far it is, is under the host alone."""
+    return f"{host}.consumer"
 
 
 def job_key(host: str, job: str) -> str:

@@ -205,6 +205,7 @@ _SECTIONS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "alerts": (config.Alerts, "alerts."),
     "webhooks": (config.Webhook, "alerts.webhooks[]."),
     "metrics": (config.MetricsConfig, "metrics."),
+    "runs": (config.RunsConfig, "runs."),
     "jobs": (config.Job, "jobs[]."),
 }
 

@@ -17,7 +17,7 @@ import structlog
 import yaml
 
 from actors.links import Links
-from dccd import config_file, subjects
+from dccd import config_file
 from dccd import messages as m
 from dccd.config import Config, Job, convert, parse, raw_of
 from dccd.config_check import errors_in
@@ -77,17 +77,13 @@ class ConfigBook:
         """Of all that is wanted: another text, another revision."""
         return config_file.digest(self._file.text if self._file is not None else "", self._kept_text)
 
-    @property
-    def _key(self) -> str:
-        return subjects.config_key(self.links.host)
-
     # ------------------------------------------------------------ what is there
 
     async def load(self) -> None:
         """Read the file and what the bus keeps. What isn't right is told, and left out."""
         if self.links.config_path is not None:
             await self.read_file()
-        found = await self.links.jobs.get(self._key)
+        found = await self.links.configs.get(self.links.host)
         if found is not None:
             try:
                 self.kept = msgspec.json.decode(found[0], type=Kept)
@@ -290,9 +286,9 @@ class ConfigBook:
         if text == self._stored:
             return
         if text:
-            await self.links.jobs.put(self._key, text.encode())
+            await self.links.configs.put(self.links.host, text.encode())
         else:
-            await self.links.jobs.delete(self._key)
+            await self.links.configs.delete(self.links.host)
         self._stored = text
 
     # ------------------------------------------------------------ what may be

@@ -89,7 +89,9 @@ def _reading(role: Role) -> Iterable[str]:
     yield from (f"{api}.INFO", f"{api}.STREAM.NAMES")
     streams = [*_STREAMS]
     if role == "operator":
-        buckets = sorted(name for key, name in vars(subjects).items() if key.startswith("BUCKET_"))
+        # Requests mask what is secret in a configuration: its bucket would tell it.
+        hidden = {subjects.BUCKET_ARCHIVERS, subjects.BUCKET_CONFIG}
+        buckets = sorted({name for key, name in vars(subjects).items() if key.startswith("BUCKET_")} - hidden)
         streams += [f"KV_{bucket}" for bucket in buckets]
         yield f"{api}.STREAM.LIST"
     for stream in streams:

@@ -49,6 +49,7 @@ __all__ = [
 BUCKETS = (
     subjects.BUCKET_RUNS,
     subjects.BUCKET_JOBS,
+    subjects.BUCKET_CONFIG,
     subjects.BUCKET_DATASETS,
     subjects.BUCKET_ARCHIVERS,
     subjects.BUCKET_ALERTS,

@@ -52,8 +52,8 @@ class ConfigReply(Reply, frozen=True, kw_only=True):
 class ConfigPut(Request, frozen=True, kw_only=True):
     """Put the whole configuration, as ``config`` or as ``yaml``; ``***`` as get has it keeps the secret that it is.
 
-    ``revision`` is that of the get: the put is refused when there is another by now. *dry_run*: only say what would be
-    done.
+    ``revision`` is that of the get: the put is refused when there is another by now. ``dry_run``: only say what would
+    be done.
     """
 
     revision: Revision

@@ -41,7 +41,7 @@ TABLE = (
         example={"revision": "$revision", "config": "$$config", "dry_run": True},
         setup="reply=$(nats req --raw dccd.config.get '')\n"
         'revision=$(echo "$reply" | jq -r .revision)\n'
-        """config=$(echo "$reply" | jq '.config.alerts.free_space = "2GiB"')""",
+        """config=$(echo "$reply" | jq '.config | .alerts.free_space = "2GiB"')""",
     ),
     Operation(
         name="jobs.create",
@@ -83,6 +83,7 @@ TABLE = (
         role="operator",
         idempotent=False,
         refusals=(NO_JOB, CONFLICT, READ_ONLY, BROKEN, NO_JOBS),
-        example={"name": "stream.binance.trades.ETH-USDT"},
+        example={"name": "stream.kraken.trades.ADA-USD"},
+        setup="dccd jobs create kraken ADA/USD",
     ),
 )

@@ -58,6 +58,21 @@ def test_what_is_put_back_as_it_was_keeps_its_value() -> None:
     assert back["alerts"]["hooks"] == [{"url": "https://ntfy.sh/geheim"}]
 
 
+def test_two_webhooks_of_one_host_are_not_taken_for_each_other() -> None:
+    """Where it can't be told which of them is left, the value itself is asked for; a name tells it."""
+    hooks = [{"url": "https://hooks.example.org/a"}, {"url": "https://hooks.example.org/b"}]
+    raw = {"alerts": {"webhooks": hooks}}
+    shown = mask(raw)
+    assert unmask(shown, raw) == raw
+    with pytest.raises(ConfigError, match="the value itself"):
+        unmask({"alerts": {"webhooks": shown["alerts"]["webhooks"][1:]}}, raw)
+    for hook, name in zip(hooks, "ab", strict=True):
+        hook["name"] = name
+    assert unmask({"alerts": {"webhooks": mask(raw)["alerts"]["webhooks"][1:]}}, raw) == {
+        "alerts": {"webhooks": hooks[1:]}
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

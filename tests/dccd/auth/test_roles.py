@@ -188,7 +188,28 @@ async def test_the_archiver_s_consumer_is_out_of_reach(connect: Open, role: str)
             await bus.exchange(f"$JS.API.CONSUMER.{verb}.{subjects.STREAM_TICKS}", b"{}", 30)
     if role in SEES:
         with pytest.raises(BusRefused):
-            await bus.exchange(f"$JS.API.DIRECT.GET.KV_{subjects.BUCKET_ARCHIVERS}", b"{}", 30)
+            await bus.exchange(f"$JS.API.DIRECT.GET.KV_{bucket}{question}", b"{}", 30)
+    for call in ("STREAM.MSG.GET", "CONSUMER.CREATE"):
+        with pytest.raises(BusRefused):
+            await bus.exchange(f"$JS.API.{call}.KV_{bucket}", b"{}", 30)
+
+
+async def test_how_far_ticks_are_stored_is_no_secret(connect: Open) -> None:
+    """Who reads what is stored and goes on with the stream may ask where these meet."""
+    collector, viewer = await connect("collector"), await connect("viewer")
+    await collector.jetstream.publish(SUBJECT, b"[]")
+    async with await TickReader.open(collector, "alpha") as reader, asyncio.timeout(10):
+        await reader.ack((await reader.fetch())[0].seq)
+        assert await archived(viewer, "alpha", reader.epoch) == 1
+
+
+@pytest.mark.parametrize("role", NO_COLLECTORS)
+async def test_what_a_configuration_hides_is_out_of_reach(connect: Open, role: str) -> None:
+    """Its secrets are masked in replies, so nobody reads the bucket that has them."""
+    bus = await connect(role)
+    for call in ("STREAM.MSG.GET", "DIRECT.GET", "STREAM.INFO"):
+        with pytest.raises(BusRefused):
+            await bus.exchange(f"$JS.API.{call}.KV_{subjects.BUCKET_CONFIG}", b"{}", 30)
 
 
 async def test_what_jetstream_sends_where_it_is_told_does_nothing(connect: Open, done: Counter[str]) -> None:
