@@ -186,8 +186,10 @@ def _allowed(name: str, kind: Any) -> str:
     """The type, without null: that is told by the default."""
     if get_origin(kind) in (Union, UnionType):
         kind = Union[tuple(arg for arg in get_args(kind) if arg is not NoneType)]  # noqa: UP007  # made of a tuple
-    if kind is config.RetentionRule or name in ("bus.tls", "storage.remotes", "storage.retention"):
-        told = {"storage.remotes": "list", "storage.retention": "object", "bus.tls": "object"}
+    if kind is config.RetentionRule or name in ("bus.tls", "storage.remotes", "storage.retention", "alerts.webhooks"):
+        told = dict.fromkeys(("bus.tls", "storage.retention"), "object") | dict.fromkeys(
+            ("storage.remotes", "alerts.webhooks"), "list"
+        )
         return told.get(name, "`age` a duration, `size` a size")
     if name in ("jobs[].span", "jobs[].start"):
         return shown(kind)
@@ -249,14 +251,11 @@ def _reply(kind: type) -> str:
 def structures_part() -> str:
     """The structs that replies and events hold."""
     found: dict[str, type[msgspec.Struct]] = {}
-    for kind in (*(op.reply for op in OPERATIONS.values()), messages.RunStatus):
-        _collect(kind, found)
-    top = {op.reply.__name__ for op in OPERATIONS.values()} - {"Run"}
-    return "\n\n".join(
-        f"### {name}\n\n{said(kind)}\n\n{told(kind)}"
-        for name, kind in sorted(found.items())
-        if name not in top and name != "RunStatus"
-    )
+    # What a reply or an event is itself stands with it; one that is a part of another, too, stands here as well.
+    for kind in (*(op.reply for op in OPERATIONS.values()), *get_args(messages.Event)):
+        for field in msgspec.structs.fields(kind):
+            _collect(field.type, found)
+    return "\n\n".join(f"### {name}\n\n{said(kind)}\n\n{told(kind)}" for name, kind in sorted(found.items()))
 
 
 def _collect(kind: Any, found: dict[str, type[msgspec.Struct]]) -> None:
