@@ -39,6 +39,9 @@ LOOK = 5.0
 """Seconds between two looks whether anybody is there, and between two events of progress."""
 LOOK_WAITING = 0.25
 _RECORDS = 4096
+_TURN = 32 << 10
+_MESSAGE = 1024
+"""Bytes that are published before others have their turn, and what a message counts besides its own."""
 _OVER = ("ended", "failed", "stopped", "expired")
 
 
@@ -66,6 +69,7 @@ class Player(Actor):
         self._step_ts = plan.start
         self._steps = self._records = 0
         self._free_at = 0.0
+        self._at_once = 0
         self._seen_at = self._ended_at = 0.0
         self._shown = plan.start
 
@@ -201,7 +205,11 @@ class Player(Actor):
         if self.plan.flow is None:
             now = self.context.clock.now()
             self._free_at = max(now, self._free_at) + len(message.payload) / PLAIN_BYTES
-        await asyncio.sleep(0)  # at full speed, too, everybody has a turn between two messages
+        self._at_once += len(message.payload) + _MESSAGE
+        if self._at_once >= _TURN:
+            # At full speed, too, everybody has a turn; not after each small message, which would be a write of its own.
+            self._at_once = 0
+            await asyncio.sleep(0)
 
     async def _wait(self, until: float | None) -> None:
         """Until something has happened, or that time of the clock has come."""

@@ -31,8 +31,9 @@ __all__ = ["CreditReceiver", "CreditSender", "heard_by_anybody"]
 
 WINDOW_BYTES = 4 << 20
 WINDOW_MESSAGES = 1024
-_ACK_MESSAGES = 32
-_ACK_BYTES = 256 << 10
+_ACK_MESSAGES = WINDOW_MESSAGES // 16
+_ACK_BYTES = WINDOW_BYTES // 16
+"""Acknowledged is now and then: a window is never full of what is done with."""
 _ACK = re.compile(rb"(\d{1,18})( again)?")
 _ASK_SECONDS = 1.0
 
@@ -200,7 +201,7 @@ class CreditReceiver:
                 self.number, message = self._arrived.popleft()
                 yield message
                 self._bytes += len(message.data)
-                if not self._arrived or self.number - self._acked >= _ACK_MESSAGES or self._bytes >= _ACK_BYTES:
+                if self.number - self._acked >= _ACK_MESSAGES or self._bytes >= _ACK_BYTES:
                     await self._ack()
             if self._closed.done():
                 if not self._closed.cancelled() and (why := self._closed.result()):

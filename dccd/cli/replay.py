@@ -10,7 +10,6 @@ import click
 import msgspec
 
 from dccd.cli.app import DONE, App, note, options
-from dccd.cli.arguments import time_range
 from dccd.cli.output import count, duration, interval, json_document, json_line, table, when
 from dccd.cli.tail import line
 
@@ -53,7 +52,7 @@ class _Replays(click.Group):
 Examples:
   dccd replay
   dccd replay binance.trades.BTC-USDT kraken.trades.BTC-USD --start 2024-01-01 --speed 10
-  dccd replay 'binance.trades.*' --speed max --print --json | head -1000
+  dccd replay 'binance.trades.*' --speed max -n 1000 --json
   dccd replay pause ID
   dccd replay seek ID 2024-01-01T12:00
 """,
@@ -81,8 +80,13 @@ def list_(app: App, host: str | None) -> int:
 
 @replay.command()
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET…")
-@time_range("the first record")
-@click.option("--speed", type=_speed, default="1", help="How many times as fast as it was, or max.  [default: 1]")
+@click.option(
+    "--start", metavar="TIME", help="Where to start: a date, an ISO time (UTC), or ns. Default: the first row."
+)
+@click.option("--end", metavar="TIME", help="Where to end (not included). Default: after the last row.")
+@click.option(
+    "--speed", type=_speed, default="1", metavar="SPEED", help="How many times as fast as it was, or max.  [default: 1]"
+)
 @click.option("--print", "printed", is_flag=True, help="Print the records; end with the replay, or it with this.")
 @click.option("-n", "--number", "limit", type=click.IntRange(min=1), metavar="N", help="Print N records, and end.")
 @click.option("--paused", is_flag=True, help="Don't begin before `dccd replay resume`.")
@@ -104,7 +108,7 @@ def start(
     name: str | None,
     host: str | None,
 ) -> int:
-    """Start a replay of datasets, by name or by patterns; it plays as soon as somebody subscribes."""
+    """Start one, of datasets by name or by patterns; it waits for a subscriber."""
     from dccd.messages import ReplayStart
 
     if (printed or limit is not None) and (paused or name is not None or host is not None):
@@ -177,12 +181,12 @@ def seek(app: App, id: str, time: str, host: str | None) -> int:
 
 @replay.command()
 @click.argument("id")
-@click.argument("speed", type=_speed)
+@click.argument("speed", type=_speed, metavar="SPEED")
 @_host
 @options
 @click.pass_obj
 def speed(app: App, id: str, speed: float | Literal["max"], host: str | None) -> int:
-    """Go on SPEED times as fast as it was, or with max as fast as it can be taken."""
+    """Go on SPEED times as fast as it was, or as max."""
     return _change(app, "speed", host, id=id, speed=speed)
 
 

@@ -19,12 +19,11 @@ from dccd.client.tick_frames import FrameBuilder
 from dccd.client.ticks import Batch
 from dccd.errors import BusUnavailable, DccdError, IdentityError, ReplayFailed
 from dccd.records import RECORD_TYPES, Record
+from dccd.store.interleave import Part, runs
 from dccd.symbols import Dataset, DataType
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from dccd.store.interleave import Part
 
 __all__ = ["Replay"]
 
@@ -34,6 +33,11 @@ _DECODERS: dict[DataType, msgspec.json.Decoder[Any]] = {
 _QUIET = 15.0
 """Seconds without a sign of life, which come each 5, after which the daemon is asked whether it has the replay."""
 _OVER = ("ended", "failed", "stopped", "expired")
+
+
+def _ts(pair: tuple[Dataset, Any]) -> int:
+    ts: int = pair[1].ts
+    return ts
 
 
 class Replay:
@@ -153,42 +157,29 @@ class Replay:
     # ---------------------------------------------------------------- what comes
 
     async def __aiter__(self) -> AsyncIterator[tuple[Dataset, Any]]:
-        async with aclosing(self.batches()) as batches:
-            async for batch in batches:
-                for record in batch:
-                    yield batch.dataset, record
-                    if self.is_past(batch):
-                        break
+        async with aclosing(self._steps()) as steps:
+            async for number, parts in steps:
+                pairs = [(self.datasets[index], record) for index, records in parts for record in records]
+                if len(parts) > 1:
+                    pairs.sort(key=_ts)  # stable: at equal times the order of the datasets
+                for pair in pairs:
+                    yield pair
+                    if number <= self._since:
+                        break  # sought to another time
 
     async def batches(self) -> AsyncGenerator[Batch[Any], None]:
         """Yield the same as lists of records that follow each other, each of one dataset (``batch.dataset``); ``seq``
         is the message's number. Raises ReplayFailed when it is over before its end, BusError.
         """
-        await self.open()
-        receiver = self._receiver
-        if receiver is None:
-            raise ReplayFailed(self.id, "stopped", f"replay {self.id} is closed")
-        if self._flow is not None:
-            await receiver.begin(self._flow)
-        if self._over:
-            return
-        async with aclosing(receiver.messages(_QUIET)) as messages:
-            async for message in messages:
-                if message is None:
-                    await self._ask_whether()
-                    continue
-                number = int((message.headers or {}).get(subjects.NUMBER, "0"))
-                if message.subject == self._status:
-                    if self._hear(message, number):
-                        return
-                elif number > self._since:
-                    for index, records in self._take(message):
-                        batch = Batch(records)
-                        batch.dataset, batch.seq = self.datasets[index], number
-                        batch.at, batch.redelivered = 0, False
-                        yield batch
-                        if self.is_past(batch):
-                            break
+        async with aclosing(self._steps()) as steps:
+            async for number, parts in steps:
+                for index, records in parts if len(parts) == 1 else runs(parts):
+                    batch = Batch(records)
+                    batch.dataset, batch.seq = self.datasets[index], number
+                    batch.at, batch.redelivered = 0, False
+                    yield batch
+                    if self.is_past(batch):
+                        break
 
     async def frames(self, rows: int = 100_000) -> AsyncGenerator[pl.DataFrame, None]:
         """Yield the same as Polars frames of about *rows*, with the columns of the store, and ``dataset`` where there
@@ -218,8 +209,30 @@ class Replay:
 
     # ---------------------------------------------------------------- details
 
+    async def _steps(self) -> AsyncGenerator[tuple[int, list[Part]], None]:
+        """Yield what belongs together as it is complete, with the number of its last message."""
+        await self.open()
+        receiver = self._receiver
+        if receiver is None:
+            raise ReplayFailed(self.id, "stopped", f"replay {self.id} is closed")
+        if self._flow is not None:
+            await receiver.begin(self._flow)
+        if self._over:
+            return
+        async with aclosing(receiver.messages(_QUIET)) as messages:
+            async for message in messages:
+                if message is None:
+                    await self._ask_whether()
+                    continue
+                number = int((message.headers or {}).get(subjects.NUMBER, "0"))
+                if message.subject == self._status:
+                    if self._hear(message, number):
+                        return
+                elif number > self._since and (parts := self._take(message)):
+                    yield number, parts
+
     def _take(self, message: Message) -> list[Part]:
-        """What can be handed out now that *message* is there: its records, or those of its whole step, merged."""
+        """What can be handed out now that *message* is there: its records, or those of its whole step, by dataset."""
         index = self._of.get(message.subject)
         if index is None:
             return []
@@ -231,10 +244,8 @@ class Replay:
         nth, _, count = step.partition(" ")[2].partition("/")
         if nth != count:
             return []
-        from dccd.store.interleave import runs
-
         parts, self._parts = self._parts, {}
-        return list(runs(parts.items()))
+        return sorted(parts.items())
 
     def _hear(self, message: Message, number: int) -> bool:
         """Whether it is over. Raises ReplayFailed when it is so before its end."""
