@@ -19,6 +19,7 @@ __all__ = [
     "BUCKET_DATASETS",
     "BUCKET_HOSTS",
     "BUCKET_JOBS",
+    "BUCKET_PRIVATE",
     "BUCKET_RUNS",
     "CONSUMER_ARCHIVER",
     "CONSUMER_GROUP",
@@ -41,7 +42,6 @@ __all__ = [
     "actor_event",
     "alert_event",
     "alert_key",
-    "archiver_consumer_key",
     "covered_header",
     "dataset_of_ticks",
     "echo",
@@ -109,6 +109,9 @@ BUCKET_ARCHIVERS = "dccd_archivers"
 
 BUCKET_HOSTS = "dccd_hosts"
 """Who is there: an entry a host, which it writes anew each second; one that isn't disappears within seconds."""
+
+BUCKET_PRIVATE = "dccd_private"
+"""By host: what the daemons keep to themselves, the name of its archiver's consumer."""
 
 MSG_ID = "Nats-Msg-Id"
 """Header by which JetStream drops a message published twice (within the stream's duplicate window)."""
@@ -245,11 +248,6 @@ def host_event(host: str, kind: str) -> str:
 def host_key(host: str) -> str:
     """Key of a host in BUCKET_HOSTS: ``host.<id>``; ``*`` stands for any."""
     return f"host.{host}"
-
-
-def archiver_consumer_key(host: str) -> str:
-    """Key of the name of an archiver's consumer in BUCKET_ARCHIVERS; how far it is, is under the host alone."""
-    return f"{host}.consumer"
 
 
 def job_key(host: str, job: str) -> str:

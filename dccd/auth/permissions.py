@@ -90,7 +90,7 @@ def _reading(role: Role) -> Iterable[str]:
     streams = [*_STREAMS]
     if role == "operator":
         # Requests mask what is secret in a configuration: its bucket would tell it.
-        hidden = {subjects.BUCKET_ARCHIVERS, subjects.BUCKET_CONFIG}
+        hidden = {subjects.BUCKET_PRIVATE, subjects.BUCKET_CONFIG}
         buckets = sorted({name for key, name in vars(subjects).items() if key.startswith("BUCKET_")} - hidden)
         streams += [f"KV_{bucket}" for bucket in buckets]
         yield f"{api}.STREAM.LIST"
@@ -102,8 +102,9 @@ def _reading(role: Role) -> Iterable[str]:
         yield f"{api}.CONSUMER.DURABLE.CREATE.{stream}.*"
         yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
         yield from (f"$JS.ACK.{stream}.>", f"$JS.FC.{stream}.>")
-    # How far the ticks are stored: who reads what is stored and goes on with the stream asks.
-    yield f"{api}.DIRECT.GET.KV_{subjects.BUCKET_ARCHIVERS}.>"
+    if role != "operator":
+        # How far the ticks are stored: who reads what is stored and goes on with the stream asks.
+        yield f"{api}.DIRECT.GET.KV_{subjects.BUCKET_ARCHIVERS}.>"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,10 +131,8 @@ def authorization(users: Iterable[Entry], operations: Mapping[str, Operation] = 
             lines += _block(role, access(role, operations))
     lines.append(f"{_INDENT}users: [")
     for user in users:
-        if user.nkey is not None:
-            who = f'nkey: "{user.nkey}"'
-        else:
-            who = f'user: "{user.name}", password: "{user.password}"'
+        named = f'user: "{user.name}", password: "{user.password}"'
+        who = named if user.nkey is None else f'nkey: "{user.nkey}"'
         lines.append(f"{_INDENT * 2}{{{who}, permissions: ${user.role}}}  # {user.name}")
     return "\n".join([*lines, f"{_INDENT}]", "}", ""])
 

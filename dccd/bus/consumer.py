@@ -30,13 +30,11 @@ _RESET_SINCE = (2, 14)
 
 
 class _Position(msgspec.Struct):
-    """What the bucket says of an archiver; ``reader`` is the one that may change it, ``consumer`` the name of its
-    consumer."""
+    """What the bucket says of an archiver; ``reader`` is the one that may change it."""
 
     epoch: str
     acked: int
     reader: str
-    consumer: str = ""
 
 
 class _Floor(msgspec.Struct):
@@ -65,7 +63,7 @@ class ArchiverConsumer:
     last.
 
     Who reads the stream may make consumers of it, and could read on, acknowledge or change one whose name it can guess:
-    so nobody can guess this one's. It is noted in the bucket, which only daemons and operators read.
+    so nobody can guess this one's. It is noted in a bucket that only daemons may read.
     """
 
     def __init__(self, bus: Bus, stream: str, host: str) -> None:
@@ -89,6 +87,7 @@ class ArchiverConsumer:
         """
         self.epoch = state.epoch
         noted = await self._noted()
+        await self._find_name()
         with contextlib.suppress(JetStreamError):  # of a daemon before names were at random
             old = f"{subjects.CONSUMER_ARCHIVER}-{self._host}"
             await api(self._bus, f"CONSUMER.DELETE.{self._stream}.{old}", None, dict[str, Any])
@@ -148,11 +147,19 @@ class ArchiverConsumer:
         if found is None:
             return None
         position = msgspec.json.decode(found[0], type=_Position)
-        self.name = position.consumer or self.name
         return position.acked if position.epoch == self.epoch else None
 
+    async def _find_name(self) -> None:
+        """Go on with the name of the last reader; note ours, before there is a consumer of it, where there was none."""
+        bucket = Bucket(self._bus, subjects.BUCKET_PRIVATE)
+        found = await bucket.get(self._host)
+        if found is None:
+            await bucket.put(self._host, self.name.encode())
+        else:
+            self.name = found[0].decode()
+
     def _position(self) -> bytes:
-        return msgspec.json.encode(_Position(self.epoch, self.acked, self._id, self.name))
+        return msgspec.json.encode(_Position(self.epoch, self.acked, self._id))
 
     async def _info(self) -> _ConsumerInfo | None:
         try:

@@ -174,8 +174,12 @@ async def renew_epoch(bus: Bus, name: str) -> str:
 
 async def get_last(bus: Bus, stream: str, subject: str, timeout: float = 5.0) -> Stored | None:
     """Return the newest message on *subject* (wildcards: of any that matches), or None. Raises BusUnavailable."""
-    body = msgspec.json.encode({"last_by_subj": subject})
-    message = await bus.exchange(f"$JS.API.DIRECT.GET.{stream}", body, timeout)
+    if "*" in subject or subject.endswith(">"):
+        body = msgspec.json.encode({"last_by_subj": subject})
+        message = await bus.exchange(f"$JS.API.DIRECT.GET.{stream}", body, timeout)
+    else:
+        # So that the bus can tell who may read what.
+        message = await bus.exchange(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", timeout)
     if message.headers and "Status" in message.headers:
         _raise_status(message, stream)
         return None

@@ -52,6 +52,7 @@ BUCKETS = (
     subjects.BUCKET_CONFIG,
     subjects.BUCKET_DATASETS,
     subjects.BUCKET_ARCHIVERS,
+    subjects.BUCKET_PRIVATE,
     subjects.BUCKET_ALERTS,
 )
 

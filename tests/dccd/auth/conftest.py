@@ -71,7 +71,7 @@ def nats(server: EmbeddedServer, users: AuthFolder) -> Nats:
     async def run(name: str | None, *arguments: str) -> str:
         who = [] if name is None else ["--context", str(users.credentials(name).absolute())]
         process = await asyncio.create_subprocess_exec(
-            *(binary, "-s", server.url, "--timeout", "2s", *who, *arguments),
+            *(binary, "-s", server.url, "--timeout", "1s", *who, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

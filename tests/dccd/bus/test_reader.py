@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import pytest
 
@@ -50,10 +49,10 @@ async def consumer(bus: Bus) -> dict:
 
 
 async def consumer_name(bus: Bus) -> str:
-    """What the archiver's consumer is called, as its note says."""
-    found = await Bucket(bus, subjects.BUCKET_ARCHIVERS).get("alpha")
+    """What the archiver's consumer is called, as is noted."""
+    found = await Bucket(bus, subjects.BUCKET_PRIVATE).get("alpha")
     assert found is not None
-    return json.loads(found[0])["consumer"]
+    return found[0].decode()
 
 
 async def test_reads_in_order_and_keeps_what_is_acknowledged(bus: Bus) -> None:
