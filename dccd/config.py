@@ -53,12 +53,17 @@ __all__ = [
     "Webhook",
     "convert",
     "find",
+    "limit",
     "load",
     "parse",
     "parse_duration",
     "parse_size",
     "raw_of",
 ]
+
+
+_DEPTH, _VALUES = 20, 1_000_000
+"""Of a configuration: levels and values at most."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,7 +227,38 @@ def raw_of(text: str, name: str = "config") -> Any:
         mark = getattr(exc, "problem_mark", None)
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise ConfigError(where, getattr(exc, "problem", None) or str(exc), "YAML") from exc
+    except RecursionError as exc:
+        raise ConfigError(name, "values within values without end", f"{_DEPTH} levels at most") from exc
+    limit(raw, name)
     return {} if raw is None else raw
+
+
+def limit(raw: Any, name: str = "config") -> None:
+    """Raise ConfigError for plain values that no configuration has: too deep, far too many (as of anchors within
+    anchors, which are few in YAML), or text that can't be written to a file."""
+    level, count = [raw], 0
+    for _ in range(_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str) and ("\0" in value or not _can_be_written(value)):
+                raise ConfigError(name, repr(value[:40]), "text without NUL and lone surrogates")
+            if isinstance(value, (dict, list)):
+                count += len(value)
+                if count > _VALUES:
+                    raise ConfigError(name, f"more than {_VALUES:,} values", "fewer")
+                below += [*value, *value.values()] if isinstance(value, dict) else value
+        if not below:
+            return
+        level = below
+    raise ConfigError(name, "values within values without end", f"{_DEPTH} levels at most")
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def convert(raw: Any, *, checked: bool = True) -> Config:

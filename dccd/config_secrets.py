@@ -38,7 +38,7 @@ def masked(path: Path, value: Any) -> Any:
         return MASK
     if not isinstance(value, str) or "://" not in value:
         return value
-    if path[0] == "alerts" and (known := _URL.fullmatch(value)):
+    if path[:1] == ("alerts",) and (known := _URL.fullmatch(value)):
         return f"{known[1]}{known[2]}/{MASK}"  # whoever knows a webhook's path may write to it
     return _QUERY.sub(rf"\g<1>{MASK}", _USERINFO.sub(MASK, value))
 

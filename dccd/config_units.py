@@ -14,6 +14,9 @@ _BYTES = {
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
 
+_MOST_SECONDS, _MOST_BYTES = 36_500 * 86400.0, 10.0**18
+"""Whatever is more has no room in int64, as ns or bytes, beside other such numbers."""
+
 Duration = str | int | float
 """Seconds, or text with a unit: ``500ms 30s 5m 1h 7d``."""
 Size = str | int
@@ -25,7 +28,10 @@ def parse_duration(value: Duration) -> float:
     match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("seconds, or a number with a unit: 500ms, 30s, 5m, 1h, 7d")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if seconds > _MOST_SECONDS:
+        raise ValueError("36500d at most")
+    return seconds
 
 
 def parse_size(value: Size) -> int:
@@ -33,4 +39,7 @@ def parse_size(value: Size) -> int:
     match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
     if match is None:
         raise ValueError("bytes, or a number with a unit: 64MiB, 10GiB")
-    return int(float(match[1]) * _BYTES[match[2] or "B"])
+    size = float(match[1]) * _BYTES[match[2] or "B"]
+    if size > _MOST_BYTES:
+        raise ValueError("1000000TB at most")
+    return int(size)

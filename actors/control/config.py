@@ -19,7 +19,7 @@ import yaml
 from actors.links import Links
 from dccd import config_file
 from dccd import messages as m
-from dccd.config import Config, Job, convert, parse, raw_of
+from dccd.config import Config, Job, convert, limit, parse, raw_of
 from dccd.config_check import errors_in
 from dccd.config_edit import edit, plain, sparse
 from dccd.config_kept import Kept, merged, names_of, split
@@ -168,6 +168,8 @@ class ConfigBook:
             raise RequestError(400, "malformed", "give config or yaml, one of them", "config")
         if ask.revision != self.revision or await self._edited_meanwhile():
             raise _conflict()
+        if ask.yaml is not None:
+            await anyio.to_thread.run_sync(_raw, ask.yaml)  # before it is looked at more closely
         if ask.yaml is not None and self._file is not None:
             text = await self._unmasked(ask.yaml, self._file.text)
             wanted = await self._checked(_raw(text))
@@ -175,6 +177,7 @@ class ConfigBook:
         self._require_right_file()
         given = ask.config if ask.yaml is None else _raw(ask.yaml)
         try:
+            limit(given)
             raw = unmask(given, plain(self.wanted))
         except ConfigError as exc:
             raise _refused([exc]) from exc

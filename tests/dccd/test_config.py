@@ -196,3 +196,31 @@ def test_durations(text: str | float, seconds: float) -> None:
 def test_sizes(text: str | int, size: int) -> None:
     """A size is bytes, or a number with a unit."""
     assert config.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["36501d", "9" * 400 + "w", "1e400"])
+def test_a_duration_has_an_end(text: str) -> None:
+    """What has no room in nanoseconds is refused, however it is written."""
+    with pytest.raises(ValueError, match="36500d at most|a number with a unit"):
+        config.parse_duration(text)
+
+
+def test_a_size_has_an_end() -> None:
+    """As has a duration."""
+    with pytest.raises(ValueError, match="at most"):
+        config.parse_size("9" * 400)
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ({"jobs": [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}, "values within values"),
+        ({"jobs": [list(range(1000))] * 1001}, "more than 1,000,000 values"),
+        ({"settings": {"data_path": "a\0b"}}, "NUL"),
+        ({"settings": {"data_path": "\ud800"}}, "surrogates"),
+    ],
+)
+def test_what_no_configuration_is_is_refused_at_once(raw: object, found: str) -> None:
+    """Before anybody looks for what is wrong with it."""
+    with pytest.raises(ConfigError, match=found):
+        config.limit(raw)

@@ -17,7 +17,6 @@ from dccd.client import Client
 from dccd.config import Config, Job, load, parse
 from dccd.config_edit import plain, sparse
 from dccd.errors import BusUnavailable, RequestError
-from dccd.messages import RunStatus
 from dccd.simulator import SimConfig, Simulator
 
 pytestmark = pytest.mark.anyio
@@ -327,11 +326,59 @@ async def test_another_server_for_an_exchange_restarts_its_streams_and_goes_on_w
         run = await client.start_backfill("binance", "BTC/USDT", "trades", start="origin")
         got.config["exchanges"]["binance"] = {**plain(config.exchanges["binance"]), "concurrency": 2}
         await client.put_config(got.config, (await client.config()).revision)
-        async for event in client.follow(run.run_id):
-            last = event
-        assert isinstance(last, RunStatus)
-        assert (last.run.state, last.run.resumed) == ("done", 1)
+        moved = await client.run(run.run_id)
+        assert moved.resumed == 1
+
+        async def goes_on() -> bool:
+            now = await client.run(run.run_id)
+            return now.rows > moved.rows or now.state == "done"
+
+        await until(goes_on)
 
 
 def load_jobs(text: str) -> list[Job]:
     return parse(text).jobs
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{two}: &{two} [{', '.join([f'*{one}'] * 10)}]\n" for one, two in zip("abcdefghi", "bcdefghij", strict=True)
+)
+NASTY = {
+    "deep": "[" * 100_000,
+    "deep and closed": "jobs: " + "[" * 500 + "]" * 500,
+    "laughs": LAUGHS,
+    "itself": "jobs: &jobs [*jobs]",
+    "surrogate": 'settings: {data_path: "\\uD800"}',
+    "zero": 'settings: {data_path: "\\0"}',
+    "a mask": "***",
+    "a URL": "http://***@x/?token=y",
+    "an odd key": "? {a: b}\n: c",
+    "a tag": "jobs: !!python/object/apply:os.system [ls]",
+    "numbers": "jobs: [{exchange: binance, pairs: [BTC/USDT], data_type: ohlc, span: 1e400, every: .inf}]",
+    "for ever": "jobs: [{exchange: binance, pairs: [BTC/USDT], data_type: trades, operation: backfill, "
+    "trigger_kind: interval, every: 99999999999999999999w}]",
+    "nothing": "~",
+    "a date": "2024-01-01",
+    "many documents": "a: 1\n---\nb: 2",
+    "bytes": "\x00\x01",
+}
+
+
+async def test_what_nobody_should_put_harms_nothing(file: Path) -> None:
+    """Each is refused with its reason, no actor restarts, and the file is as it was."""
+    async with running(file) as (found, client):
+        owner, before = found.links.reconciler, text_of(file)
+        revision = (await client.config()).revision
+        codes: dict[str, object] = {}
+        for name, text in NASTY.items():
+            for ask in ({"yaml": text}, {"config": {"settings": {"data_path": text}, "jobs": []}}):
+                try:
+                    await client.request("config.put", {"revision": revision, "dry_run": True, **ask})
+                except RequestError as exc:
+                    codes.setdefault(name, exc.code)
+                else:
+                    codes.setdefault(name, "done")
+        assert {name: code for name, code in codes.items() if code not in (400, 422)} == {"nothing": "done"}
+        assert found.links.reconciler is owner
+        assert (await client.health()).ok
+        assert text_of(file) == before
