@@ -5,7 +5,7 @@ Records of one message flow in, those of them that are to be handed out flow out
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -14,9 +14,9 @@ from dccd.symbols import NS, Dataset, DataType
 __all__ = ["RECENT_IDS", "RECENT_TRADES", "STORED_KEYS", "Joint", "Sieve", "earliest"]
 
 RECENT_IDS = 4096
-"""Messages among which one that the stream has twice is found."""
+"""Messages among which, at least, one that the stream has twice is found."""
 RECENT_TRADES = 8192
-"""Trades of a dataset among which one that was published twice is found."""
+"""Trades of a dataset among which, at least, one that was published twice is found."""
 STORED_KEYS = 65_536
 """Rows at the end of what is read from the store among which one that the stream has, too, is found."""
 
@@ -68,8 +68,8 @@ class Sieve:
     def __init__(self, since: int | None, joint: Joint | None = None) -> None:
         self.since, self.joint = since, joint
         self.doubles = 0
-        self._ids: OrderedDict[str, None] = OrderedDict()
-        self._tids: dict[Dataset, tuple[set[str], deque[str]]] = {}
+        self._ids = Recent(RECENT_IDS)
+        self._tids: dict[Dataset, Recent] = {}
 
     def __repr__(self) -> str:
         return f"<Sieve since={self.since} {self.doubles} doubles>"
@@ -81,9 +81,7 @@ class Sieve:
         if id in self._ids:
             self.doubles += 1
             return True
-        self._ids[id] = None
-        if len(self._ids) > RECENT_IDS:
-            self._ids.popitem(last=False)
+        self._ids.update({id})
         return False
 
     def keep(self, dataset: Dataset, records: list[Any], seq: int) -> list[Any]:
@@ -101,21 +99,47 @@ class Sieve:
         known = self._tids.get(dataset)
         if known is None:
             before = () if self.joint is None else self.joint.tids
-            known = self._tids[dataset] = set(before), deque(before)
-        tids, order = known
-        kept = []
-        for record in records:
-            tid = record.tid
-            if tid is not None:
-                if tid in tids:
-                    continue
-                tids.add(tid)
-                order.append(tid)
-            kept.append(record)
-        while len(order) > RECENT_TRADES:
-            tids.discard(order.popleft())
-        self.doubles += len(records) - len(kept)
-        return kept
+            known = self._tids[dataset] = Recent(RECENT_TRADES, before)
+        ids = [record.tid for record in records]
+        new = set(ids)
+        if None in new or len(new) < len(ids) or not known.isdisjoint(new):
+            kept, new = [], set()
+            for record in records:
+                tid = record.tid
+                if tid is None:
+                    kept.append(record)
+                elif tid not in new and tid not in known:
+                    new.add(tid)
+                    kept.append(record)
+            self.doubles += len(records) - len(kept)
+            records = kept
+        known.update(new)
+        return records
+
+
+class Recent:
+    """The newest of what was put in: at least *limit*, and at most twice as many. Two sets, of which the older one is
+    dropped when the newer one is full: nothing is done for each."""
+
+    def __init__(self, limit: int, first: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._new, self._old = set(first), set[str]()
+
+    def __repr__(self) -> str:
+        return f"<Recent {len(self._new) + len(self._old)}>"
+
+    def __contains__(self, item: str) -> bool:
+        return item in self._new or item in self._old
+
+    def isdisjoint(self, items: set[str]) -> bool:
+        """Whether none of *items* is in it."""
+        return self._new.isdisjoint(items) and self._old.isdisjoint(items)
+
+    def update(self, items: set[str]) -> None:
+        """Put *items* in."""
+        self._new |= items
+        if len(self._new) >= self._limit:
+            self._old, self._new = self._new, set()
 
 
 def _key(data_type: DataType, record: Any) -> Hashable:

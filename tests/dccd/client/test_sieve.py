@@ -45,11 +45,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECENT_IDS", 2)
     monkeypatch.setattr(module, "STORED_KEYS", 2)
     sieve = Sieve(None)
-    for number in range(4):
+    for number in range(5):
         sieve.keep(TRADES, [trade(1, str(number))], number)
         assert not sieve.is_double(str(number))
-    assert sieve.keep(TRADES, [trade(1, "0"), trade(1, "3")], 9) == [trade(1, "0")]
-    assert (sieve.is_double("0"), sieve.is_double("3"), sieve.is_double(None)) == (False, True, False)
+    assert sieve.keep(TRADES, [trade(1, "1"), trade(1, "3")], 9) == [trade(1, "1")]
+    assert (sieve.is_double("3"), sieve.is_double("1"), sieve.is_double(None)) == (True, False, False)
     joint = Joint(100, 0)
     joint.read(DataType.TRADES, [trade(n, str(n)) for n in range(3)])
     assert [joint.drops(DataType.TRADES, trade(n, str(n)), 1) for n in range(3)] == [False, True, True]
