@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from actors.daemon import daemon
+from dccd import messages as m
 from dccd.auth.certificates import make_ca, make_certificate
 from dccd.auth.folder import AuthFolder
 from dccd.auth.local import apply, auth_folder, client_login
 from dccd.auth.logins import read_credentials
+from dccd.bus.connection import Message
 from dccd.bus.login import Login, Tls
 from dccd.client import Client, Target
 from dccd.config import Config, Job, TlsConfig
@@ -60,6 +62,22 @@ async def test_the_daemon_works_whole_as_a_collector(sim: Simulator, config: Con
             assert len(await take(viewer.ticks("*", "*", since="5m", group="g", store=False), 20)) == 20
             assert await viewer.drop_group("g")
             assert (await viewer.read("binance.ohlc.BTC-USDT.1m")).height == 10
+            events = [event async for event in viewer.events(run=run.run_id)]
+            assert events[-1].event.run.state == "done"  # type: ignore[union-attr]  # a run's last
+            async with operator.replay("binance.ohlc.BTC-USDT.1m") as replay, asyncio.timeout(20):
+                assert len([record async for _, record in replay]) == 10
+            await operator.start_replay(
+                m.ReplayStart(datasets=["binance.ohlc.BTC-USDT.1m"], id="shown", start_paused=True)
+            )
+            heard = asyncio.Event()
+
+            async def hear(message: Message) -> None:
+                heard.set()
+
+            await viewer.bus.subscribe("dccd.replay.shown.>", hear)
+            await operator.request("replay.resume", {"id": "shown"})
+            async with asyncio.timeout(10):
+                await heard.wait()
             assert (await viewer.health()).ok
             assert [run.run_id for run in await viewer.runs()] == [run.run_id]
             await operator.request("repair", {})
