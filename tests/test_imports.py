@@ -86,8 +86,8 @@ TABLE: dict[str, Part] = {
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "msgspec yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
-        f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exchanges dccd.exposition "
-        "dccd.old_config dccd.simulator dccd.store",
+        f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exchanges "
+        "dccd.exposition dccd.old_config dccd.simulator dccd.store",
         "anyio click msgspec rich textual yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
