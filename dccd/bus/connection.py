@@ -25,7 +25,7 @@ import msgspec
 import nats.errors
 import nats.js.errors
 import structlog
-from nats.aio.client import Client, Server
+from nats.aio.client import Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.js import JetStreamContext
@@ -33,6 +33,7 @@ from nats.js import JetStreamContext
 from dccd import subjects
 from dccd.bus.login import Login, options
 from dccd.bus.translation import raise_service_error, text_of, translated
+from dccd.bus.wire import WireClient
 from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
 
 __all__ = ["Bus", "Message", "Subscription"]
@@ -84,7 +85,7 @@ class Bus:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.client = Client()
+        self.client = WireClient()
         """nats-py's client, for the modules of this package."""
         self._log = structlog.get_logger("dccd.bus").bind(connection=name)
         self._closed = asyncio.Event()
@@ -410,6 +411,7 @@ class Bus:
             "out_messages": stats["out_msgs"],
             "out_bytes": stats["out_bytes"],
             "errors": dict(self._errors),
+            "malformed": self.client.malformed,
             "last_error": self._last_error,
         }
 

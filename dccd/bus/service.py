@@ -40,6 +40,8 @@ Handler = Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]
 """Takes a request's body, returns the reply's, or chunks of it; raises RequestError to refuse."""
 
 _HOST = re.compile(r"[A-Za-z0-9_-]+")
+_REPLIES = re.compile(rf"(?:{subjects.INBOX}|_R_)(?:\.[!-)+,\-/-=?-~]+)+")
+_MAX_INBOX = 1024
 _QUEUE = "dccd"
 UNKNOWN = "unknown"
 """What operations that don't exist are counted as: anybody may ask for any name."""
@@ -245,7 +247,10 @@ class Service:
                 # Neither answered nor done. The answer would be published where the request says, with our rights; and
                 # JetStream publishes for who may only read, wherever it is told to, but never with an inbox to answer.
                 self.ignored += 1
-                self._log.warning("a request that names no inbox is ignored", subject=request.subject)
+                if self.ignored & (self.ignored - 1) == 0:  # the 1st, 2nd, 4th, …: anybody can send any number
+                    self._log.warning(
+                        "a request that names no inbox is ignored", subject=request.subject[:80], so_far=self.ignored
+                    )
                 return
             # nats-py gives an endpoint one request at a time: so this only hands it on.
             if len(self._tasks) >= self._limit:
@@ -328,8 +333,12 @@ def _reply_subject(request: Request) -> str:
 
 
 def is_inbox(subject: str) -> bool:
-    """Whether answers may be published to *subject*: to inboxes, and to what stands for one of another account."""
-    return subject.startswith((f"{subjects.INBOX}.", "_R_.")) and "*" not in subject and ">" not in subject
+    """Whether answers may be published to *subject*: to inboxes, and to what stands for one of another account.
+
+    A long one is none: with it, a chunk would have a line that is longer than the server takes (4,096 bytes), which
+    closes the connection.
+    """
+    return len(subject) <= _MAX_INBOX and _REPLIES.fullmatch(subject) is not None
 
 
 def _semantic(version: str) -> str:

@@ -12,6 +12,8 @@ from dccd.bus.connection import Bus, Message
 from dccd.bus.service import UNKNOWN, Service
 from dccd.bus.transfer import receive
 from dccd.errors import BusUnavailable, RequestError
+from tests.dccd.bus.conftest import Server
+from tests.wire import frame, put
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +184,33 @@ async def test_who_names_no_inbox(bus: Bus, service: Service) -> None:
     await bus.barrier()
     assert (heard, service.ignored) == ([], 3)
     assert service.statistics()["endpoints"]["echo"]["errors"] == before
+
+
+async def test_what_looks_like_an_inbox_and_is_none(server: Server, bus: Bus, service: Service) -> None:
+    """An inbox that is no plain text, or too long for the line of an answer, is none: answering there would cost the
+    daemon its connection."""
+    odd = (
+        b"_INBOX." + b"x" * 4000,
+        b"_INBOX.\x00",
+        b"_INBOX.a\x0bb",
+        b"_INBOX.\xc3\xbc",
+        b"_INBOX.*",
+        b"_INBOX.>",
+        b"x",
+    )
+    for reply in odd:
+        frames = [frame(subject, reply, b"1") for subject in (b"dccd.echo", b"dccd.rows.read", b"$SRV.INFO")]
+        await put(server.url, *frames)
+        assert await bus.request("dccd.echo", b"1", timeout=2) == b"1"
+    assert service.ignored == 2 * len(odd)
+    heard = asyncio.Event()
+
+    async def hear(message: Message) -> None:
+        heard.set()
+
+    longest = "_INBOX." + "x" * 1017
+    await bus.subscribe(longest, hear)
+    await put(server.url, frame(b"dccd.echo", longest.encode(), b"1"))
+    async with asyncio.timeout(5):
+        await heard.wait()
+    assert bus.statistics()["reconnects"] == 0
