@@ -114,3 +114,29 @@ async def test_what_a_remote_holds_is_purged_and_told(tmp_path: Path) -> None:
     assert desk.dirty == {TRADES.name}
     assert keeper.statistics()["purged"] == 1
     assert desk.layout.periods(TRADES) == []
+
+
+async def test_other_remotes_and_rules_count_at_once(tmp_path: Path) -> None:
+    """A new remote is copied to, one that is gone isn't, and what is due sooner comes sooner."""
+    desk: Any = Desk(tmp_path, old=3600)
+    desk.config = Config()
+    async with open_root(keeper := Keeper(desk), clock=desk.clock):
+        await desk.clock.advance(1)
+        assert desk.orders == [["old"]]
+        desk.remotes = {"new": RemoteState(FakeRemote("new"), 60)}
+        change(desk, Config(storage=StorageConfig(retention=RetentionConfig(interval=60, free_space=1))))
+        await desk.clock.advance(1)
+        assert desk.orders == [["old"], ["new"]]
+        desk.put()
+        sync(desk.layout, desk.remotes["new"].remote, "alpha", wait=lambda seconds: None)
+        await desk.clock.advance(60)
+        await desk.told.wait()
+        assert desk.orders[2:] == [["new"]]
+        assert keeper.statistics()["purged"] == 1
+
+
+def change(desk: Any, config: Config) -> None:
+    """As the configuration's owner does."""
+    desk.config = config
+    changed, desk.changed = desk.changed, asyncio.Event()
+    changed.set()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from actors.log import configure
+from actors.log import configure, set_level
 from actors.runtime.exits import StartFailed
 from dccd.errors import BusPortTaken
 
@@ -79,3 +79,16 @@ def test_tracebacks_are_for_faults(level: str, error: Exception, told: bool) -> 
     text = stream.getvalue()
     assert text.count(str(error)) >= 2
     assert (type(error).__name__ in text, len(text.splitlines()) > 2) == (True, told)
+
+
+def test_the_level_may_change_while_others_hold_loggers() -> None:
+    """A logger that was made before knows the level of now."""
+    stream = io.StringIO()
+    configure("info", "console", stream)
+    log = structlog.get_logger("test").bind(actor="a")
+    log.debug("first")
+    set_level("debug")
+    log.debug("second")
+    set_level("error")
+    log.warning("third")
+    assert [word for word in ("first", "second", "third") if word in stream.getvalue()] == ["second"]

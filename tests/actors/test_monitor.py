@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from actors.links import RemoteState, Retention
@@ -9,13 +11,14 @@ from actors.monitor import (
     check_archiver,
     check_bus,
     check_clock,
+    check_config,
     check_remotes,
     check_space,
     check_store,
     check_streams,
 )
 from dccd.config import Alerts
-from dccd.messages import StreamEntry
+from dccd.messages import HealthCheck, StreamEntry
 from dccd.store.remote.fake import FakeRemote
 from dccd.symbols import NS
 
@@ -118,3 +121,10 @@ def test_a_host_whose_clock_is_behind_is_told() -> None:
     check = check_clock([*usual, stream("live", last_ts=NOW + 600 * NS, last_recv_ts=NOW)])
     assert not check.ok
     assert "binance.trades.BTC-USDT by 600 s" in check.detail
+
+
+def test_a_file_with_an_error_is_told() -> None:
+    """Until it is right, since what runs isn't what it says."""
+    path = Path("/etc/dccd.yml")
+    assert check_config(path, None) == HealthCheck(name="config", ok=True, detail="/etc/dccd.yml")
+    assert check_config(path, "jobs: found 5") == HealthCheck(name="config", ok=False, detail="jobs: found 5")

@@ -301,6 +301,17 @@ async def test_a_pool_has_one_rest_an_exchange() -> None:
     await pool.aclose()
 
 
+async def test_a_pool_asks_otherwise_from_now_on() -> None:
+    """Who has the one that was there goes on with it until it is closed; the others' stay."""
+    pool = RestPool({"binance": RestOptions(rest_url="http://a:1")})
+    before, other = pool.get("binance"), pool.get("kraken")
+    assert pool.change("binance", RestOptions(rest_url="http://b:1")) is before
+    assert pool.get("binance") is not before
+    assert pool.get("kraken") is other
+    assert pool.change("bybit", RestOptions()) is None
+    await pool.aclose()
+
+
 async def test_many_streams_ask_for_markets_as_one(rest_of: Start) -> None:
     """One asks, again and again; when it gives up, all others are told so for a while, and then one asks again."""
     asked: list[str] = []

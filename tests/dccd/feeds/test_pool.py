@@ -691,6 +691,23 @@ async def test_one_pool_an_exchange(serving: Serve) -> None:
         await pools.aclose()
 
 
+async def test_another_url_is_of_those_who_ask_from_now_on(serving: Serve) -> None:
+    """The pool that there was is handed over, to be closed when nobody has a line of it."""
+    first, second = Venue(), Venue()
+    exchange = FakeExchange()
+    pools = SocketPools({"fake": await serving(first) + "/"}, clock=FakeClock())
+    protocol = exchange.stream(Dataset.make("fake", "trades", "BTC/USD"), StreamOptions(), Market("X"))
+    async with asyncio.timeout(BOUND):
+        await pools.get(exchange).join(protocol, asyncio.Event())
+        before = pools.change("fake", await serving(second) + "/")
+        assert before is not None
+        await pools.get(exchange).join(protocol, asyncio.Event())
+        assert (len(first.peers), len(second.peers)) == (1, 1)
+        await before.aclose()
+        assert pools.change("other", None) is None
+        await pools.aclose()
+
+
 @pytest.mark.parametrize(
     ("url", "base", "wanted"),
     [

@@ -172,3 +172,16 @@ def test_one_remote_of_two_is_enough(copied: Any) -> None:
     past._wait = lambda seconds: None
     (batch,) = Scan(Store(copied.layout, past), copied.bench.trades).batches()
     assert batch["tid"].to_pylist() == ["1"]
+
+
+def test_other_remotes_are_asked_from_now_on(copied: Any) -> None:
+    """Also where one goes by the name of another that was there: nothing of that is taken for it."""
+    copied.put(1)
+    copied.sync()
+    copied.purge()
+    past = Past(copied.layout, [FakeRemote(copied.remote.name)], "alpha", 1 << 30)
+    store = Store(copied.layout, past)
+    assert store.read(copied.bench.trades).is_empty()
+    past.change([copied.remote], 1 << 20)
+    assert store.read(copied.bench.trades)["tid"].to_list() == ["1"]
+    assert past.limit == 1 << 20
