@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from dccd import config as configuration
+from dccd.auth.local import auth_folder
 from dccd.cli.app import DONE, USAGE, App, entry_point, local_options, note
 from dccd.cli.output import json_document, table
 from dccd.config import Config, Job, RemoteConfig, RetentionRule, parse_duration
+from dccd.config_bus import exposed
 from dccd.config_check import errors_in
 from dccd.config_reach import beyond_reach
 from dccd.errors import ConfigError
@@ -39,6 +41,8 @@ def validate(app: App, file: Path | None) -> int:
     entry_point("exchanges")()  # so that the jobs of any are checked, as `dccd start` does
     try:
         config = configuration.load(path)
+        if problem := exposed(config.bus, auth_folder(config).exists):
+            raise problem
     except ConfigError as exc:
         found = _all_errors(path, exc)
         if app.json:

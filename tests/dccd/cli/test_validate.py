@@ -147,3 +147,10 @@ def test_without_a_file_it_says_where_one_is_looked_for(tmp_path: Path, monkeypa
     result = CliRunner().invoke(cli, ["validate"])
     assert result.exit_code == 2
     assert "config.yml" in result.stderr
+
+
+def test_a_bus_that_anybody_could_use(tmp_path: Path) -> None:
+    """A server that others reach without users and TLS is an error, as it is to the daemon."""
+    told = run(tmp_path, f"settings: {{data_path: {tmp_path}}}\nbus: {{host: 0.0.0.0}}\n")
+    assert (told.exit_code, "dccd auth init" in told.stderr, "bus.insecure" in told.stderr) == (2, True, True)
+    assert run(tmp_path, "bus: {host: 0.0.0.0, insecure: true}\n").exit_code == 0
