@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dccd.bus.login import Login
+from dccd.bus.login import Login, Tls
 from dccd.client import Target, find_target
-from dccd.errors import ConfigError
+from dccd.errors import AuthError, ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +63,53 @@ def test_a_file_that_was_named_must_be_there() -> None:
     """A misspelt path is an error, not the default bus."""
     with pytest.raises(ConfigError, match=r"absent\.yml"):
         find_target("absent.yml")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> None:
+    """A context that is selected, of another bus."""
+    folder = tmp_path / ".config" / "nats" / "context"
+    folder.mkdir(parents=True)
+    (folder / "far.json").write_text(
+        '{"url": "nats://far:4222", "user": "u", "password": "p", "inbox_prefix": "_INBOX.x"}'
+    )
+    (folder.parent / "context.txt").write_text("far")
+
+
+FAR = Login(user="u", password="p", inbox_prefix="_INBOX.x")
+
+
+@pytest.mark.usefixtures("context")
+def test_the_selected_context_counts_when_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wins over the default bus, and over neither a configuration nor a URL."""
+    assert find_target() == Target(url="nats://far:4222", login=FAR)
+    assert find_target(url="nats://near:4222") == Target(url="nats://near:4222")
+    Path("config.yml").write_text("bus: {port: 4333}")
+    assert find_target().url == "nats://127.0.0.1:4333"
+
+
+@pytest.mark.usefixtures("context")
+def test_a_context_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an argument or NATS_CONTEXT it wins over the configuration; a URL that is named beside it is used as it is."""
+    Path("config.yml").write_text("bus: {port: 4333}")
+    assert find_target(context="far") == Target(url="nats://far:4222", login=FAR)
+    monkeypatch.setenv("NATS_CONTEXT", "far")
+    assert find_target() == Target(url="nats://far:4222", login=FAR)
+    monkeypatch.setenv("DCCD_BUS_URL", "nats://near:4222")
+    assert find_target() == Target(url="nats://near:4222", login=FAR)
+    with pytest.raises(AuthError, match="there are: far"):
+        find_target(context="near")
+
+
+def test_credentials_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file says who, and where if it is a context; --user goes by the rest of what is known."""
+    Path("me.json").write_text('{"url": "tls://bus:4222", "user": "me", "password": "x", "ca": "/ca.pem"}')
+    me = Login(user="me", password="x", tls=Tls(ca="/ca.pem"))
+    assert find_target(credentials="me.json") == Target(url="tls://bus:4222", login=me)
+    assert find_target(credentials="me.json", url="tls://other:1") == Target(url="tls://other:1", login=me)
+    alice = Login(user="alice", password="y")
+    assert find_target(user="alice", password="y", url="nats://a:1") == Target(url="nats://a:1", login=alice)
+    assert find_target(user="alice", password="y") == Target(url="nats://127.0.0.1:4222", login=alice, default=True)
+    monkeypatch.setenv("NATS_USER", "env")
+    monkeypatch.setenv("NATS_PASSWORD", "z")
+    assert find_target(url="nats://a:1").login == Login(user="env", password="z")
