@@ -51,12 +51,12 @@ async def output(command: Command, *words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *words,
         cwd=command.folder,
-        env={**command._environ, "PATH": path},
+        env={**command._environ, "PATH": path, "DCCD_COMPLETE_SECONDS": "20"},  # this machine may be busy
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert err == b""
     return out.decode()
