@@ -44,7 +44,7 @@ async def place(folder: Path) -> AsyncIterator[tuple[Path, Path, str]]:
 
 async def test_sighup_takes_the_file_over_at_once(tmp_path: Path) -> None:
     """And what it leaves as it was doesn't blink: not one trade is missing."""
-    async with place(tmp_path) as (file, log, url), running(file, log) as daemon, Client(url, timeout=20) as client:
+    async with place(tmp_path) as (file, log, url), running(file, log) as daemon, client_of(url) as client:
         await live(client, FIRST)
         put_text(file, text_of(file) + "  - {exchange: binance, pairs: [ETH/USDT], data_type: trades}\n")
         os.kill(daemon.pid, signal.SIGHUP)
@@ -68,7 +68,7 @@ async def test_a_daemon_killed_in_the_middle_of_changes_starts_with_what_was_sav
     chance = random.Random(7)
     async with place(tmp_path) as (file, log, url):
         for _ in range(3):
-            async with running(file, log) as daemon, Client(url, timeout=20) as client:
+            async with running(file, log) as daemon, client_of(url) as client:
                 await until(client_is_there(client))
                 async with anyio.create_task_group() as group:
                     group.start_soon(_change, client, chance)
@@ -78,7 +78,7 @@ async def test_a_daemon_killed_in_the_middle_of_changes_starts_with_what_was_sav
                     group.cancel_scope.cancel()
             assert "# ours" in text_of(file)
             load(file)
-        async with running(file, log), Client(url, timeout=20) as client:
+        async with running(file, log), client_of(url) as client:
             await until(client_is_there(client))
             wanted = {spec.name: spec for spec in specs_of(load(file))}
             await live(client, *(spec.dataset for spec in wanted.values()))
@@ -87,6 +87,21 @@ async def test_a_daemon_killed_in_the_middle_of_changes_starts_with_what_was_sav
             bucket = Bucket(client.bus, subjects.BUCKET_JOBS)
             there = [msgspec.json.decode(entry.value, type=JobSpec) for entry in await bucket.find(prefix)]
             assert {spec.name: spec for spec in there} == wanted
+
+
+@asynccontextmanager
+async def client_of(url: str) -> AsyncIterator[Client]:
+    """A client, as soon as there is a bus: on a busy machine a daemon takes its time to start."""
+    client = Client(url, timeout=20)
+    with anyio.fail_after(60):
+        while True:
+            with contextlib.suppress(BusUnavailable):
+                await client.__aenter__()
+                break
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 def client_is_there(client: Client) -> Callable[[], Awaitable[bool]]:
@@ -115,7 +130,7 @@ async def test_the_configuration_with_nats_req(tmp_path: Path) -> None:
     async def ask(operation: str, body: Any) -> Any:
         return json.loads(await nats(url, "req", "--raw", "--timeout", "20s", f"dccd.{operation}", json.dumps(body)))
 
-    async with place(tmp_path) as (file, log, url), running(file, log), Client(url, timeout=20) as client:
+    async with place(tmp_path) as (file, log, url), running(file, log), client_of(url) as client:
         await live(client, FIRST)
         got = await ask("config.get", {})
         assert got["file"] == str(file)

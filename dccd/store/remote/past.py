@@ -67,13 +67,6 @@ class Past:
             known = {key: found for key, found in self._manifests.items() if key[0] in stay}
             self.remotes, self.limit, self._manifests = list(remotes), limit, known
 
-    def change(self, remotes: Sequence[Remote], limit: int) -> None:
-        """These are the remotes from now on; what was known of one that goes by the same name is asked anew."""
-        with self._lock:
-            stay = {remote.name for remote in remotes if remote in self.remotes}
-            known = {key: found for key, found in self._manifests.items() if key[0] in stay}
-            self.remotes, self.limit, self._manifests = list(remotes), limit, known
-
     def periods(self, dataset: Dataset) -> list[str]:
         """The periods of *dataset* that may be there."""
         return purged_periods(self.layout, dataset) if self.remotes else []
