@@ -28,6 +28,7 @@ __all__ = ["MAX_DATASETS", "MAX_REPLAYS", "ReplayDesk", "resolve"]
 
 MAX_REPLAYS = 8
 MAX_DATASETS = 64
+"""Of all replays of a host together: each holds 10 to 25 MB of rows while it is read."""
 _MISSING = 500
 _ASK_SECONDS = 30.0
 _SHUTDOWN = 10.0
@@ -38,6 +39,7 @@ class ReplayDesk:
 
     def __init__(self, links: Links, make: Callable[[ReplayPlan, Callable[[int], Source]], Actor]) -> None:
         self.links, self.make = links, make
+        self._sizes: dict[str, int] = {}
 
     async def start(self, request: m.ReplayStart) -> m.ReplayStarted:
         """Start one. Raises RequestError, IdentityError, NotStored, CorruptFile."""
@@ -49,6 +51,10 @@ class ReplayDesk:
             return ThreadSource(Recorded(links.store, plan.datasets, since, plan.end, books=plan.books))
 
         spec = ChildSpec(id=plan.id, start=lambda: self.make(plan, source), restart="temporary", shutdown=_SHUTDOWN)
+        self._sizes = {id: size for id, size in self._sizes.items() if links.replays.whereis(id) is not None}
+        if sum(self._sizes.values()) + len(plan.datasets) > MAX_DATASETS:
+            told = f"the replays of this host have {sum(self._sizes.values())} datasets, of {MAX_DATASETS} at most"
+            raise RequestError(503, "too_many", told)
         try:
             player = await links.replays.start_child(spec)
         except (AlreadyStarted, AlreadyPresent) as exc:
@@ -56,6 +62,7 @@ class ReplayDesk:
         except MaxChildren as exc:
             told = f"this host has {MAX_REPLAYS} replays, as many as it takes; dccd.replay.list has them"
             raise RequestError(503, "too_many", told) from exc
+        self._sizes[plan.id] = len(plan.datasets)
         entry: m.ReplayEntry = await player.ask(GetReplay(), timeout=_ASK_SECONDS)
         return m.ReplayStarted(
             replay=entry, subject=subjects.replayed(plan.id), flow=plan.flow, missing=missing, missing_more=more

@@ -32,6 +32,8 @@ _DECODERS: dict[DataType, msgspec.json.Decoder[Any]] = {
 }
 _QUIET = 15.0
 """Seconds without a sign of life, which come each 5, after which the daemon is asked whether it has the replay."""
+_UNANSWERED = 3
+"""So many times nobody answers, with the bus there, before its host is taken for dead."""
 _OVER = ("ended", "failed", "stopped", "expired")
 
 
@@ -65,6 +67,7 @@ class Replay:
         self._of: dict[str, int] = {}
         self._decoder = msgspec.json.Decoder(m.ReplayChanged)
         self._over = self._mine = False
+        self._unanswered = 0
         self._parts: dict[int, list[Record]] = {}
 
     def __repr__(self) -> str:
@@ -269,8 +272,14 @@ class Replay:
         """Raise ReplayFailed if there is no such replay any more."""
         try:
             found: m.Replays = await self._requests.request("replay.list", host=self.entry.host)
-        except BusUnavailable:
-            return  # with the bus back we hear of it, or ask again
+        except BusUnavailable as exc:
+            # With the bus back we hear of it, or ask again.
+            self._unanswered = self._unanswered + 1 if self._requests.bus.connected else 0
+            if self._unanswered < _UNANSWERED:
+                return
+            self._over = True
+            raise ReplayFailed(self.id, "gone", f"replay {self.id}: {self.entry.host} doesn't answer any more") from exc
+        self._unanswered = 0
         if not any(one.id == self.id for one in found.replays):
             self._over = True
             raise ReplayFailed(self.id, "gone", f"replay {self.id} is gone: {self.entry.host} was started anew")

@@ -32,7 +32,7 @@ TABLE = (
             Refusal(409, "taken", "there is a replay of this id"),
             Refusal(422, "empty_range", "start is not before end"),
             Refusal(422, "too_many", "these are more datasets than a replay takes"),
-            Refusal(503, "too_many", "this host has as many replays as it takes"),
+            Refusal(503, "too_many", "this host has as many replays, or datasets in them, as it takes"),
             CORRUPT,
             STORE,
         ),

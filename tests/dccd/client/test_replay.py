@@ -85,6 +85,18 @@ async def test_a_replay_that_is_gone_is_noticed(
                 daemon.replays.entries.clear()
 
 
+async def test_a_host_that_is_gone_is_noticed(
+    client: Client, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nobody answers for it any more, though the bus is there."""
+    monkeypatch.setattr(replaying, "_QUIET", 0.05)
+    daemon.replays.script = [(A, [trade(1)])]
+    with pytest.raises(ReplayFailed, match="doesn't answer"):
+        async with client.replay(A) as replay:
+            async for _ in replay:
+                await daemon.__aexit__()
+
+
 async def test_it_is_directed(client: Client, daemon: FakeDaemon) -> None:
     """Pause, resume, speed and seek are requests to its host, and what they answer is what is known of it."""
     async with client.replay([A]) as replay:
