@@ -392,7 +392,11 @@ class Bus:
     async def barrier(self, timeout: float = 5.0) -> None:
         """Wait until the server has taken all that was sent before (nats-py's ``flush`` doesn't tell)."""
         if self.connected and self._echo:
-            with contextlib.suppress(TimeoutError), translated("waiting for the server"):
+            with (
+                translated("waiting for the server"),
+                # It may have been killed at this moment: what was sent is sent again when it is back.
+                contextlib.suppress(TimeoutError, nats.errors.NoRespondersError),
+            ):
                 async with asyncio.timeout(timeout):
                     await self._hear_echo()
 
