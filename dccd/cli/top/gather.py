@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from dccd import subjects
-from dccd.bus.connection import Message, Subscription
 from dccd.cli.top.model import HostView, Snapshot
 from dccd.client import Client
 from dccd.errors import DccdError
@@ -30,30 +30,32 @@ class Gatherer:
     def __init__(self, client: Client, host: str | None = None) -> None:
         self._client, self._host = client, host
         self._progress: dict[str, RunProgress] = {}
-        self._subscription: Subscription | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._last = Snapshot(at=time.time_ns(), bus=client.url.rpartition("@")[2])
 
     def __repr__(self) -> str:
         return f"<Gatherer {len(self._last.hosts)} hosts, {len(self._progress)} runs under way>"
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._client.bus.subscribe(subjects.run_event("*", "progress"), self._take)
+        self._listening = asyncio.ensure_future(self._listen())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._subscription is not None:
-            await self._subscription.unsubscribe()
+        assert self._listening is not None
+        self._listening.cancel()
+        await asyncio.wait({self._listening})
 
-    async def _take(self, message: Message) -> None:
-        try:
-            event = msgspec.json.decode(message.data, type=RunProgress)
-        except msgspec.DecodeError:  # of a newer daemon
-            return
-        self._progress[event.run_id] = event
-        if len(self._progress) > _HELD:
-            del self._progress[next(iter(self._progress))]
+    async def _listen(self) -> None:
+        """Keep what runs say last of how far they are; without that their records are shown, which are a second old."""
+        with contextlib.suppress(DccdError):
+            async with aclosing(self._client.events(kind="run.progress", follow=True)) as events:
+                async for stored in events:
+                    if isinstance(stored.event, RunProgress):
+                        self._progress[stored.event.run_id] = stored.event
+                    if len(self._progress) > _HELD:
+                        del self._progress[next(iter(self._progress))]
 
     async def look(self) -> Snapshot:
         """Return how things are; where nobody answers, how they were, with the ``problem``."""
