@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import polars as pl
@@ -47,6 +47,10 @@ _HELD = 2
 
 class Past(Protocol):
     """Where files are that were here; see ``remote.past``."""
+
+    def change(self, remotes: Sequence[Any], limit: int) -> None:
+        """These are the remotes from now on, and *limit* bytes of what was had from them are kept."""
+        ...
 
     def periods(self, dataset: Dataset) -> list[str]:
         """The periods of which it may have some."""
