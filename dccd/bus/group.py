@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import anyio
 import msgspec
 import nats.errors
 
@@ -33,6 +34,8 @@ _NS = 1_000_000_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ACKED = 65_536
 """Messages of which a member remembers that it has acknowledged them."""
+_SURE = 0.75
+"""Share of *ack_wait* after which a member no longer relies on what it holds: the message was on its way, too."""
 _FORGETS = 10.0
 """Seconds of acknowledgements that a killed server may have forgotten."""
 _IDLE_DAYS = 7
@@ -141,7 +144,7 @@ class GroupReader(PullReader):
             finally:
                 self._waiting -= 1
             now = time.monotonic()
-            mine = [one for one in found if one.seq in self._held and now - self._held[one.seq][1] < self.ack_wait]
+            mine = [one for one in found if one.seq in self._held and self._is_mine(self._held[one.seq][1], now)]
             for seq in {one.seq for one in found} - {one.seq for one in mine}:
                 self._held.pop(seq, None)
             if mine or not found:
@@ -166,9 +169,13 @@ class GroupReader(PullReader):
         if not self._held or now - next(iter(self._held.values()))[1] < self.ack_wait / 3:
             return
         for seq, (token, at) in list(self._held.items()):
-            if now - at < self.ack_wait:  # else it has gone to others
+            if self._is_mine(at, now):  # else it has gone to others
                 self._held[seq] = token, now
                 await self._say(token, b"+WPI")
+
+    def _is_mine(self, at: float, now: float) -> bool:
+        """Whether what came, or was renewed, at that time is this member's yet; the server's time began earlier."""
+        return now - at < self.ack_wait * _SURE
 
     async def _say(self, token: str, what: bytes) -> None:
         if self._bus.connected:
@@ -221,6 +228,13 @@ class GroupReader(PullReader):
                 break
             await self._say(token, b"+ACK")
         return self._name
+
+    async def _leave(self) -> None:
+        # What is on its way was handed to this member: it has to come, to be given back.
+        if self._subscription is not None and self._bus.connected:
+            with anyio.move_on_after(2), contextlib.suppress(nats.errors.Error):
+                await self._subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no types for it
+        await super()._leave()
 
     def _wants_more(self) -> bool:
         # Of a member that is stuck the server must not think that it takes what was taken from it.

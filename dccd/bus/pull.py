@@ -95,6 +95,10 @@ class PullReader:
         """Whether to ask for messages, room or not."""
         return True
 
+    async def _leave(self) -> None:
+        """End the subscription, at the end."""
+        await self._unsubscribe()
+
     async def _before_request(self) -> None:
         """Called before messages are asked for."""
 
@@ -125,7 +129,7 @@ class PullReader:
                 self._wake.set()
                 await asyncio.wait({self._pumping})
             self._arrived.set()
-            await self._unsubscribe()
+            await self._leave()
 
     async def __aenter__(self) -> Self:
         return self
