@@ -464,6 +464,9 @@ class Bus:
         # Subscriptions don't need it; they are made again from a list.
         self.client._pending.clear()
         self.client._pending_data_size = 0
+        for waiting in self._echoes.values():
+            if not waiting.done():
+                waiting.set_result(None)  # it was lost; and subscriptions are made again before anything else is sent
         self._since = time.monotonic()
         self._attempt = 0
         if not self._closing:
