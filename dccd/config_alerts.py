@@ -54,8 +54,8 @@ class Alerts(_Section, frozen=True, kw_only=True):
 
     ``archiver_lag``: the oldest record that isn't on disk; ``stream_silence``: no record for so long (0: off),
     ``silence`` the same by dataset; ``free_space``: what must be left under ``data_path``; ``failures``: so many runs
-    of a job in a row; ``hole``: so long, and the exchange doesn't serve it any more (0: off). ``settle``: so long it must hold, or be
-    over, to count.
+    of a job in a row; ``hole``: so long, and the exchange doesn't serve it any more (0: off). ``settle``: so long it
+    must hold, or be over, to count.
     """
 
     archiver_lag: Duration = "1m"

@@ -66,7 +66,9 @@ TABLE: dict[str, Part] = {
         "cronsim msgspec yaml",
     ),
     "dccd.config_alerts": Part("dccd.config_units dccd.errors", "msgspec"),
-    "dccd.alerts": Part("dccd.config_alerts dccd.config_units dccd.jobs dccd.messages dccd.symbols", "msgspec", pure=True),
+    "dccd.alerts": Part(
+        "dccd.config_alerts dccd.config_units dccd.jobs dccd.messages dccd.symbols", "msgspec", pure=True
+    ),
     "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.symbols", "aiohttp msgspec"),
     "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
     "dccd.config_marks": Part("", "yaml", pure=True),
@@ -95,8 +97,8 @@ TABLE: dict[str, Part] = {
     "actors.runtime": Part("", "anyio msgspec structlog"),
     "actors.control": Part(f"{WORDS} {EDGES} {FILE} actors.runtime actors.*", "anyio msgspec structlog yaml"),
     "actors.*": Part(
-        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_bus dccd.config_file dccd.exposition dccd.notify dccd.old_runs actors.runtime actors.control "
-        "actors.scrape",
+        f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_bus dccd.config_file dccd.exposition dccd.notify "
+        "dccd.old_runs actors.runtime actors.control actors.scrape",
         "anyio cronsim msgspec rich structlog",
     ),
     "actors.scrape": Part("dccd.config_metrics dccd.errors", "aiohttp anyio structlog"),

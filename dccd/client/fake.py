@@ -128,7 +128,9 @@ class FakeDaemon:
             ),
             "jobs.create": lambda ask: m.ConfigApplied(
                 host=HOST, revision="r2", saved="file",
-                jobs_added=[f"{ask.operation}.{Dataset.make(ask.exchange, ask.data_type, p, ask.span)}" for p in ask.pairs],
+                jobs_added=[
+                    f"{ask.operation}.{Dataset.make(ask.exchange, ask.data_type, pair, ask.span)}" for pair in ask.pairs
+                ],
             ),
             "jobs.update": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_changed=[ask.name]),
             "jobs.delete": lambda ask: m.ConfigApplied(host=HOST, revision="r2", saved="file", jobs_removed=[ask.name]),
