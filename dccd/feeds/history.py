@@ -219,8 +219,7 @@ class RestPool:
         return self._rests[exchange]
 
     def change(self, exchange: str, options: RestOptions) -> Rest | None:
-        """Ask *exchange* by *options* from now on. Returns the Rest that there was, to be closed when it is out of use.
-        """
+        """Ask *exchange* by *options* from now on. Returns the Rest that was there, to be closed when unused."""
         self._options[exchange] = options
         return self._rests.pop(exchange, None)
 
