@@ -12,7 +12,7 @@ import msgspec
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.kv import Bucket
+from dccd.bus.kv import Bucket, Entry
 from dccd.errors import IdentityError, RequestError
 from dccd.messages import Runs, RunsList
 from dccd.runs import Run, RunState, Trigger
@@ -59,7 +59,7 @@ class RunHistory:
 
     async def find(self, run_id: str) -> tuple[Run, int] | None:
         """The run on record and its revision, or None."""
-        found = await self.bucket.find(run_id)
+        found = await self._entries(run_id)
         return (msgspec.json.decode(found[-1].value, type=Run), found[-1].revision) if found else None
 
     async def marks(self) -> dict[str, str]:
@@ -109,11 +109,15 @@ class RunHistory:
             looked += len(page)
         return Runs(runs=runs, next=str(before))
 
+    async def _entries(self, run_id: str) -> list[Entry]:
+        # What the marks begin with has the form of an id, and is none.
+        return [] if run_id == subjects.RUN_MARK else await self.bucket.find(run_id)
+
     async def _revision(self, cursor: str | None) -> int | None:
         if cursor is None or cursor.isdecimal():
             return None if cursor is None else int(cursor)
         # Who has a list of runs but not its `next` names the last of them.
-        found = await self.bucket.find(cursor)
+        found = await self._entries(cursor)
         if not found:
             raise RequestError(400, "malformed", f"{cursor!r} is neither the next of a page nor a run", "before")
         return found[-1].revision

@@ -42,16 +42,26 @@ Handler = Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]
 _HOST = re.compile(r"[A-Za-z0-9_-]+")
 _REPLIES = re.compile(rf"(?:{subjects.INBOX}|_R_)(?:\.[!-)+,\-/-=?-~]+)+")
 _MAX_INBOX = 1024
+_TEXT, _FIELD = 2000, 200
+"""Characters of an error's message, and of the field that it names."""
 _QUEUE = "dccd"
 UNKNOWN = "unknown"
 """What operations that don't exist are counted as: anybody may ask for any name."""
 
 
 def error_body(error: RequestError) -> bytes:
-    """The body of an error reply: ``{"error": {"code": 422, "reason": "…", "message": "…", "field": null}}``."""
-    return msgspec.json.encode(
-        {"error": {"code": error.code, "reason": error.reason, "message": str(error), "field": error.field}}
-    )
+    """The body of an error reply: ``{"error": {"code": 422, "reason": "…", "message": "…", "field": null}}``.
+
+    What it quotes of the request is cut short: that may be as long as a message, and then the reply would be longer.
+    """
+    text, field = _cut(str(error), _TEXT), error.field and _cut(error.field, _FIELD)
+    return msgspec.json.encode({"error": {"code": error.code, "reason": error.reason, "message": text, "field": field}})
+
+
+def _cut(text: str, length: int) -> str:
+    """*text*, of so many characters at most, all of which JSON may hold."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 class _Counts:
@@ -317,8 +327,8 @@ class Service:
 
     async def _refuse(self, request: Request, error: RequestError, counts: _Counts, *, streamed: bool = False) -> None:
         counts.errors += 1
-        counts.last_error = f"{error.code}:{error}"[:500]
-        text = " ".join(str(error).split())[:500]
+        text = _cut(" ".join(str(error).split()), 500)
+        counts.last_error = f"{error.code}:{text}"
         try:
             await request.respond(error_body(error), headers={ERROR_CODE: str(error.code), ERROR: text})
             if streamed:

@@ -97,6 +97,16 @@ async def test_what_is_neither_is_refused(book: RunBook) -> None:
     assert (refused.value.code, refused.value.field) == (400, "before")
 
 
+async def test_what_marks_begin_with_is_no_run(book: RunBook) -> None:
+    """``active`` has the form of a run's id, and entries while something runs: still there is no such run."""
+    await book.create(run(8, "running"))
+    with pytest.raises(RequestError) as refused:
+        await book.get(subjects.RUN_MARK)
+    assert (refused.value.code, refused.value.reason) == (404, "no_run")
+    with pytest.raises(RequestError, match="neither the next of a page nor a run"):
+        await book.list(RunsList(before=subjects.RUN_MARK))
+
+
 async def test_runs_of_the_whole_store_are_listed_too(book: RunBook) -> None:
     """A run without a dataset is in the list, and marks of runs that aren't over are not."""
     whole = msgspec.structs.replace(run(8, "running"), dataset="", operation="storage.migrate")

@@ -55,6 +55,20 @@ async def test_crash_is_an_internal_error(bus: Bus, service: Service, body: byte
     assert await bus.request("dccd.echo", b"1") == b"1"
 
 
+@pytest.mark.parametrize("quoted", ["y" * 5_000_000, "\x01" * 1_000_000, "\ud800"])
+async def test_an_error_that_quotes_what_was_asked(bus: Bus, service: Service, quoted: str) -> None:
+    """However much of the request an error would quote, and whatever, it is answered, cut short."""
+
+    async def quote(body: bytes) -> bytes:
+        raise RequestError(400, "malformed", f"no such field: {quoted}", quoted)
+
+    await service.add("quote", quote, SCHEMA, SCHEMA, "quotes")
+    with pytest.raises(RequestError, match="no such field") as caught:
+        await bus.request("dccd.quote", timeout=2)
+    assert len(str(caught.value)) <= 2000
+    assert len(caught.value.field or "") <= 200
+
+
 async def test_unknown_operation_of_a_host(bus: Bus, service: Service) -> None:
     """A host tells what it doesn't know; a subject that nobody serves is BusUnavailable."""
     with pytest.raises(RequestError) as caught:
