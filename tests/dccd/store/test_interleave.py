@@ -78,9 +78,7 @@ def test_steps_hold_one_quantum_of_time(
 
 
 @given(TRACKS, st.integers(0, 12), st.booleans())
-def test_what_is_put_back_comes_again(
-    tracks: list[tuple[list[int], list[int]]], quantum: int, together: bool
-) -> None:
+def test_what_is_put_back_comes_again(tracks: list[tuple[list[int], list[int]]], quantum: int, together: bool) -> None:
     """A step that is undone, whatever its size, changes nothing of what follows."""
     made = [track(number, times, [100]) for number, (times, _) in enumerate(tracks)]
     found: list[tuple[int, int, str | None]] = []
