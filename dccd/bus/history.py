@@ -62,6 +62,10 @@ class RunHistory:
         found = await self._entries(run_id)
         return (msgspec.json.decode(found[-1].value, type=Run), found[-1].revision) if found else None
 
+    async def _entries(self, run_id: str) -> list[Entry]:
+        # What the marks begin with has the form of an id, and is none.
+        return [] if run_id == subjects.RUN_MARK else await self.bucket.find(run_id)
+
     async def marks(self) -> dict[str, str]:
         """The ids of the runs that aren't over, oldest first, and the host of each."""
         marks = await self.bucket.find(subjects.RUN_MARK)
@@ -108,10 +112,6 @@ class RunHistory:
                 return Runs(runs=runs)
             looked += len(page)
         return Runs(runs=runs, next=str(before))
-
-    async def _entries(self, run_id: str) -> list[Entry]:
-        # What the marks begin with has the form of an id, and is none.
-        return [] if run_id == subjects.RUN_MARK else await self.bucket.find(run_id)
 
     async def _revision(self, cursor: str | None) -> int | None:
         if cursor is None or cursor.isdecimal():
