@@ -51,10 +51,9 @@ MEANINGS = {
     "bus.tls.ca": "Whose certificates are believed. `null`: those of the system.",
     "bus.tls.verify": "Its own server lets in only who has a certificate of `ca`.",
     "bus.ticks_max_age": "How long the bus keeps ticks.",
-    "bus.ticks_max_bytes": "How many bytes of ticks it keeps. The server sets them aside at once: see below.",
+    "bus.ticks_max_bytes": "How many bytes of ticks it keeps, at most.",
     "bus.events_max_age": "How long the bus keeps events.",
-    "bus.events_max_bytes": "How many bytes of events it keeps, set aside likewise. `null`: 256 MiB, and no more"
-    " than of ticks.",
+    "bus.events_max_bytes": "How many bytes of events it keeps, at most. `null`: 256 MiB, and no more than of ticks.",
     "bus.window": "How many tick messages may be unacknowledged before collectors pause.",
     "bus.buffer": "How many bytes of ticks are kept in memory while the bus is away. What is more is a reported gap.",
     "exchanges.*.rest_url": "Scheme, host and port instead of the exchange's own; the paths stay.",
