@@ -53,6 +53,15 @@ class _PubAck(msgspec.Struct):
     seq: int = 0
 
 
+class _Sieved(msgspec.Struct):
+    """What was found above revision ``top``; ``seen`` is the highest that there was at first."""
+
+    found: list[Entry]
+    top: int
+    seen: int
+    reads: int = 0
+
+
 class Bucket:
     """One KV bucket on *bus*; it exists already (:func:`dccd.bus.streams.ensure_bucket`).
 
@@ -132,43 +141,56 @@ class Bucket:
         """
         state = await stream_state(self._bus, self._stream)
         top = min(state.last, before - 1) if before is not None else state.last
-        found, top = await self._sieve(limit, filter, state.first, top)
+        sieved = await self._sieve(limit, filter, state.first, top, live=before is None)
+        found, top, again = sieved.found, sieved.top, sieved.reads > 1
         if filter is not None:
             subject = self._prefix + filter
             while len(found) < limit and top >= state.first:
                 start = await self._start_of(limit - len(found), subject, state.first, top)
                 found += self._living(await self._between(start, top, subject))
-                top = start - 1
+                top, again = start - 1, True
+        if again and before is None:
+            # What was written before it was reached is above what was read first by now.
+            found = self._matching(await self._between(sieved.seen + 1, None, ">"), filter) + found
         return _latest(found)[:limit]
 
-    async def _sieve(self, limit: int, filter: str | None, first: int, top: int) -> tuple[list[Entry], int]:
-        """Read down from revision *top* whatever is there and keep what matches; gives up where few entries do.
+    async def _sieve(self, limit: int, filter: str | None, first: int, top: int, live: bool) -> _Sieved:
+        """Read down from revision *top* (*live*: from whatever is the last by then) whatever is there and keep what
+        matches; gives up where few entries do.
 
-        Returns what it found and the revision down to which that is all. The more keys there are, the longer the server
-        takes to look for matches (15 to 60 ms a request with 100,000; reading without a filter 2 ms).
+        The more keys there are, the longer the server takes to look for matches (15 to 60 ms a request with 100,000;
+        reading without a filter 2 ms).
         """
-        found: list[Entry] = []
+        sieved = _Sieved([], top, top)
         looked, span = 0, limit
-        while len(found) < limit and top >= first and (filter is None or looked < _SIEVED * limit):
-            start = max(first, top - span + 1)
-            batch = await self._between(start, top, ">")
-            matching = [entry for entry in self._living(batch) if filter is None or _matches(filter, entry.key)]
-            found += matching
-            looked, top = looked + len(batch), start - 1
+        while len(sieved.found) < limit and sieved.top >= first and (filter is None or looked < _SIEVED * limit):
+            start = max(first, sieved.top - span + 1)
+            batch = await self._between(start, None if live and not sieved.reads else sieved.top, ">")
+            matching = self._matching(batch, filter)
+            sieved.found += matching
+            if batch and not sieved.reads:
+                sieved.seen = max(sieved.seen, batch[-1].seq)
+            sieved.reads += 1
+            looked, sieved.top = looked + len(batch), start - 1
             # As far down as the rest is to be expected, if it goes on like this.
-            wanted = limit - len(found)
+            wanted = limit - len(sieved.found)
             span = min(4 * span, max(wanted, wanted * span // max(1, len(matching))))
             if filter is not None:
                 span = max(1, min(span, _SIEVED * limit - looked))
-        return found, top
+        return sieved
 
-    async def _between(self, start: int, top: int, subject: str) -> list[Stored]:
-        """What is on *subject* from revision *start* to *top*, oldest first."""
+    def _matching(self, messages: list[Stored], filter: str | None) -> list[Entry]:
+        """Entries of what isn't deleted and matches, newest first."""
+        return [entry for entry in self._living(messages) if filter is None or _matches(filter, entry.key)]
+
+    async def _between(self, start: int, top: int | None, subject: str) -> list[Stored]:
+        """What is on *subject* from revision *start* to *top* (None: to the end, wherever that is), oldest first."""
         found: list[Stored] = []
-        while start <= top:
-            part = await get_batch(self._bus, self._stream, start, min(1000, top - start + 1), subject)
+        while top is None or start <= top:
+            size = 1000 if top is None else min(1000, top - start + 1)
+            part = await get_batch(self._bus, self._stream, start, size, subject)
             self.entries_read += len(part.messages)
-            found += [message for message in part.messages if message.seq <= top]
+            found += [message for message in part.messages if top is None or message.seq <= top]
             if not part.messages or not part.pending:
                 break
             start = part.messages[-1].seq + 1

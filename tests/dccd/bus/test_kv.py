@@ -144,19 +144,23 @@ async def test_newest_after_updates_and_deletions(bucket: Bucket) -> None:
 
 
 async def test_newest_while_entries_change(bucket: Bucket) -> None:
-    """A list that is read while its entries are written again has each of them once."""
-    for number in range(100):
+    """A list that is read while its entries are written again has each of them, and once."""
+    await bucket.put("rare.one", b"0")
+    for number in range(99):
         await bucket.put(f"k{number}", b"0")
 
     async def change() -> None:
-        for _ in range(20):
-            for number in range(0, 100, 7):
+        for _ in range(40):
+            await bucket.put("rare.one", b"1")
+            for number in range(0, 99, 7):
                 await bucket.put(f"k{number}", b"1")
 
     changing = asyncio.create_task(change())
     while not changing.done():
         keys = [entry.key for entry in await bucket.newest(1000)]
-        assert len(keys) == len(set(keys)) and len(keys) > 80
+        assert len(keys) == len(set(keys)) == 100
+        found = await bucket.newest(10, "*.*") + await bucket.newest(3, "rare.*")
+        assert [entry.key for entry in found] == ["rare.one"] * 2
     await changing
     assert len(await bucket.newest(1000)) == 100
 
