@@ -79,7 +79,16 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
     run = daemon.new_run(OHLC)
     daemon.frames[OHLC] = pl.DataFrame({"TS": [1]})
     daemon.frames["kraken.orderbook.BTC-USD"] = pl.DataFrame({"TS": [1]})
+    replayed = {"id": "r"}
+    if operation.startswith("replay.") and operation != "replay.start":
+        await client.request("replay.start", {"id": "r", "datasets": [OHLC]})
     message: dict[str, Any] = {
+        "replay.start": {"datasets": [OHLC]},
+        "replay.pause": replayed,
+        "replay.resume": replayed,
+        "replay.seek": {**replayed, "to": 1},
+        "replay.speed": {**replayed, "speed": "max"},
+        "replay.stop": replayed,
         "backfill.start": {"dataset": OHLC},
         "config.put": {"revision": "r1", "config": {}},
         "jobs.create": {"exchange": "binance", "pairs": ["BTC/USDT"], "data_type": "trades"},
