@@ -79,7 +79,10 @@ class RunHistory:
         """
         pattern, states = _pattern(query), _states(query)
         since, until = _time(query.since, "since"), _time(query.until, "until")
-        filtered = any(one is not None for one in (states, query.host, query.trigger, since, until))
+        asked = [states, query.host, query.trigger, since, until]
+        if query.job is not None:  # else the keys that are looked at are those
+            asked += [query.operation, query.dataset]
+        filtered = any(one is not None for one in asked)
         size = max(query.limit, _PAGE) if filtered else query.limit
         runs: list[Run] = []
         before, looked, room = await self._revision(query.before), 0, self.room - _ENVELOPE
@@ -88,19 +91,10 @@ class RunHistory:
             for entry in page:
                 if since is not None and entry.at < since - _SKEW:
                     return Runs(runs=runs)  # all that follows was written before that
-                head = msgspec.json.decode(entry.value, type=_Head)
-                if not (
-                    (states is None or head.state in states)
-                    and query.host in (None, head.host)
-                    and query.trigger in (None, head.trigger)
-                    and query.operation in (None, head.operation)
-                    and query.dataset in (None, head.dataset)
-                    and (since is None or head.updated >= since)
-                    and (until is None or head.created < until)
-                ):
+                if filtered and not _fits(_HEAD.decode(entry.value), query, states, since, until):
                     before = entry.revision
                     continue
-                run = msgspec.json.decode(entry.value, type=Run)
+                run = _RUN.decode(entry.value)
                 room -= len(entry.value if not run.log else msgspec.json.encode(run.brief)) + 1
                 if room < 0 and runs:
                     return Runs(runs=runs, next=str(before))
@@ -121,6 +115,22 @@ class RunHistory:
         if not found:
             raise RequestError(400, "malformed", f"{cursor!r} is neither the next of a page nor a run", "before")
         return found[-1].revision
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_RUN = msgspec.json.Decoder(Run)
+
+
+def _fits(head: _Head, query: RunsList, states: set[str] | None, since: int | None, until: int | None) -> bool:
+    return (
+        (states is None or head.state in states)
+        and query.host in (None, head.host)
+        and query.trigger in (None, head.trigger)
+        and query.operation in (None, head.operation)
+        and query.dataset in (None, head.dataset)
+        and (since is None or head.updated >= since)
+        and (until is None or head.created < until)
+    )
 
 
 async def hosts_there(bus: Bus) -> set[str]:
