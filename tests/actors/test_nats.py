@@ -110,6 +110,7 @@ def test_a_small_bus_needs_a_small_disk() -> None:
     assert limits(BusConfig()).events_max_bytes < limits(BusConfig()).max_bytes
     small = limits(BusConfig(ticks_max_bytes="16MiB"))
     assert small.max_bytes + small.events_max_bytes <= 32 << 20
+    assert limits(BusConfig(ticks_max_bytes="16MiB", events_max_bytes="64MiB")).events_max_bytes == 64 << 20
 
 
 async def test_a_disk_that_the_bus_may_outgrow_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
