@@ -81,6 +81,11 @@ def starts_a_daemon(block: Block) -> bool:
     return any(line.startswith("dccd start") for line in block.lines)
 
 
+def has_own_daemon(block: Block) -> bool:
+    """For the daemon that the page has just had started with its example: commands find it by that."""
+    return "unset DCCD_BUS_URL NATS_URL" in block.lines
+
+
 def is_ours(block: Block) -> bool:
     """Commands of the repository; what they do to a fresh clone, and how long they measure, is not shown here."""
     return all(line.startswith("ops/") for line in block.lines)
@@ -322,7 +327,9 @@ async def run(place: Place, *command: str, text: str = "") -> tuple[str, str]:
     return out, err
 
 
-@pytest.mark.parametrize("block", [p for p in params("sh") if not is_ours(p.values[0])])
+@pytest.mark.parametrize(
+    "block", [p for p in params("sh") if not is_ours(p.values[0]) and not has_own_daemon(p.values[0])]
+)
 async def test_commands_run(block: Block, place: Place) -> None:
     """Each block by itself, as one typed into a shell; and what it asks for isn't refused."""
     if "nats" in {word for line in block.lines for word in re.findall(r"^(?:.*[;&|(] *)?(nats) ", line)} and not NATS:
@@ -336,6 +343,39 @@ async def test_commands_run(block: Block, place: Place) -> None:
     assert codes == ([] if block.code is None else [block.code]), out
     if "nats req" in typed:
         assert '"' in out, "nobody answered"
+
+
+def tables() -> list[Any]:
+    """The commands of docs/operating.md's tables that aren't only named: in the cells, and what goes on to its end."""
+    found = []
+    for line in (ROOT / "docs" / "operating.md").read_text().splitlines():
+        if line.startswith("| "):
+            commands = re.findall(r"`((?:dccd|nats) [^`]+)`", line)
+            found += [command for command in commands if command not in NOT_RUN and not command.startswith("dccd.")]
+    return list(dict.fromkeys(found))
+
+
+NOT_RUN = {
+    "dccd top": "a terminal's; tests/dccd/cli/top has that",
+    "dccd auth init": "it makes users; docs/security.md's block is run",
+    "dccd auth list": "there are none; docs/security.md's block is run",
+    "dccd alerts test": "there are no webhooks; docs/alerts.md's block is run",
+    "dccd read": "only named",
+    "dccd jobs run NAME": "NAME is the reader's",
+    "dccd jobs run NAME --follow": "NAME is the reader's",
+    "dccd doctor --set-aside": "it waits for somebody to say yes",
+}
+
+
+@pytest.mark.parametrize("command", tables())
+async def test_commands_in_tables_run(command: str, place: Place) -> None:
+    """Each ends by itself: well, or with 1 for what it has found to be wrong, and never as it is wrong itself."""
+    with anyio.fail_after(SECONDS):
+        done = await anyio.run_process(
+            ["bash", "-c", command], cwd=place.folder, env=place.environment, check=False, stdin=subprocess.DEVNULL
+        )
+    assert done.returncode in (0, 1), done.stderr.decode()
+    assert b"Traceback" not in done.stderr and (done.returncode == 0 or b"error" not in done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("block", params("python"))
@@ -384,23 +424,31 @@ def needed(*programs: str) -> None:
         pytest.fail(f"{why}: .ci/run looks for it") if os.environ.get("CI") else pytest.skip(why)
 
 
-async def test_a_daemon_starts_from_the_example(place: Place, tmp_path: Path) -> None:
-    """The configuration of the README, but for the exchanges' addresses and the port; Ctrl-C ends it in order."""
-    (block,) = (block for block in blocks("sh") if starts_a_daemon(block))
-    (line,) = (line for line in block.lines if line.startswith("dccd start"))
-    _simulated(place, tmp_path)
-    command = [*line.split(), "--plain"]
-    with anyio.fail_after(SECONDS):
+@pytest.mark.parametrize("block", [p for p in params("sh") if starts_a_daemon(p.values[0])])
+async def test_a_daemon_starts_from_the_example(block: Block, place: Place, tmp_path: Path) -> None:
+    """The page's configuration, but for the exchanges' addresses and the port; what the page says to type then is
+    typed; Ctrl-C ends it in order."""
+    example = [other for other in blocks("yaml") if other.page == block.page and other.line < block.line][-1]
+    _simulated(example.text, place, tmp_path)
+    here = place._replace(folder=tmp_path)
+    (start,) = (line for line in block.lines if line.startswith("dccd start"))
+    for line in block.lines:
+        if line != start:
+            await run(here, *line.split())
+    with anyio.fail_after(2 * SECONDS):
         async with await anyio.open_process(
-            command, cwd=tmp_path, env=place.environment, stdin=None, stderr=subprocess.STDOUT
+            [*start.split(), "--plain"], cwd=tmp_path, env=place.environment, stdin=None, stderr=subprocess.STDOUT
         ) as process:
             assert process.stdout is not None
             said = ""
             async for chunk in process.stdout:
                 said += chunk.decode()
                 if "[info] running" in said:
-                    process.send_signal(signal.SIGINT)
                     break
+            for other in blocks("sh"):
+                if other.page == block.page and has_own_daemon(other):
+                    await run(here, "bash", "-euo", "pipefail", "-c", other.text)
+            process.send_signal(signal.SIGINT)
             async for chunk in process.stdout:
                 said += chunk.decode()
             assert await process.wait() == 0, said
@@ -409,14 +457,14 @@ async def test_a_daemon_starts_from_the_example(place: Place, tmp_path: Path) ->
 async def test_a_backfill_without_a_daemon_leaves_plain_files(place: Place, tmp_path: Path) -> None:
     """The one in the README's sentence, and what a reader of Parquet finds after it."""
     (command,) = (code for code in inline(ROOT / "README.md") if code.startswith("dccd backfill"))
-    _simulated(place, tmp_path)
+    readme = next(block for block in blocks("yaml") if block.page == "README.md")
+    _simulated(readme.text, place, tmp_path)
     alone = {name: value for name, value in place.environment.items() if not name.endswith("_URL")}
     await run(place._replace(folder=tmp_path, environment=alone), *command.split())
     assert list((tmp_path / "data" / "binance" / "ohlc" / "BTC-USDT" / "1m").glob("*.parquet"))
 
 
-def _simulated(place: Place, folder: Path) -> None:
-    """Write the README's configuration to *folder*, with the simulated exchanges in it and a free port."""
-    config = yaml.safe_load((place.folder / "config.yml").read_text())
-    config |= {"exchanges": place.exchanges, "bus": {"port": 0}}
+def _simulated(example: str, place: Place, folder: Path) -> None:
+    """Write the configuration *example* to *folder*, with the simulated exchanges in it and a free port."""
+    config = yaml.safe_load(example) | {"exchanges": place.exchanges, "bus": {"port": 0}}
     (folder / "config.yml").write_text(yaml.safe_dump(config))
