@@ -174,7 +174,8 @@ async def test_what_nobody_is_at_is_interrupted_before_it_goes_on() -> None:
     for number, host in enumerate(("alpha", "alpha", "beta")):
         run = Run(
             run_id=f"r{number}",
-            dataset=TRADES.name,
+            dataset="" if number == 1 else TRADES.name,  # a run of the whole store likewise
+            operation="storage.sync" if number == 1 else "backfill",
             state=("running", "queued", "running")[number],  # type: ignore[arg-type]  # a test
             host=host,
             created=0,
