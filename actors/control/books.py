@@ -27,6 +27,8 @@ __all__ = ["book", "books_arrow", "books_json"]
 
 _ROWS = 10_000
 _TIMES = 100
+_WIDEST = 5_000
+"""Levels of wide books: each is four columns."""
 
 
 async def book(links: Links, request: m.Book) -> m.BookReply:
@@ -95,8 +97,9 @@ def _series(
     """The times asked for, those of them that *limit* leaves, and the books at these."""
     dataset = _dataset(request)
     every = parse_interval(request.every)
-    if request.shape == "wide" and request.depth is None:
-        raise RequestError(422, "no_depth", "wide books have a column a level: how many? Give a depth", "depth")
+    if request.shape == "wide" and (request.depth is None or request.depth > _WIDEST):
+        told = f"wide books have columns for each level: how many? Give a depth, up to {_WIDEST:,}"
+        raise RequestError(422, "no_depth", told, "depth")
     start, end = parse_range(request.start, request.end)
     asked = book_times(links.store, dataset, every, start, end)
     if asked is None:

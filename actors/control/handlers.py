@@ -6,7 +6,7 @@ for each of them, and refuses to be made when one is missing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,8 @@ import anyio
 import msgspec
 
 from actors.control import alerts, books, coverage, doctor, hosts, jobs, metrics, reading, storage
+from actors.control.chunks import in_threads
+from actors.control.listing import check_listed, streams_of
 from actors.control.refusals import as_request_errors
 from actors.control.replays import ReplayDesk
 from actors.control.runbook import RunBook
@@ -156,6 +158,7 @@ class Handlers:
         await elsewhere.learn(dataset.exchange)
         options = StreamOptions(depth=request.depth, snapshot_interval=request.snapshot_interval, book=request.book)
         check_options(dataset, options)
+        await check_listed(self.links, [dataset])
         started = await self.desk.start(dataset, options)
         warning = depth_warning(get_exchange(dataset.exchange).capabilities, dataset, options)
         return m.StreamStarted(dataset=dataset.name, already_running=not started, warning=warning)
@@ -184,6 +187,8 @@ class Handlers:
         return await self._changed(request)
 
     async def do_jobs_create(self, request: m.JobCreate) -> m.ConfigApplied:
+        await elsewhere.learn(request.exchange)
+        await check_listed(self.links, streams_of(request))
         return await self._changed(request)
 
     async def do_jobs_update(self, request: m.JobUpdate) -> m.ConfigApplied:
@@ -212,7 +217,7 @@ class Handlers:
 
     async def do_read(self, request: m.Read) -> m.ReadReply | AsyncIterator[bytes]:
         if request.format == "arrow":
-            return _in_threads(await reading.read_arrow(self.links, request))
+            return in_threads(await reading.read_arrow(self.links, request))
         return await reading.read_json(self.links, request)
 
     async def do_book(self, request: m.Book) -> m.BookReply:
@@ -220,11 +225,11 @@ class Handlers:
 
     async def do_books(self, request: m.Books) -> m.BooksReply | AsyncIterator[bytes]:
         if request.format == "arrow":
-            return _in_threads(await books.books_arrow(self.links, request))
+            return in_threads(await books.books_arrow(self.links, request))
         return await books.books_json(self.links, request)
 
     async def do_doctor(self, request: m.Doctor) -> m.DoctorLine | AsyncIterator[bytes]:
-        return _in_threads(doctor.lines(self.links, request))
+        return in_threads(doctor.lines(self.links, request))
 
     # ------------------------------------------------------------ replays
 
@@ -248,25 +253,6 @@ class Handlers:
 
     async def do_replay_stop(self, request: m.ReplayOf) -> m.ReplayEntry:
         return await self.replays.stop(request.id)
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield *pieces*, each made in a worker thread: reading blocks, and finds out late that a file is corrupt.
-
-    When nobody wants more, *pieces* is closed, and with it the files that it reads."""
-    end = object()
-    try:
-        while True:
-            with as_request_errors():
-                piece = await anyio.to_thread.run_sync(next, pieces, end)
-            if piece is end:
-                return
-            assert isinstance(piece, bytes)
-            yield piece
-    finally:
-        if isinstance(pieces, Generator):
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(pieces.close)
 
 
 def _decode(decoder: Any, payload: bytes) -> Any:

@@ -102,7 +102,7 @@ TABLE = (
             DATASET,
             NO_BOOK,
             Refusal(422, "too_many_rows", "more than 10,000 rows in JSON: fewer times (`limit`), or a smaller `depth`"),
-            Refusal(422, "no_depth", "`wide` books without a `depth`"),
+            Refusal(422, "no_depth", "`wide` books without a `depth`, or with one beyond 5,000"),
             NOT_STORED,
             TOO_LARGE,
             CORRUPT,

@@ -85,6 +85,11 @@ class Breaks:
         index = bisect_right(self._starts, at)
         return self._last[index - 1] if index else None
 
+    def after(self, at: int) -> int | None:
+        """When the next interval begins that begins after *at*; None when none does."""
+        index = bisect_right(self._starts, at)
+        return self._starts[index] if index < len(self._starts) else None
+
 
 def _later_end(one: Gap, other: Gap) -> Gap:
     return other if other.end > one.end else one
@@ -145,13 +150,12 @@ class Rebuilder:
         for _ in self.apply_until(rows, ()):
             pass
 
-    def apply_until(self, rows: pl.DataFrame, times: Iterable[int]) -> Iterator[int]:
-        """Take *rows*; yield each of *times* (in order) when those up to it, inclusive, have been taken and others
-        follow. When exhausted all are taken."""
+    def apply_until(self, rows: pl.DataFrame, times: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Take *rows*; yield *times* (in order) as those up to them, inclusive, have been taken and others follow: all
+        at once between which none comes. When exhausted all are taken."""
         if not rows.height:
             return
         stamps = rows["TS"]
-        stops = [(int(stamps.search_sorted(time, "right")), time) for time in times]
         columns = rows.select(
             bid=pl.col("side") == "bid",
             key=pl.when(pl.col("side") == "bid").then(-pl.col("price")).otherwise(pl.col("price")),
@@ -161,7 +165,7 @@ class Rebuilder:
         at = 0
         starts = _runs(rows)
         ends = [*starts[1:], rows.height]
-        waiting = iter(stops)
+        waiting = _alike(stamps, times)
         stop = next(waiting, None)
         for start, end in zip(starts, ends, strict=True):
             first = rows.row(start, named=True)
@@ -202,6 +206,14 @@ class Rebuilder:
             self._crossed = True
         return CROSSED if self._crossed else None
 
+    def steady(self, at: int) -> int | None:
+        """Until when there is nothing else to say of a book than at *at*, if no rows come; None: for ever."""
+        ends = [self._breaks.after(at)]
+        gap = self._breaks.before(at)
+        if self._snapshot is None and gap is not None and gap.end > at:
+            ends.append(gap.end)
+        return min((end for end in ends if end is not None), default=None)
+
     def book(self, at: int, depth: int | None = None) -> Book:
         """The book at *at*, the best *depth* levels of it. Raises BookUnknown."""
         reason = self.unknown(at)
@@ -224,6 +236,17 @@ def unknown(dataset: Dataset, at: int, reason: str, until: int | None = None) ->
     return BookUnknown(
         str(dataset), at, reason, f"the book of {dataset} at {format_time(at)} isn't known: {reason}{upto}", until
     )
+
+
+def _alike(stamps: pl.Series, times: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+    """*times*, those between which no row comes at once, and before which row of *stamps* they are. However many there
+    are, it costs no more than there are rows."""
+    at = 0
+    while at < len(times):
+        row = int(stamps.search_sorted(times[at], "right"))
+        until = bisect_left(times, stamps[row], at) if row < stamps.len() else len(times)
+        yield row, times[at:until]
+        at = until
 
 
 def _runs(rows: pl.DataFrame) -> list[int]:
@@ -255,9 +278,24 @@ def series(
     made = Rebuilder(dataset, breaks)
     sink = _Sink(times, depth, shape)
 
-    def take(time: int) -> None:
-        reason = "nothing is stored after it" if time > last else made.unknown(time)
-        sink.add(time, reason, None if reason else made.book(time, depth))
+    def take(alike: Sequence[int]) -> Iterator[tuple[pl.DataFrame, list[Gap]]]:
+        """Times between which no rows come: of unknown ones there may be any number, so those are told together."""
+        while alike:
+            late = alike[0] > last
+            reason = "nothing is stored after it" if late else made.unknown(alike[0])
+            until = None if late else made.steady(alike[0])
+            if not late and alike[-1] > last:
+                until = last + 1 if until is None else min(until, last + 1)
+            many = len(alike) if until is None else bisect_left(alike, until)
+            if reason is not None:
+                sink.unknown(alike[:many], reason)
+            for time in () if reason is not None else alike[:many]:
+                sink.add(made.book(time, depth))
+                if sink.full:
+                    yield sink.flush()
+            if sink.full:
+                yield sink.flush()
+            alike = alike[many:]
 
     nth = 0
     for rows in frames:
@@ -265,15 +303,10 @@ def series(
             continue
         # A time is over when a later row comes: rows of one time may lie in two frames.
         until = bisect_left(times, rows["TS"][-1])
-        for time in made.apply_until(rows, times[nth:until]):
-            take(time)
-            nth += 1
-            if sink.full:
-                yield sink.flush()
-    for time in times[nth:]:
-        take(time)
-        if sink.full:
-            yield sink.flush()
+        for alike in made.apply_until(rows, times[nth:until]):
+            yield from take(alike)
+        nth = max(nth, until)
+    yield from take(times[nth:])
     yield sink.flush(over=True)
 
 
@@ -292,16 +325,23 @@ class _Sink:
     def full(self) -> bool:
         return self._rows >= _FRAME_ROWS or len(self._told) >= 1000
 
-    def add(self, time: int, reason: str | None, book: Book | None) -> None:
-        if book is not None:
-            self._books.append(book)
-            self._rows += 1 if self._shape == "wide" else len(book.bids) + len(book.asks) + 1
-        if self._open is not None and (reason != self._open.reason or self._open.end != time):
+    def add(self, book: Book) -> None:
+        self._books.append(book)
+        self._rows += 1 if self._shape == "wide" else len(book.bids) + len(book.asks) + 1
+        self._close()
+
+    def unknown(self, times: Sequence[int], reason: str) -> None:
+        start = times[0]
+        if self._open is not None and (reason != self._open.reason or self._open.end != start):
+            self._close()
+        if self._open is not None:
+            start = self._open.start
+        self._open = Gap(start, min(times[-1] + self._every, self._end), reason)
+
+    def _close(self) -> None:
+        if self._open is not None:
             self._told.append(self._open)
             self._open = None
-        if reason is not None:
-            start = time if self._open is None else self._open.start
-            self._open = Gap(start, min(time + self._every, self._end), reason)
 
     def flush(self, over: bool = False) -> tuple[pl.DataFrame, list[Gap]]:
         books, told = self._books, self._told

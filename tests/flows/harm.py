@@ -45,14 +45,22 @@ class Held:
     def more(self, before: Held) -> dict[str, Any]:
         """What there is now and was not *before*, beyond what comes and goes."""
         found = {
-            name: (before.exact.get(name), value)
+            name: _difference(before.exact[name], value)
             for name, value in self.exact.items()
-            if before.exact.get(name) != value
+            if before.exact[name] != value
         }
         for name, allowed in (("threads", _THREADS), ("objects", _OBJECTS), ("memory", _MEMORY)):
             if getattr(self, name) > getattr(before, name) + allowed:
                 found[name] = (getattr(before, name), getattr(self, name))
         return found
+
+
+def _difference(before: Any, now: Any) -> Any:
+    """Before and now, of counts only those that differ."""
+    if not isinstance(now, dict):
+        return before, now
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return {name: (before.get(name), now.get(name)) for name in names}
 
 
 async def held(running: Daemon, client: Client) -> Held:
@@ -61,7 +69,7 @@ async def held(running: Daemon, client: Client) -> Held:
     assert links.service is not None
     exact = {
         "tasks": dict(Counter(_kind(task) for task in asyncio.all_tasks())),
-        "files": sorted(Counter(_files()).items()),
+        "files": dict(Counter(_files())),
         "subscriptions": len(bus.client._subs),
         "waiting for refusals": len(bus._refusals) + len(client.bus._refusals),
         "requests": links.service.running,
@@ -102,11 +110,16 @@ async def settled(running: Daemon, client: Client, before: Held, seconds: float 
     return more
 
 
-async def unharmed(client: Client, *datasets: str) -> str | None:
-    """What has happened to the daemon, or to its streams of *datasets*, that should not have; None when nothing has."""
-    restarted = {node.id: node.restarts for node in nodes((await client.tree()).root) if node.restarts}
-    if restarted:
-        return f"restarts: {restarted}"
+async def unharmed(running: Daemon, client: Client, *datasets: str) -> str | None:
+    """What has happened to the daemon, or to its streams of *datasets*, that should not have; None when nothing has.
+
+    Other streams may have come and gone, also such that an exchange has accepted and not served.
+    """
+    others = ("dccd/work/core/streams/", "dccd/work/core/backfills/")
+    restarts = {actor: count for actor, count in running.links.tally.restarts.items() if not actor.startswith(others)}
+    restarts |= {node.id: node.restarts for node in nodes((await client.tree()).root) if node.restarts}
+    if restarts:
+        return f"restarts: {restarts}"
     health = await client.health()
     if not health.ok:
         return f"unhealthy: {[check for check in health.checks if not check.ok]}"

@@ -122,7 +122,7 @@ async def test_a_bad_request_gets_the_right_error_and_harms_nobody(config: Confi
             await ask(asker, generator.elsewhere())
         await it.undo()
         await take(it.client.ticks("binance", "BTC/USDT"), 1)
-        assert await unharmed(it.client, TRADES, BOOK) is None
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ async def test_ten_thousand_bad_requests_leave_nothing_behind(config: Config, se
         await it.undo()
         assert await settled(it.running, it.client, before) == {}
         await take(it.client.ticks("binance", "BTC/USDT"), 1)
-        assert await unharmed(it.client, TRADES, BOOK) is None
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(5_000, marks=pytest.mark.slow)])
@@ -166,7 +166,7 @@ async def test_bad_requests_all_at_once(config: Config, count: int) -> None:
         assert all(answer.chunks for answer in answers if answer not in turned_away)
         await it.undo()
         await ask(asker, Bad("right", "dccd.doctor", b"{}", "doctor"))
-        assert await unharmed(it.client, TRADES, BOOK) is None
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None
 
 
 async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
@@ -191,4 +191,4 @@ async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
         assert {name for name in after if after[name] != before[name]} == {"tree", "health"}
         assert after["tree"] == before["tree"] + len(headers)
         assert links.bus.statistics()["reconnects"] == 0
-        assert await unharmed(it.client, TRADES, BOOK) is None
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None

@@ -159,3 +159,13 @@ def test_what_breaks_a_book(
     """Holes that were told, and those between what is vouched for."""
     coverage = coverage_of(Claims(IntervalSet(verified), IntervalSet(unverified)), notes)
     assert [(gap.start, gap.end) for gap in breaks_in(coverage)] == breaks
+
+
+def test_times_without_a_book_cost_nothing() -> None:
+    """Years of milliseconds before, between and after what is stored are told in a moment."""
+    day = 86_400 * 1_000_000_000
+    times, breaks = range(0, 9000 * day, 1_000_000), Breaks([Gap(1000 * day + 1, 3000 * day, "lost")])
+    parts = list(series(BOOK, [rows(whole(1000 * day, 1), whole(3000 * day, 2))], times, 1, breaks, 3000 * day))
+    told = [(gap.start // day, gap.end // day, gap.reason) for _, gaps in parts for gap in gaps]
+    assert told == [(0, 1000, NO_SNAPSHOT), (1000, 3000, "lost"), (3000, 9000, "nothing is stored after it")]
+    assert [row["TS"] // day for frame, _ in parts for row in frame.rows(named=True)] == [1000, 1000, 3000, 3000]
