@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from urllib.parse import urlparse
 
@@ -17,19 +18,20 @@ def frame(subject: bytes, reply: bytes = b"", body: bytes = b"", headers: bytes 
 
 
 async def put(url: str, *frames: bytes, user: str | None = None, password: str | None = None) -> bytes:
-    """Send *frames* on a connection of their own; returns what the server says, up to its PONG or its goodbye."""
+    """Send *frames* on a connection of their own; returns what the server says, up to its PONG or until it hangs up."""
     where = urlparse(url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     options = {"verbose": False, "pedantic": False, "headers": True, "user": user, "pass": password}
     try:
         async with asyncio.timeout(10):
             await reader.readline()
-            writer.write(b"CONNECT " + json.dumps(options).encode() + b"\r\n")
-            writer.write(b"".join(frames) + b"PING\r\n")
-            await writer.drain()
             said = b""
-            while b"PONG" not in said and (read := await reader.read(65_536)):
-                said += read
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"CONNECT " + json.dumps(options).encode() + b"\r\n")
+                writer.write(b"".join(frames) + b"PING\r\n")
+                await writer.drain()
+                while b"PONG" not in said and (read := await reader.read(65_536)):
+                    said += read
             return said
     finally:
         writer.close()

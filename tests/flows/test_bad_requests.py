@@ -17,7 +17,13 @@ import pytest
 
 from actors.daemon import Daemon, daemon
 from dccd import subjects
-from dccd.client import Client
+from dccd.auth.local import auth_folder
+from dccd.auth.logins import read_credentials
+from dccd.auth.permissions import ROLES, Role, access
+from dccd.bus.connection import Bus
+from dccd.bus.login import Login
+from dccd.bus.service import UNKNOWN
+from dccd.client import Client, Target
 from dccd.config import Alerts, Config, Job, RemoteConfig, Webhook
 from dccd.operations import OPERATIONS
 from dccd.simulator import SimConfig, Simulator
@@ -97,8 +103,8 @@ def config(config: Config, receiver: Receiver, tmp_path: Path) -> Config:
 
 
 @asynccontextmanager
-async def victim(config: Config) -> AsyncIterator[Victim]:
-    async with daemon(config) as running, Client(running.bus_url) as client:
+async def victim(config: Config, login: Login | None = None) -> AsyncIterator[Victim]:
+    async with daemon(config) as running, Client(Target(url=running.bus_url, login=login)) as client:
         run = await client.backfill("kraken", "BTC/USD", "ohlc", "1m", start="origin")
         await take(client.ticks("binance", "BTC/USDT"), 1)
         yield Victim(running, client, run.run_id)
@@ -175,7 +181,7 @@ async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
     async with victim(config) as it:
         links = it.running.links
         assert links.service is not None
-        before = {name: timing.durations.count for name, timing in links.service.timings.items()}
+        before = done(it.running)
         odd = [b"", b"dccd.ticks.x", b"$KV.dccd_jobs.alpha", b"_INBOX.*", b"_INBOX.\xff", b"_INBOX." + b"x" * 3900]
         asked = [
             frame(subject.encode(), reply, b"{}")
@@ -187,8 +193,66 @@ async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
         await put(it.running.bus_url, *asked, *(frame(b"dccd.tree", b"_INBOX.x", b"{}", one) for one in headers))
         assert (await it.client.health()).ok
         assert links.service.ignored == len(asked)
-        after = {name: timing.durations.count for name, timing in links.service.timings.items()}
+        after = done(it.running)
         assert {name for name in after if after[name] != before[name]} == {"tree", "health"}
         assert after["tree"] == before["tree"] + len(headers)
         assert links.bus.statistics()["reconnects"] == 0
         assert await unharmed(it.running, it.client, TRADES, BOOK) is None
+
+
+FORGED = (
+    "dccd.ticks.binance.trades.BTC-USDT", "dccd.events.run.x.status", "dccd.replay.x.status", "_INBOX.collector.x",
+    "$KV.dccd_jobs.alpha.job.x", "$KV.dccd_config.alpha", "$JS.API.STREAM.PURGE.KV_dccd_runs", "$JS.API.STREAM.CREATE.X",
+    "$JS.API.STREAM.DELETE.DCCD_TICKS", "$JS.API.STREAM.UPDATE.DCCD_TICKS", "$JS.API.CONSUMER.NAMES.DCCD_TICKS",
+    "$SYS.REQ.SERVER.PING",
+)  # fmt: skip
+"""What only collectors may publish, if anybody."""
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.slow)])
+async def test_bad_requests_of_each_role(config: Config, count: int) -> None:
+    """What a role may not ask is refused by the bus at once and not done; what it may is answered as to anybody. A
+    stranger gets nothing."""
+    users = auth_folder(config)
+    users.init("nats://127.0.0.1:4222")
+    users.add("listener", "listener", password=True)
+    logins = {role: read_credentials(str(users.credentials(role))).login for role in ROLES}
+    async with victim(config, logins["operator"]) as it:
+        for seed, role in enumerate(ROLES):
+            generator, before = it.generator(10 + seed), done(it.running)
+            async with await Bus.open(it.running.bus_url, role, login=logins[role]) as bus, Asker(bus, 10) as asker:
+                for number in range(count):
+                    bad = generator.any()
+                    if number % 10 == 0 and role != "collector":
+                        bad = Bad("forged", generator.chance.choice(FORGED), bad.payload, None)
+                    if may(role, bad.subject):
+                        await ask(asker, bad)
+                    else:
+                        answer = await asker.ask(bad)
+                        assert answer.said == "refused", (role, bad, answer)
+            if role in ("viewer", "listener"):
+                changed = {name for name, number in done(it.running).items() if number != before[name]}
+                assert {OPERATIONS[name].role for name in changed - {UNKNOWN}} == {"viewer"}
+        await it.undo()
+        before = done(it.running)
+        for number in range(count):
+            bad = generator.any()
+            user, password = generator.chance.choice(
+                [(None, None), ("nobody", "x"), ("operator", ""), ("viewer", "viewer")]
+            )
+            asked = frame(bad.subject.encode(), b"_INBOX.x", bad.payload[:10_000])
+            assert b"PONG" not in await put(it.running.bus_url, asked, user=user, password=password), number
+        assert done(it.running) == before
+        await take(it.client.ticks("binance", "BTC/USDT"), 1)
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None
+
+
+def may(role: Role, subject: str) -> bool:
+    """Whether *role* may publish there."""
+    return any(subjects.matches(pattern, subject) for pattern in access(role).publish)
+
+
+def done(running: Daemon) -> dict[str, int]:
+    """How many requests each operation has had."""
+    assert running.links.service is not None
+    return {name: timing.durations.count for name, timing in running.links.service.timings.items()}
