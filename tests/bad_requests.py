@@ -163,6 +163,29 @@ class Generator:
         answered = None if _TRACED & set(headers) else True  # a traced one need not be delivered
         return Bad(kind, subject, payload, operation, self._malformed(operation, payload), headers, answered)
 
+    def config(self, config: Any, revision: str) -> Bad:
+        """*config*, which is right at *revision*, with something else somewhere; only to be told what would be done."""
+        changed = json.loads(json.dumps(config))
+        at = changed
+        while True:
+            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+            key = self.chance.choice(keys)
+            if not isinstance(at[key], dict | list) or not at[key] or self.chance.random() < 0.1:
+                break
+            at = at[key]
+        match self.chance.choice(["value", "value", "value", "gone", "more"]):
+            case "value":
+                at[key] = self.chance.choice(_FIELDS[key] if key in _FIELDS and self.chance.random() < 0.5 else _VALUES)
+            case "gone":
+                del at[key]
+            case "more" if isinstance(at, dict):
+                at[self.chance.choice(["unknown", "", "\u0000", "x" * 300])] = self.chance.choice(_VALUES)
+        how = {"yaml": json.dumps(changed)} if self.chance.random() < 0.3 else {"config": changed}
+        payload = _encoded({"revision": revision, "dry_run": True, **how})
+        return Bad(
+            "another configuration", "dccd.config.put", payload, "config.put", self._malformed("config.put", payload)
+        )
+
     def elsewhere(self) -> Bad:
         """A request on a subject that looks like one of ours, or is the server's."""
         some = self.chance.choice(self.operations)

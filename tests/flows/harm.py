@@ -28,14 +28,14 @@ from dccd.runs import ACTIVE
 
 __all__ = ["Held", "held", "nodes", "settled", "undone", "unharmed"]
 
-_MEMORY = 48 << 20
-_OBJECTS = 10_000
+_MEMORY = 96 << 20
+_OBJECTS = 5_000
 _THREADS = 8
 
 
 @dataclass(frozen=True)
 class Held:
-    """``exact`` must be as before; of threads, objects and memory (bytes) there may be a little more."""
+    """``exact`` must be as before, or less; of threads, objects and memory (bytes) there may be a little more."""
 
     exact: dict[str, Any]
     threads: int
@@ -44,23 +44,20 @@ class Held:
 
     def more(self, before: Held) -> dict[str, Any]:
         """What there is now and was not *before*, beyond what comes and goes."""
-        found = {
-            name: _difference(before.exact[name], value)
-            for name, value in self.exact.items()
-            if before.exact[name] != value
-        }
+        found = {name: more for name, now in self.exact.items() if (more := _more(before.exact[name], now))}
         for name, allowed in (("threads", _THREADS), ("objects", _OBJECTS), ("memory", _MEMORY)):
             if getattr(self, name) > getattr(before, name) + allowed:
                 found[name] = (getattr(before, name), getattr(self, name))
         return found
 
 
-def _difference(before: Any, now: Any) -> Any:
-    """Before and now, of counts only those that differ."""
-    if not isinstance(now, dict):
-        return before, now
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return {name: (before.get(name), now.get(name)) for name in names}
+def _more(before: Any, now: Any) -> Any:
+    """What there is *now* that wasn't *before*, or else than before; of counts those that are higher."""
+    if isinstance(now, int):
+        return (before, now) if now > before else None
+    if isinstance(now, dict):
+        return {name: (before.get(name, 0), count) for name, count in now.items() if count > before.get(name, 0)}
+    return (before, now) if now != before else None
 
 
 async def held(running: Daemon, client: Client) -> Held:
@@ -171,11 +168,12 @@ class _Names(msgspec.Struct):
     streams: list[str] = []
 
 
-async def _jetstream(bus: Bus) -> dict[str, tuple[int, int]]:
+async def _jetstream(bus: Bus) -> dict[str, int]:
     """The consumers of each stream, and the keys of each bucket but the history's."""
-    found = {}
+    found: dict[str, int] = {}
     for name in (await api(bus, "STREAM.NAMES", {}, _Names)).streams:
         state = (await api(bus, f"STREAM.INFO.{name}", None, _Info)).state
         counted = name.startswith("KV_") and name not in ("KV_dccd_runs", "KV_dccd_datasets")
-        found[name] = (state.consumer_count, state.num_subjects if counted else 0)
+        found[f"consumers of {name}"] = state.consumer_count
+        found[f"keys of {name}"] = state.num_subjects if counted else 0
     return found

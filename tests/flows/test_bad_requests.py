@@ -175,6 +175,18 @@ async def test_bad_requests_all_at_once(config: Config, count: int) -> None:
         assert await unharmed(it.running, it.client, TRADES, BOOK) is None
 
 
+@pytest.mark.parametrize("count", [300, pytest.param(3_000, marks=pytest.mark.slow)])
+async def test_a_configuration_with_anything_in_place_of_anything(config: Config, count: int) -> None:
+    """Put at the right revision, it is refused for what is wrong with it, or would be taken; nothing changes."""
+    async with victim(config) as it, Asker(it.client.bus) as asker:
+        generator = it.generator(5)
+        before = await it.client.request("config.get", {"yaml": True})
+        for _ in range(count):
+            await ask(asker, generator.config(before.config, before.revision))
+        assert await it.client.request("config.get", {"yaml": True}) == before
+        assert await unharmed(it.running, it.client, TRADES, BOOK) is None
+
+
 async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
     """Requests that nobody waits for, or that are to be answered elsewhere, are ignored, on every subject; so is what
     isn't even a message."""
@@ -202,9 +214,9 @@ async def test_what_names_no_inbox_is_not_done(config: Config) -> None:
 
 FORGED = (
     "dccd.ticks.binance.trades.BTC-USDT", "dccd.events.run.x.status", "dccd.replay.x.status", "_INBOX.collector.x",
-    "$KV.dccd_jobs.alpha.job.x", "$KV.dccd_config.alpha", "$JS.API.STREAM.PURGE.KV_dccd_runs", "$JS.API.STREAM.CREATE.X",
+    "$KV.dccd_jobs.alpha.job.x", "$KV.dccd_config.alpha", "$JS.API.STREAM.PURGE.KV_dccd_runs",
     "$JS.API.STREAM.DELETE.DCCD_TICKS", "$JS.API.STREAM.UPDATE.DCCD_TICKS", "$JS.API.CONSUMER.NAMES.DCCD_TICKS",
-    "$SYS.REQ.SERVER.PING",
+    "$SYS.REQ.SERVER.PING", "$JS.API.STREAM.CREATE.X",
 )  # fmt: skip
 """What only collectors may publish, if anybody."""
 
@@ -248,8 +260,8 @@ async def test_bad_requests_of_each_role(config: Config, count: int) -> None:
 
 
 def may(role: Role, subject: str) -> bool:
-    """Whether *role* may publish there."""
-    return any(subjects.matches(pattern, subject) for pattern in access(role).publish)
+    """Whether *role* may publish there; nobody may where the name has an empty part."""
+    return all(subject.split(".")) and any(subjects.matches(pattern, subject) for pattern in access(role).publish)
 
 
 def done(running: Daemon) -> dict[str, int]:
