@@ -75,7 +75,7 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     data_path: str = "data"
     timezone: str = "UTC"
-    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

@@ -35,7 +35,7 @@ class Webhook(_Section, frozen=True, kw_only=True):
 
     url: str
     format: Literal["json", "slack", "ntfy"] = "json"
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")] | None = None
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$(?!\n)")] | None = None
     rules: list[AlertRule] = []
     headers: dict[str, str] = {}
 

@@ -33,7 +33,7 @@ class RemoteConfig(_Section, frozen=True, kw_only=True):
     """One of ``storage.remotes``: where copies go, how often, and how it is reached."""
 
     url: str
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")] | None = None
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$(?!\n)")] | None = None
     interval: Duration = "15m"
     endpoint: str | None = None
     region: str | None = None

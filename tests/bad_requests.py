@@ -273,7 +273,7 @@ class Generator:
             near += [one["exclusiveMinimum"]] if "exclusiveMinimum" in one else []
             near += ["x" * (one["maxLength"] + 1)] if "maxLength" in one else []
             near += ["x" * (one["minLength"] - 1)] if "minLength" in one else []
-            near += ["a b"] if "pattern" in one else []
+            near += ["a b", "../a", "a\n", "a:1\n"] if "pattern" in one else []
             items = one.get("items", {})
             near += [[self.right(items)] * (one["maxItems"] + 1)] if "maxItems" in one else []
             near += [[{"a": []}], [None]] if items else []

@@ -72,7 +72,7 @@ class Words:
         elif high is not None:
             yield f"at most {high:,} {of}".rstrip()
         if note.pattern:
-            yield self.code(note.pattern)
+            yield self.code(note.pattern.removesuffix(r"(?!\n)"))  # what `$` means to everybody but Python
 
     def default(self, field: msgspec.structs.FieldInfo) -> str:
         """A field's default, as JSON."""

@@ -14,6 +14,7 @@ __all__ = [
     "Count",
     "Depth",
     "Empty",
+    "HostId",
     "Limit",
     "Name",
     "OfDataset",
@@ -28,7 +29,9 @@ __all__ = [
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Span = Annotated[str, Meta(max_length=12)] | Annotated[int, Meta(ge=1, le=2_419_200)]
 Time = Annotated[str, Meta(max_length=40)] | Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
-RunId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$")]
+# In Python `$` is also before a line end that ends a text, and a subject can't have one.
+RunId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z-]+$(?!\n)")]
+HostId = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[0-9A-Za-z_-]+$(?!\n)")]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Count = Annotated[int, Meta(ge=1, le=9_223_372_036_854_775_807)]
 Depth = Annotated[int, Meta(ge=1, le=100_000)]

@@ -16,7 +16,7 @@ class MetricsGet(Request, frozen=True, kw_only=True):
     page before."""
 
     prefix: Name | None = None
-    after: Annotated[str, Meta(max_length=200, pattern=r"^[a-z0-9_]+:\d{1,9}$")] | None = None
+    after: Annotated[str, Meta(max_length=200, pattern=r"^[a-z0-9_]+:[0-9]{1,9}$(?!\n)")] | None = None
 
 
 class MetricSample(Reply, frozen=True, kw_only=True, gc=False):

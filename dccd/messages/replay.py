@@ -21,7 +21,7 @@ __all__ = [
     "Speed",
 ]
 
-ReplayId = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Za-z_-]+$")]
+ReplayId = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9A-Za-z_-]+$(?!\n)")]
 Speed = Annotated[float, Meta(ge=0, le=1_000_000)] | Literal["max"]
 """How many times as fast as it was; 0, or ``max``: as fast as it can be taken."""
 ReplayState = Literal["waiting", "playing", "paused", "ended", "failed", "stopped", "expired"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dccd.messages.base import Name, Reply, Request, Rule, Time
+from dccd.messages.base import HostId, Name, Reply, Request, Rule, Time
 
 __all__ = [
     "Doctor",
@@ -91,7 +91,7 @@ class StorageRestore(Request, frozen=True, kw_only=True):
     dataset: Name | None = None
     start: Time | None = None
     end: Time | None = None
-    host: Name | None = None
+    host: HostId | None = None
 
 
 class StorageFold(Request, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ TABLE = (
             BROKEN,
             NO_JOBS,
         ),
-        example={"exchange": "kraken", "pairs": ["SOL/USD"], "data_type": "trades"},
+        example={"exchange": "binance", "pairs": ["SOL/USDT"], "data_type": "trades"},
     ),
     Operation(
         name="jobs.update",
@@ -83,7 +83,7 @@ TABLE = (
         role="operator",
         idempotent=False,
         refusals=(NO_JOB, CONFLICT, READ_ONLY, BROKEN, NO_JOBS),
-        example={"name": "stream.kraken.trades.ADA-USD"},
-        setup="dccd jobs create kraken ADA/USD",
+        example={"name": "stream.kraken.trades.ETH-USDT"},
+        setup="dccd jobs create kraken ETH/USDT",
     ),
 )

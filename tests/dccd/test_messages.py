@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from dccd.errors import RequestError
-from dccd.messages import BackfillStart, Read, RunsList, StreamStart, StreamStop
+from dccd.messages import (
+    BackfillStart,
+    Read,
+    ReplayOf,
+    RunsGet,
+    RunsList,
+    StorageRestore,
+    StreamStart,
+    StreamStop,
+)
 from dccd.operations import OPERATIONS
 
 
@@ -72,6 +81,9 @@ def test_an_unknown_field_is_refused(name: str) -> None:
         (RunsList, b'{"limit": 0}', r"\$\.limit"),
         (RunsList, b'{"state": "over"}', r"\$\.state"),
         (RunsList, b'{"before": "a.b"}', r"\$\.before"),
+        (RunsGet, b'{"run_id": "0190-aaaa\\n"}', r"\$\.run_id"),
+        (ReplayOf, b'{"id": "mine\\n"}', r"\$\.id"),
+        (StorageRestore, b'{"host": "../elsewhere"}', r"\$\.host"),
         (Read, b'{"limit": 0}', r"\$\.limit"),
         (Read, b'{"columns": [1]}', r"\$\.columns\[0\]"),
         (Read, b'{"format": "csv"}', r"\$\.format"),
