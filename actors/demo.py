@@ -39,7 +39,7 @@ def demo_config(config: Config, endpoints: dict[str, ExchangeConfig]) -> Config:
         settings = msgspec.structs.replace(settings, data_path="demo-data")
     bus = config.bus
     if bus == Config().bus:
-        # The server sets the whole limit aside at once: a small disk has no 10 GiB for a demo.
+        # A demo has no need of gigabytes.
         bus = msgspec.structs.replace(bus, port=0, ticks_max_bytes="256MiB")
     return msgspec.structs.replace(config, settings=settings, bus=bus, exchanges=endpoints, jobs=_JOBS)
 

@@ -31,11 +31,12 @@ from dccd import config as configuration
 from dccd import subjects
 from dccd.cli.main import cli
 from dccd.client import Client
-from dccd.config import Config, ExchangeConfig, RemoteConfig, Settings, StorageConfig
+from dccd.config import Alerts, Config, ExchangeConfig, RemoteConfig, Settings, StorageConfig, Webhook
 from dccd.runs import ACTIVE
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.fold import fold
 from dccd.store.layout import Layout
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,17 @@ def test_the_two_commands_can_be_run() -> None:
     ours = [(block.page, line) for block in blocks("sh") if is_ours(block) for line in block.lines]
     assert [line for page, line in ours if page == "README.md"] == ["ops/run", "ops/test"]
     assert all(os.access(ROOT / line.split()[0], os.X_OK) for _, line in ours)
+
+
+def test_scripts_have_the_options_they_are_shown_with() -> None:
+    """They are run by tests/flows/test_ops.py; a benchmark's options are in its module."""
+    wrong = []
+    for line in (line for block in blocks("sh") if is_ours(block) for line in block.lines):
+        script, *words = line.partition("#")[0].split()
+        path = ROOT / (f"ops/bench/{words[0]}.py" if script == "ops/bench/run" and words else script)
+        text = path.read_text()
+        wrong += [line for word in words if re.match("-[a-z-]", word) and not re.search(rf"{word}\b", text)]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -280,7 +292,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     """A daemon with the demo's jobs; its backfills are done and folded."""
     folder = tmp_path_factory.mktemp("reader")
     layout = Layout(folder / "demo-data")
-    async with Simulator(SimConfig(seed=3, rate=5, history=0.05)) as sim:
+    async with Simulator(SimConfig(seed=3, rate=5, history=0.05)) as sim, Receiver() as receiver:
         endpoints = {name: ExchangeConfig(**urls) for name, urls in sim.urls().items()}  # type: ignore[arg-type]
         plain = Config(
             settings=Settings(data_path=str(layout.root), host="alpha"),
@@ -289,6 +301,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
                 fold_interval="1h",
                 remotes=[RemoteConfig(name="backup", url=(folder / "backup").as_uri(), interval=0)],
             ),
+            alerts=Alerts(webhooks=[Webhook(url=f"{receiver.url}/json", name="pager")]),
         )
         (folder / "backup").mkdir()
         async with daemon(demo_config(plain, endpoints)) as running, Client(running.bus_url) as client:
@@ -359,7 +372,6 @@ NOT_RUN = {
     "dccd top": "a terminal's; tests/dccd/cli/top has that",
     "dccd auth init": "it makes users; docs/security.md's block is run",
     "dccd auth list": "there are none; docs/security.md's block is run",
-    "dccd alerts test": "there are no webhooks; docs/alerts.md's block is run",
     "dccd read": "only named",
     "dccd jobs run NAME": "NAME is the reader's",
     "dccd jobs run NAME --follow": "NAME is the reader's",
