@@ -37,9 +37,7 @@ def server_conf(folder: Path, includes: Iterable[Path], tls: ServerTls | None = 
     if tls is not None:
         found = {"cert_file": tls.cert, "key_file": tls.key, "ca_file": tls.ca}
         lines.append("tls {")
-        lines += [
-            f"  {name}: {quoted(str(Path(path).absolute()))}" for name, path in found.items() if path is not None
-        ]
+        lines += [f"  {name}: {quoted(str(Path(path).absolute()))}" for name, path in found.items() if path is not None]
         lines += [f"  verify: {str(tls.verify).lower()}", "  timeout: 5", "}"]
     return "\n".join(["# Written by dccd at each start.", *lines, ""])
 
