@@ -26,11 +26,11 @@ _SETTINGS = {
     "ui_readonly": _NO_UI,
     "ui_rate_limit": _NO_UI,
     "ui_trusted_proxy": _NO_UI,
-    "runs_retention_days": "the run history isn't cleared by age",
+    "runs_retention_days": "`runs.keep` says how long runs are kept",
 }
 _ALERTS = {
-    "webhook_url": "alerts go to `dccd health` and the log",
-    "max_consecutive_errors": "`dccd health` says what fails at once",
+    "webhook_url": "`alerts.webhooks` names who is told, in another form",
+    "max_consecutive_errors": "`alerts.failures` says how many runs of a job must fail",
 }
 _DEFAULTS: dict[str, Any] = {
     "ui_host": "127.0.0.1", "ui_port": 8080, "ui_auth_token": None, "ui_allow_origins": [], "ui_readonly": False,
