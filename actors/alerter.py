@@ -135,7 +135,7 @@ class Alerter(Actor):
             at = subjects.alert_key(self.links.host, key)
             try:
                 if incident is None:
-                    await self.links.alerts.delete(at)
+                    await self.links.alerts.remove(at)
                 else:
                     await self.links.alerts.put(at, msgspec.json.encode(incident))
             except BusError as exc:

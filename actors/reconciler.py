@@ -302,7 +302,7 @@ class Reconciler(Actor):
                 if there.get(key) != value:
                     await bucket.put(key, value)
             for key in there.keys() - wanted.keys():
-                await bucket.delete(key)
+                await bucket.remove(key)
         except BusError as exc:
             self.context.log.warning("jobs aren't on the bus yet", error=str(exc))
             return

@@ -261,7 +261,7 @@ class Scheduler(Actor):
             key, state = subjects.job_state_key(host, name), self._states.get(name)
             try:
                 if state is None:
-                    await bucket.delete(key)
+                    await bucket.remove(key)
                 else:
                     await bucket.put(key, msgspec.json.encode(state))
             except BusUnavailable as exc:

@@ -291,7 +291,7 @@ class ConfigBook:
         if text:
             await self.links.configs.put(self.links.host, text.encode())
         else:
-            await self.links.configs.delete(self.links.host)
+            await self.links.configs.remove(self.links.host)
         self._stored = text
 
     # ------------------------------------------------------------ what may be

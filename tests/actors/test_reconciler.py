@@ -55,7 +55,7 @@ class Bucket:
         self._here()
         self.values[key] = value
 
-    async def delete(self, key: str) -> None:
+    async def remove(self, key: str) -> None:
         self._here()
         self.values.pop(key, None)
 

@@ -84,7 +84,7 @@ class Desk(SimpleNamespace):
         self.kept[key] = value
         return 1
 
-    async def delete(self, key: str) -> None:
+    async def remove(self, key: str) -> None:
         self.kept.pop(key, None)
 
     async def find(self, prefix: str) -> list[Entry]:
