@@ -110,10 +110,12 @@ class Bad:
     malformed: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     answered: bool | None = True
+    seed: int | None = None
 
     def __repr__(self) -> str:
         headers = f" {dict(self.headers)!r:.80}" if self.headers else ""
-        return f"<{self.kind}: {self.subject} {self.payload[:200]!r} ({len(self.payload):,} bytes){headers}>"
+        shown = f"{self.subject} {self.payload[:200]!r} ({len(self.payload):,} bytes){headers}"
+        return f"<seed {self.seed}, {self.kind}: {shown}>"
 
 
 @cache
@@ -140,7 +142,7 @@ class Generator:
         changed: Mapping[str, list[Any]] | None = None,
         max_payload: int = 1 << 20,
     ) -> None:
-        self.chance = random.Random(seed)
+        self.seed, self.chance = seed, random.Random(seed)
         self.host = host
         self.known = {"viewer": seen or {}, "operator": changed or {}}
         self.max_payload = max_payload
@@ -161,7 +163,7 @@ class Generator:
         subject = subjects.host_request(self.host, operation) if own else subjects.request(operation)
         headers = self.chance.choice(_ODD_HEADERS) if self.chance.random() < 0.1 else {}
         answered = None if _TRACED & set(headers) else True  # a traced one need not be delivered
-        return Bad(kind, subject, payload, operation, self._malformed(operation, payload), headers, answered)
+        return Bad(kind, subject, payload, operation, self._malformed(operation, payload), headers, answered, self.seed)
 
     def config(self, config: Any, revision: str) -> Bad:
         """*config*, which is right at *revision*, with something else somewhere; only to be told what would be done."""
@@ -182,9 +184,8 @@ class Generator:
                 at[self.chance.choice(["unknown", "", "\u0000", "x" * 300])] = self.chance.choice(_VALUES)
         how = {"yaml": json.dumps(changed)} if self.chance.random() < 0.3 else {"config": changed}
         payload = _encoded({"revision": revision, "dry_run": True, **how})
-        return Bad(
-            "another configuration", "dccd.config.put", payload, "config.put", self._malformed("config.put", payload)
-        )
+        name, malformed = "config.put", self._malformed("config.put", payload)
+        return Bad("another configuration", subjects.request(name), payload, name, malformed, seed=self.seed)
 
     def elsewhere(self) -> Bad:
         """A request on a subject that looks like one of ours, or is the server's."""
@@ -207,7 +208,7 @@ class Generator:
         kind, choices, answered = self.chance.choice(
             [("nobody's subject", nobody, False), ("no operation", here, True), ("the server's subject", server, None)]
         )
-        return Bad(kind, self.chance.choice(choices), payload, None, answered=answered)
+        return Bad(kind, self.chance.choice(choices), payload, None, answered=answered, seed=self.seed)
 
     def _malformed(self, operation: str, payload: bytes) -> bool:
         try:
