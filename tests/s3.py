@@ -5,8 +5,6 @@ https://rclone.org/commands/rclone_serve_s3/
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -18,24 +16,11 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["S3Server", "needs_rclone", "rclone", "serving"]
+from tests.commands import needed
+
+__all__ = ["S3Server", "serving"]
 
 _SECONDS = 30.0
-
-
-def rclone() -> str | None:
-    """Where the command is."""
-    return shutil.which("rclone") or shutil.which("rclone", path=str(Path.home() / "go" / "bin"))
-
-
-def needs_rclone() -> str:
-    """The command; without it the test is skipped, in CI it fails."""
-    found = rclone()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("the rclone command is not installed: .ci/run does that")
-        pytest.skip("the rclone command is not installed: go install github.com/rclone/rclone@latest")
-    return found
 
 
 class S3Server:
@@ -60,7 +45,7 @@ class S3Server:
 
     def start(self) -> None:
         """Return when it answers."""
-        command = [needs_rclone(), "serve", "s3", str(self.root), "--addr", f"127.0.0.1:{self.port}"]
+        command = [needed("rclone"), "serve", "s3", str(self.root), "--addr", f"127.0.0.1:{self.port}"]
         command += ["--auth-key", f"{self.key},{self.secret}", "--config", str(self.root / "none.conf"), "--quiet"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         until = time.monotonic() + _SECONDS
@@ -87,7 +72,7 @@ class S3Server:
 @contextmanager
 def serving(root: Path) -> Iterator[S3Server]:
     """Run a server with the bucket ``data`` below *root*."""
-    needs_rclone()
+    needed("rclone")
     (root / "data").mkdir(parents=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
+from tests.commands import needed
 
 __all__ = ["Terminal"]
 
@@ -24,9 +23,7 @@ class Terminal:
     def __init__(
         self, folder: Path, command: Sequence[object], columns: int, lines: int, env: Mapping[str, str] | None = None
     ) -> None:
-        if shutil.which("tmux") is None:
-            assert not os.environ.get("CI"), "CI must have tmux"
-            pytest.skip("tmux isn't installed")
+        self._command = needed("tmux")
         self._socket = f"dccd-{os.getpid()}-{time.monotonic_ns()}"
         self._fifo, self._done = folder / "output", folder / "code"
         words = " ".join(shlex.quote(str(word)) for word in command)
@@ -50,7 +47,7 @@ class Terminal:
         os.close(self._pipe)
 
     def _tmux(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(["tmux", "-L", self._socket, *words], capture_output=True, text=True, check=check)
+        done = subprocess.run([self._command, "-L", self._socket, *words], capture_output=True, text=True, check=check)
         return done.stdout
 
     def press(self, *keys: str) -> None:

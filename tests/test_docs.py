@@ -36,13 +36,14 @@ from dccd.runs import ACTIVE
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.fold import fold
 from dccd.store.layout import Layout
+from tests.commands import find, needed
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NATS = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
+NATS = find("nats")
 LANGUAGES = ROOT / "tests" / "languages"
 SECONDS = 60.0
 
@@ -345,10 +346,8 @@ async def run(place: Place, *command: str, text: str = "") -> tuple[str, str]:
 )
 async def test_commands_run(block: Block, place: Place) -> None:
     """Each block by itself, as one typed into a shell; and what it asks for isn't refused."""
-    if "nats" in {word for line in block.lines for word in re.findall(r"^(?:.*[;&|(] *)?(nats) ", line)} and not NATS:
-        if os.environ.get("CI"):
-            pytest.fail("the nats command is not installed: .ci/run does that")
-        pytest.skip("the nats command is not installed: go install github.com/nats-io/natscli/nats@latest")
+    if "nats" in {word for line in block.lines for word in re.findall(r"^(?:.*[;&|(] *)?(nats) ", line)}:
+        needed("nats")
     typed = "\n".join(line for line in block.text.splitlines() if not line.startswith("dccd start"))
     out, _ = await run(place, "bash", "-euo", "pipefail", "-c", typed)
     # `nats req` ends well whatever the answer is.
@@ -402,7 +401,8 @@ async def test_snippets_run(block: Block, place: Place) -> None:
 async def test_javascript_runs(block: Block, place: Place, cache: pytest.Cache) -> None:
     """With the libraries at the versions of tests/languages/package.json, which are installed into pytest's cache."""
     folder = cache.mkdir("javascript")
-    needed("node", "npm")
+    needed("node")
+    needed("npm")
     ours = dict(place.environment, HOME=os.environ["HOME"])
     wanted = (LANGUAGES / "package-lock.json").read_bytes()
     if not (folder / "installed.json").exists() or (folder / "installed.json").read_bytes() != wanted:
@@ -427,13 +427,6 @@ async def test_go_runs(block: Block, place: Place, tmp_path: Path) -> None:
     out, _ = await run(Place(tmp_path, ours, {}), "go", "run", ".")
     assert out.strip()
     assert (await run(Place(tmp_path, ours, {}), "gofmt", "-l", "."))[0] == ""
-
-
-def needed(*programs: str) -> None:
-    """Skip where one isn't installed; but not in CI, whose script sees to it."""
-    if missing := [program for program in programs if shutil.which(program) is None]:
-        why = f"{', '.join(missing)} not installed"
-        pytest.fail(f"{why}: .ci/run looks for it") if os.environ.get("CI") else pytest.skip(why)
 
 
 @pytest.mark.parametrize("block", [p for p in params("sh") if starts_a_daemon(p.values[0])])

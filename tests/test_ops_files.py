@@ -1,14 +1,9 @@
-"""What stands in ops/ and can't run here: shell scripts, systemd units and container files pass their linters.
-
-Tools that pip doesn't have are skipped with a message outside of CI, which installs them.
-"""
+"""What stands in ops/ and can't run here: shell scripts, systemd units and container files pass their linters."""
 
 from __future__ import annotations
 
 import configparser
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +11,7 @@ import pytest
 import yaml
 
 from dccd import config
+from tests.commands import needed
 
 ROOT = Path(__file__).parent.parent
 OPS = ROOT / "ops"
@@ -27,16 +23,6 @@ SCRIPTS = sorted(
 )
 
 
-def tool(name: str) -> str:
-    """The path of a command; without it a skip, and a failure in CI."""
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], str(ROOT / ".venv" / "bin")]))
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed: .ci/run does that")
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 def run(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
 
@@ -44,7 +30,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_sound(script: Path) -> None:
     """What shellcheck knows of is in none, and all of them end at the first failure."""
-    done = run(tool("shellcheck"), "-x", "-P", OPS, "-P", ROOT, script)
+    done = run(needed("shellcheck"), "-x", "-P", OPS, "-P", ROOT, script)
     assert done.returncode == 0, done.stdout
     assert "set -euo pipefail" in script.read_text()
 
@@ -52,7 +38,7 @@ def test_scripts_are_sound(script: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_read_by_systemd_and_locked_up(unit: Path, tmp_path: Path) -> None:
     """Every directive is one, and what they may touch is rated as little."""
-    analyze = tool("systemd-analyze")
+    analyze = needed("systemd-analyze")
     there = tmp_path / unit.name
     # The programs aren't installed here, and that is all that may be wrong.
     there.write_text(re.sub(r"/opt/dccd/bin/\S+", "/bin/true", unit.read_text()))
@@ -78,7 +64,7 @@ def test_a_unit_gives_the_daemon_its_time_to_end() -> None:
 def test_the_image_is_built_as_it_should_be() -> None:
     """What hadolint knows of isn't in it, it runs as a user without rights, and what it copies is there."""
     dockerfile = OPS / "docker" / "Dockerfile"
-    done = run(tool("hadolint"), dockerfile)
+    done = run(needed("hadolint"), dockerfile)
     assert done.returncode == 0, done.stdout
     text = dockerfile.read_text()
     assert re.search(r"^USER \d+$", text, re.MULTILINE)
@@ -92,7 +78,7 @@ def test_the_image_is_built_as_it_should_be() -> None:
 def test_the_compose_file_is_one_and_its_configuration_starts() -> None:
     """By the schema of compose; the example configuration is valid, and keeps its data in the volume."""
     compose = OPS / "docker" / "compose.yml"
-    done = run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", compose)
+    done = run(needed("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", compose)
     assert done.returncode == 0, done.stdout
     service = yaml.safe_load(compose.read_text())["services"]["dccd"]
     assert (compose.parent / service["build"]["context"] / service["build"]["dockerfile"]).exists()

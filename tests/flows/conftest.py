@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from dccd.config import BusConfig, Config, ExchangeConfig, Settings, StorageConfig
 from dccd.simulator import SimConfig, Simulator
+from tests.commands import needed
 
 
 @pytest.fixture
@@ -37,8 +36,4 @@ def config(sim: Simulator, tmp_path: Path) -> Config:
 @pytest.fixture(scope="session")
 def nats_binary() -> str:
     """The real `nats` command; a skip where there is none, but not in CI."""
-    found = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
-    if found is None:
-        missing = "the nats command is not installed: go install github.com/nats-io/natscli/nats@latest"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return found
+    return needed("nats")

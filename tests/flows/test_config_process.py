@@ -23,9 +23,10 @@ from dccd.config import load
 from dccd.errors import BusUnavailable
 from dccd.jobs import JobSpec, specs_of
 from dccd.simulator import SimConfig, Simulator
+from tests.commands import needed
 from tests.flows.test_config import live, put_text, text_of, until
 from tests.flows.test_kills import free_port, running, write_config
-from tests.flows.test_nats_command import NATS, nats
+from tests.flows.test_nats_command import nats
 
 pytestmark = pytest.mark.anyio
 
@@ -123,9 +124,9 @@ async def _change(client: Client, chance: random.Random) -> None:
             await client.put_config(got.config, got.revision)
 
 
-@pytest.mark.skipif(NATS is None, reason="the nats command is not installed")
 async def test_the_configuration_with_nats_req(tmp_path: Path) -> None:
     """A script gets it, changes it with jq's like, puts it, and is refused what is wrong, without a client of ours."""
+    needed("nats")
 
     async def ask(operation: str, body: Any) -> Any:
         return json.loads(await nats(url, "req", "--raw", "--timeout", "20s", f"dccd.{operation}", json.dumps(body)))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,25 +15,21 @@ from dccd.exchanges.registry import EXCHANGES
 from dccd.operations import OPERATIONS
 from dccd.simulator import Simulator
 from dccd.symbols import NS
+from tests.commands import needed
 from tests.flows.support import take, with_jobs
 
 pytestmark = pytest.mark.anyio
 
-NATS = shutil.which("nats") or shutil.which("nats", path=str(Path.home() / "go" / "bin"))
-
 
 @pytest.fixture(autouse=True)
 def _nats_is_there() -> None:
-    if NATS is None:
-        if os.environ.get("CI"):
-            pytest.fail("the nats command is not installed: .ci/run does that")
-        pytest.skip("the nats command is not installed: go install github.com/nats-io/natscli/nats@latest")
+    needed("nats")
 
 
 async def nats(url: str, *arguments: str, both: bool = False) -> str:
     """What the command prints: to standard output, or *both* (headers go to standard error)."""
     with anyio.fail_after(30):
-        result = await anyio.run_process([str(NATS), "-s", url, *arguments], check=False)
+        result = await anyio.run_process([needed("nats"), "-s", url, *arguments], check=False)
     assert result.returncode == 0, result.stderr.decode()
     return (result.stderr.decode() if both else "") + result.stdout.decode()
 

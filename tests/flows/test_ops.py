@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -24,24 +23,20 @@ from dccd.messages import RunStatus
 from dccd.simulator import Simulator
 from dccd.simulator.faults import HttpError, HttpSlow, Silence
 from dccd.symbols import NS
+from tests.commands import PATH, needed
 from tests.flows.support import take, watching, with_jobs
 
 pytestmark = pytest.mark.anyio
 
 OPS = Path(__file__).parent.parent.parent / "ops"
 SCRIPTS = ["backfill", "backfill-list", "drain", "events", "export-runs", "top-streams", "wait-fresh"]
-NEEDED = ("nats", "jq")
-PATH = os.pathsep.join([os.environ["PATH"], str(Path.home() / "go" / "bin")])
 BTC = "binance.trades.BTC-USDT"
 
 
 @pytest.fixture(autouse=True)
 def _commands_are_there() -> None:
-    for command in NEEDED:
-        if shutil.which(command, path=PATH) is None:
-            if os.environ.get("CI"):
-                pytest.fail(f"{command} is not installed: .ci/run does that")
-            pytest.skip(f"{command} is not installed")
+    for command in ("nats", "jq", "column"):
+        needed(command)
 
 
 class Ops:

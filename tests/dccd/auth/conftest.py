@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.login import Login
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import ensure_streams
+from tests.commands import needed
 
 Open = Callable[[str], Awaitable[Bus]]
 Nats = Callable[..., Awaitable[str]]
@@ -62,11 +61,7 @@ async def connect(server: EmbeddedServer, users: AuthFolder) -> AsyncIterator[Op
 @pytest.fixture
 def nats(server: EmbeddedServer, users: AuthFolder) -> Nats:
     """Runs the real `nats` command as a user, or as nobody, and returns all that it says; skips where there is none."""
-    go = Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin" / "nats"
-    binary = shutil.which("nats") or (str(go) if go.is_file() else None)
-    if binary is None:
-        missing = "no `nats` command: go install github.com/nats-io/natscli/nats@latest"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    binary = needed("nats")
 
     async def run(name: str | None, *arguments: str) -> str:
         who = [] if name is None else ["--context", str(users.credentials(name).absolute())]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +16,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.service import Service
 from dccd.errors import RequestError
+from tests.commands import needed
 
 
 class Server:
@@ -97,11 +97,7 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
 @pytest.fixture
 def nats_command(server: Server) -> Callable[..., Awaitable[str]]:
     """Runs the real `nats` command and returns its output; skips where there is none, but not in CI."""
-    go = Path(os.environ.get("GOPATH") or Path.home() / "go") / "bin" / "nats"
-    binary = shutil.which("nats") or (str(go) if go.is_file() else None)
-    if binary is None:
-        missing = "no `nats` command: go install github.com/nats-io/natscli/nats@latest"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    binary = needed("nats")
 
     async def run(*arguments: str) -> str:
         process = await asyncio.create_subprocess_exec(

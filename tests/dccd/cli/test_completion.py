@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from dccd.cli.words import choices
 from dccd.client.fake import FakeDaemon
 from dccd.operations import OPERATIONS
 from dccd.runs import RunState
+from tests.commands import needed
 
 if TYPE_CHECKING:
     from tests.dccd.cli.conftest import Command
@@ -169,9 +169,9 @@ async def test_words_with_colons_are_offered_as_bash_puts_them_in(dccd: Command,
     assert await offered(dccd, "dccd tail binance BTC/USDT:") == ["perp"]
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 async def test_fish_offers_the_same_with_what_it_means(dccd: Command, stored: FakeDaemon) -> None:
     """Its list has a column for that."""
+    needed("fish")
     lines = (await output(dccd, "fish", "--no-config", "-c", FISH.format(line="'dccd req backfill.st'"))).splitlines()
     assert lines[0] == "backfill.start\tFetch history; answers at once with a run_id"
     assert [line.split("\t")[0] for line in lines] == ["backfill.start", "backfill.status"]
@@ -179,9 +179,9 @@ async def test_fish_offers_the_same_with_what_it_means(dccd: Command, stored: Fa
     assert found.split() == ["kraken.trades.BTC-USD", "kraken.trades.XMR-EUR"]
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 async def test_zsh_offers_the_same(dccd: Command, stored: FakeDaemon) -> None:
     """By its own functions."""
+    needed("zsh")
     found = await output(dccd, "zsh", "-f", "-c", ZSH.format(words="dccd req backfill.st"))
     assert found.split() == ["backfill.start", "backfill.status"]
     found = await output(dccd, "zsh", "-f", "-c", ZSH.format(words="dccd req backfill.start sy"))

@@ -14,7 +14,8 @@ from dccd.store.remote import rclone
 from dccd.store.remote.base import Object, Remote
 from dccd.store.remote.fake import FakeRemote
 from dccd.store.remote.opening import open_remote
-from tests.s3 import S3Server, needs_rclone, serving
+from tests.commands import needed
+from tests.s3 import S3Server, serving
 
 LARGE = os.urandom(20_000_000)
 
@@ -42,7 +43,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def with_rclone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the command on PATH, with a remote called ``files``: this machine's."""
-    folder = str(Path(needs_rclone()).parent)
+    folder = str(Path(needed("rclone")).parent)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("RCLONE_CONFIG", "/nowhere/rclone.conf")
     monkeypatch.setenv("RCLONE_CONFIG_FILES_TYPE", "local")
