@@ -20,6 +20,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import JetStreamError, Stored, api, decode_reply, get_batch, get_last, stream_state
 from dccd.bus.translation import translated
@@ -181,7 +182,7 @@ class Bucket:
 
     def _matching(self, messages: list[Stored], filter: str | None) -> list[Entry]:
         """Entries of what isn't deleted and matches, newest first."""
-        return [entry for entry in self._living(messages) if filter is None or _matches(filter, entry.key)]
+        return [entry for entry in self._living(messages) if filter is None or subjects.matches(filter, entry.key)]
 
     async def _between(self, start: int, top: int | None, subject: str) -> list[Stored]:
         """What is on *subject* from revision *start* to *top* (None: to the end, wherever that is), oldest first."""
@@ -431,17 +432,6 @@ class _Consumer(msgspec.Struct):
 def _is_deleted(headers: dict[str, str]) -> bool:
     # A marker that the server has put itself (age, a purge) has another header than a client's.
     return headers.get(_OPERATION) in ("DEL", "PURGE") or _MARKER in headers
-
-
-def _matches(filter: str, key: str) -> bool:
-    """Whether NATS's subject *filter* (``*`` a token, ``>`` the rest) fits *key*."""
-    wanted, tokens = filter.split("."), key.split(".")
-    if wanted[-1] == ">":
-        wanted.pop()
-        if len(tokens) <= len(wanted):
-            return False
-        tokens = tokens[: len(wanted)]
-    return len(wanted) == len(tokens) and all(a in ("*", b) for a, b in zip(wanted, tokens, strict=True))
 
 
 def _latest(entries: list[Entry]) -> list[Entry]:

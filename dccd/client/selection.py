@@ -80,13 +80,7 @@ class Selection(msgspec.Struct, frozen=True):
 
     def matches(self, dataset: Dataset) -> bool:
         """Whether it is one of these."""
-        wanted, parts = self.pattern.split("."), dataset.name.split(".")
-        if wanted[-1] == _REST:
-            wanted = wanted[:-1]
-            if len(parts) <= len(wanted):
-                return False
-            parts = parts[: len(wanted)]
-        return len(wanted) == len(parts) and all(w in (ANY, p) for w, p in zip(wanted, parts, strict=True))
+        return subjects.matches(self.pattern, dataset.name)
 
     def __str__(self) -> str:
         return self.pattern
