@@ -104,7 +104,7 @@ class ConfigBook:
             self.seen = await anyio.to_thread.run_sync(config_file.mark, path)
             self._file = found = await anyio.to_thread.run_sync(config_file.read, path)
             self.seen = found.mark
-            self.links.base = await self._parsed(raw_of(found.text, str(path)))
+            self.links.base = await self._parsed(await anyio.to_thread.run_sync(raw_of, found.text, str(path)))
         except ConfigError as exc:
             self.reject(_told(exc))
             return False
@@ -147,7 +147,10 @@ class ConfigBook:
         """The configuration as it is told, without secrets."""
         path, text = self.links.config_path, None
         if ask.yaml:
-            text = self._file.text if self._file is not None else _yaml(self.wanted)
+            if self._file is not None:
+                text = self._file.text
+            else:
+                text = await anyio.to_thread.run_sync(_yaml, self.wanted)
             text = await anyio.to_thread.run_sync(mask_text, text)
         return m.ConfigReply(
             host=self.links.host,
@@ -168,14 +171,14 @@ class ConfigBook:
             raise RequestError(400, "malformed", "give config or yaml, one of them", "config")
         if ask.revision != self.revision or await self._edited_meanwhile():
             raise _conflict()
+        given: Any = ask.config
         if ask.yaml is not None:
-            await anyio.to_thread.run_sync(_raw, ask.yaml)  # before it is looked at more closely
-        if ask.yaml is not None and self._file is not None:
-            text = await self._unmasked(ask.yaml, self._file.text)
-            wanted = await self._checked(_raw(text))
-            return await self._placed(wanted, text)
+            given = await anyio.to_thread.run_sync(_raw, ask.yaml)  # before it is looked at more closely
+            if self._file is not None:
+                text = await self._unmasked(ask.yaml, self._file.text)
+                wanted = await self._checked(await anyio.to_thread.run_sync(_raw, text))
+                return await self._placed(wanted, text)
         self._require_right_file()
-        given = ask.config if ask.yaml is None else _raw(ask.yaml)
         try:
             limit(given)
             raw = unmask(given, plain(self.wanted))
@@ -322,7 +325,7 @@ class ConfigBook:
         except ConfigError as exc:
             raise _refused([exc]) from exc
         except yaml.YAMLError:
-            _raw(text)  # says what is wrong with it, if it is this one
+            await anyio.to_thread.run_sync(_raw, text)  # says what is wrong with it, if it is this one
             if MASK in text:  # in a file that is broken nothing can be found that it stands for
                 raise _refused([ConfigError("the file", MASK, "the values themselves: it has an error now")]) from None
             return text
