@@ -8,6 +8,7 @@ import msgspec
 
 from dccd.auth.folder import AuthFolder
 from dccd.auth.logins import read_credentials
+from dccd.bus.folder import ServerFolder
 from dccd.bus.login import Login, Tls
 from dccd.bus.server import CONF
 from dccd.bus.server_conf import ServerTls, reload, write_server_conf
@@ -76,8 +77,7 @@ def own_url(config: Config, host: str | None = None) -> str:
     if bus.url is not None:
         return bus.url
     listens = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bus.host, bus.host)
-    noted = config.data_path / ".dccd" / "nats" / "port"
-    port = bus.port or (int(noted.read_text()) if noted.is_file() else 4222)
+    port = bus.port or ServerFolder(config.data_path / ".dccd" / "nats").port or 4222
     return f"{'nats' if bus.tls is None and host is None else 'tls'}://{host or listens}:{port}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from dccd.bus.folder import ServerFolder
 from dccd.bus.login import Login
 
 __all__ = ["Target", "find_target", "noted_port"]
@@ -74,14 +75,10 @@ def _configured(config_file: str | os.PathLike[str] | None) -> Target | None:
 
 def _of_config(path: Path | None) -> Target:
     from dccd import config as configuration
-    from dccd.auth.local import client_login
+    from dccd.auth.local import client_login, own_url
 
     config = configuration.load(path)
-    bus = config.bus
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bus.host, bus.host)
-    port = bus.port or noted_port(config.data_path) or 4222
-    scheme = "nats" if bus.tls is None else "tls"
-    return Target(url=bus.url or f"{scheme}://{host}:{port}", login=client_login(config), default=bus.url is None)
+    return Target(url=own_url(config), login=client_login(config), default=config.bus.url is None)
 
 
 def _merged(base: Login, over: Login | None) -> Login:
@@ -103,7 +100,4 @@ def _with_tls(login: Login, *others: Login | None) -> Login:
 
 def noted_port(data_path: Path) -> int | None:
     """The free port that the embedded server of *data_path* last took, as it noted for its next start."""
-    try:
-        return int((data_path / ".dccd" / "nats" / "port").read_text())
-    except (OSError, ValueError):
-        return None
+    return ServerFolder(data_path / ".dccd" / "nats").port
