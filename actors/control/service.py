@@ -8,7 +8,7 @@ from actors.control.handlers import Handlers
 from actors.links import Links
 from actors.runtime.actor import Actor
 from dccd.bus.service import Service
-from dccd.operations import OPERATIONS, schema
+from dccd.operations import OPERATIONS, Operation, schema
 
 __all__ = ["Control"]
 
@@ -28,13 +28,14 @@ class Control(Actor):
         try:
             await service.start()
             # Health last: who waits for its answer before asking for more finds everything there.
-            for operation in sorted(OPERATIONS.values(), key=lambda operation: operation.name == "health"):
+            for operation in sorted(OPERATIONS.values(), key=_is_last):
                 await service.add(
                     operation.name,
                     self.handlers.handler(operation),
                     request_schema=schema(operation.request),
                     reply_schema=schema(operation.reply),
                     description=operation.description,
+                    wait=_is_last(operation),
                 )
         except BaseException:
             # Half of a service would answer beside the next incarnation's.
@@ -46,3 +47,7 @@ class Control(Actor):
     async def on_stop(self) -> None:
         if self._service is not None:
             await self._service.stop()
+
+
+def _is_last(operation: Operation) -> bool:
+    return operation.name == "health"

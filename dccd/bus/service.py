@@ -178,9 +178,12 @@ class Service:
         request_schema: Mapping[str, Any],
         reply_schema: Mapping[str, Any],
         description: str,
+        *,
+        wait: bool = True,
     ) -> None:
         """Answer *operation* (``backfill.start``) with *handler*; the JSON schemas and the description are for people.
 
+        *wait* until the server knows of it: it takes them in turn, so that of several the last is enough to wait for.
         Raises BusError when it is there already.
         """
         endpoint = operation.replace(".", "-")
@@ -194,7 +197,8 @@ class Service:
             "reply": msgspec.json.encode(reply_schema).decode(),
         }
         await self._endpoint(endpoint, subjects.request(operation), lambda _: operation, metadata)
-        await self._bus.barrier()
+        if wait:
+            await self._bus.barrier()
 
     async def stop(self, timeout: float = 5.0) -> None:
         """Disappear from the bus, let running requests finish for *timeout* seconds, then answer the rest with 503."""

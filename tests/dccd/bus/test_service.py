@@ -182,6 +182,23 @@ async def test_nats_command_lists_and_asks(nats_command, bus: Bus, service: Serv
     assert chunks.replace("\n", "").removesuffix("nil body") == "0," * 100 + "1," * 100 + "2," * 100
 
 
+async def test_of_several_operations_the_last_is_waited_for(server: Server, bus: Bus, service: Service) -> None:
+    """Whoever has an answer of the operation that was added last has one of each that was added before it."""
+
+    async def echo(body: bytes) -> bytes:
+        return body
+
+    names = [f"op{number}" for number in range(60)]
+    for name in names:
+        await service.add(name, echo, SCHEMA, SCHEMA, "", wait=name == names[-1])
+    other = await Bus.open(server.url, "other")
+    try:
+        for name in reversed(names):
+            assert await other.request(f"dccd.{name}", b"1") == b"1"
+    finally:
+        await other.aclose()
+
+
 async def test_who_names_no_inbox(bus: Bus, service: Service) -> None:
     """A request that names no inbox for its answer is neither done nor answered."""
     heard: list[bytes] = []
