@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dccd.cli.app import DONE, FAILED, App, options
-from dccd.cli.output import duration, json_document, table
+from dccd.cli.output import branches, duration, json_document, table
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -105,17 +105,13 @@ def tree(app: App) -> int:
         if app.json:
             json_document(found)
             return DONE
-        rows: list[list[str]] = []
-        _branch(found.root, "", "", rows)
+        rows = (_row(name, node) for _, name, node in branches(found.root, found.root.id))
         table([found.host, "status", ">restarts", ">mailbox", ">up"], rows)
         return DONE
 
     return app.run(main)
 
 
-def _branch(node: TreeNode, first: str, rest: str, rows: list[list[str]]) -> None:
+def _row(name: str, node: TreeNode) -> list[str]:
     mailbox = f"{node.mailbox}/{node.mailbox_size}" if node.mailbox_size else ""
-    rows.append([first + node.id, node.status, str(node.restarts or ""), mailbox, duration(node.uptime)])
-    for child in node.children:
-        last = child is node.children[-1]
-        _branch(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), rows)
+    return [name, node.status, str(node.restarts or ""), mailbox, duration(node.uptime)]

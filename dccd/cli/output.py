@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from dccd.symbols import NS, format_time
 
+if TYPE_CHECKING:
+    from dccd.messages import TreeNode
+
 __all__ = [
     "ago",
+    "branches",
     "clock",
     "count",
     "duration",
@@ -65,6 +69,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str =
     with console.capture() as captured:
         console.print(shown)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def branches(node: TreeNode, path: str, first: str = "", rest: str = "") -> Iterator[tuple[str, str, TreeNode]]:
+    """The actors of a tree, from *node* at *path* down: the path of each, its name with the lines that lead to it, and
+    the actor itself. *first* and *rest* are what stands before it and before those below."""
+    yield path, f"{first}{node.id}", node
+    for child in node.children:
+        here, below = ("└─ ", "   ") if child is node.children[-1] else ("├─ ", "│  ")
+        yield from branches(child, f"{path}/{child.id}", rest + here, rest + below)
 
 
 def when(ns: int | None) -> str:

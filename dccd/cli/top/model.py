@@ -6,12 +6,12 @@ changed is drawn again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from dccd.cli.output import ago, count, duration, number, percent, when
+from dccd.cli.output import ago, branches, count, duration, number, percent, when
 from dccd.messages import Health, HostEntry, Incident, RunProgress, StreamEntry, TreeNode
 from dccd.runs import Run
 from dccd.symbols import NS
@@ -303,20 +303,25 @@ def tree(snapshot: Snapshot, width: int, wanted: str = "") -> Table:
     for host in snapshot.hosts:
         if host.tree is not None:
             named = host.tree if len(snapshot.hosts) == 1 else msgspec.structs.replace(host.tree, id=host.id)
-            rows += _nodes(named, host.id, "", "", wanted.lower())
+            kept = _with(named, wanted.lower())
+            rows += [] if kept is None else (_node(*one) for one in branches(kept, host.id))
     return _table(_TREE, rows, width, "no tree")
 
 
-def _nodes(node: TreeNode, path: str, head: str, below: str, wanted: str) -> Iterator[Row]:
-    children = [(child, list(_nodes(child, f"{path}/{child.id}", "", "", wanted))) for child in node.children]
-    shown = [child for child, rows in children if rows]
-    if not shown and wanted not in node.id.lower():
-        return
+def _with(node: TreeNode, wanted: str) -> TreeNode | None:
+    """*node* with those below that have *wanted* in their names, and those above them; None where none has."""
+    children = [kept for child in node.children if (kept := _with(child, wanted)) is not None]
+    if not children and wanted not in node.id.lower():
+        return None
+    return msgspec.structs.replace(node, children=children)
+
+
+def _node(path: str, name: str, node: TreeNode) -> Row:
     look = "" if node.status == "running" else "bad" if node.status in ("gave_up", "unkillable") else "warn"
-    yield Row(
+    return Row(
         path,
         (
-            f"{head}{node.id}",
+            name,
             node.status,
             str(node.restarts or ""),
             duration(node.uptime) if node.status == "running" else "",
@@ -325,15 +330,6 @@ def _nodes(node: TreeNode, path: str, head: str, below: str, wanted: str) -> Ite
         ),
         look or ("warn" if node.restarts else ""),
     )
-    for place, child in enumerate(shown, 1):
-        last = place == len(shown)
-        yield from _nodes(
-            child,
-            f"{path}/{child.id}",
-            below + ("└─ " if last else "├─ "),
-            below + ("   " if last else "│  "),
-            wanted,
-        )
 
 
 # ---------------------------------------------------------------- incidents
