@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 
 from dccd.bus.connection import Bus
 from dccd.bus.translation import translated
-from dccd.errors import BusError, BusUnavailable, JetStreamError
+from dccd.errors import BusError, BusUnavailable, JetStreamError, StreamReplaced
 
 __all__ = [
     "Batch",
@@ -31,6 +31,7 @@ __all__ = [
     "get_last",
     "renew_epoch",
     "rfc3339_ns",
+    "same_stream",
     "start_of_newest",
     "stream_epoch",
     "stream_state",
@@ -124,6 +125,19 @@ async def stream_state(bus: Bus, name: str) -> StreamState:
         last_at=rfc3339_ns(counts.last_ts) if counts.messages else 0,
         now=rfc3339_ns(info.ts) if info.ts else 0,
     )
+
+
+async def same_stream(bus: Bus, name: str, epoch: str) -> StreamState:
+    """Return what stream *name* holds, if it is that of *epoch* yet. Raises StreamReplaced, JetStreamError."""
+    try:
+        state = await stream_state(bus, name)
+    except JetStreamError as exc:
+        if exc.code == 404:
+            raise StreamReplaced(f"stream {name} was deleted") from exc
+        raise
+    if state.epoch != epoch:
+        raise StreamReplaced(f"stream {name} was made anew: epoch {state.epoch} after {epoch}")
+    return state
 
 
 async def stream_epoch(bus: Bus, name: str) -> str:

@@ -25,7 +25,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import JetStreamError, StreamState, stream_state
+from dccd.bus.direct import StreamState, same_stream
 from dccd.bus.translation import translated
 from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced, TicksGone
 
@@ -203,15 +203,7 @@ class PullReader:
         self._resets += 1
 
     async def _recover(self) -> None:
-        try:
-            state = await stream_state(self._bus, self.stream)
-        except JetStreamError as exc:
-            if exc.code == 404:
-                raise StreamReplaced(f"stream {self.stream} was deleted") from exc
-            raise
-        if state.epoch != self.epoch:
-            raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
-        await self._set_up(state)
+        await self._set_up(await same_stream(self._bus, self.stream, self.epoch))
 
     async def _pump(self) -> None:
         closed = asyncio.ensure_future(self._bus.wait_closed())

@@ -34,7 +34,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.consumer import ArchiverConsumer
-from dccd.bus.direct import JetStreamError, get_batch, stream_state
+from dccd.bus.direct import JetStreamError, get_batch, same_stream, stream_state
 from dccd.bus.translation import translated
 from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
 
@@ -358,14 +358,7 @@ class TickReader:
         self._arrived.set()
 
     async def _recover(self) -> None:
-        try:
-            state = await stream_state(self._bus, self.stream)
-        except JetStreamError as exc:
-            if exc.code == 404:
-                raise StreamReplaced(f"stream {self.stream} was deleted") from exc
-            raise
-        if state.epoch != self.epoch:
-            raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
+        state = await same_stream(self._bus, self.stream, self.epoch)
         if state.last < self.acked:
             raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self.acked} that was stored")
         await self._consumer.check_owner()

@@ -6,9 +6,9 @@ import pytest
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import get_batch, rfc3339_ns, stream_state
+from dccd.bus.direct import get_batch, renew_epoch, rfc3339_ns, same_stream, stream_state
 from dccd.bus.streams import ensure_streams
-from dccd.errors import JetStreamError
+from dccd.errors import JetStreamError, StreamReplaced
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +30,20 @@ async def test_a_stream_that_is_not_there(bus: Bus) -> None:
     with pytest.raises(JetStreamError) as caught:
         await stream_state(bus, "NOPE")
     assert caught.value.code == 404
+
+
+async def test_a_stream_that_is_another_by_now(bus: Bus) -> None:
+    """What was deleted or made anew isn't taken for what it was."""
+    await ensure_streams(bus)
+    name = subjects.STREAM_EVENTS
+    state = await stream_state(bus, name)
+    assert (await same_stream(bus, name, state.epoch)).epoch == state.epoch
+    await renew_epoch(bus, name)
+    with pytest.raises(StreamReplaced, match="made anew"):
+        await same_stream(bus, name, state.epoch)
+    await bus.jetstream.delete_stream(name)
+    with pytest.raises(StreamReplaced, match="deleted"):
+        await same_stream(bus, name, state.epoch)
 
 
 @pytest.mark.parametrize(
