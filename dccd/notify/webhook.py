@@ -39,11 +39,18 @@ class Sender:
 
     async def send(self, url: str, post: Post) -> None:
         """POST it. Raises NotTold when nobody takes it; no text of that has the URL, whose path is a password."""
+        try:
+            await self._post(url, post)
+        except NotTold:
+            self._refused += 1
+            raise
+        self._sent += 1
+
+    async def _post(self, url: str, post: Post) -> None:
         assert self._session is not None
         try:
             async with self._session.post(url, data=post.body, headers=post.headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:
-                    self._sent += 1
                     return
                 said = (await answer.content.read(_SAID)).decode("utf-8", "replace").strip()
                 retry = answer.headers.get("Retry-After", "")
@@ -51,14 +58,8 @@ class Sender:
                     f"HTTP {answer.status}" + (f": {said}" if said else ""), float(retry) if retry.isdecimal() else None
                 )
         except TimeoutError as exc:
-            self._refused += 1
             raise NotTold("no answer within 10 s") from exc
         except aiohttp.ClientConnectorError as exc:
-            self._refused += 1
             raise NotTold(f"no connection: {exc.os_error.strerror or exc.os_error}") from exc
         except (aiohttp.ClientError, ValueError) as exc:
-            self._refused += 1
             raise NotTold(type(exc).__name__) from exc
-        except NotTold:
-            self._refused += 1
-            raise
