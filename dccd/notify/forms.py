@@ -6,7 +6,8 @@ sending-messages-using-incoming-webhooks; ntfy: https://docs.ntfy.sh/publish.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from html import escape
 
 import msgspec
 
@@ -37,7 +38,9 @@ def post(webhook: Webhook, host: str, incidents: Sequence[Incident], now: int, t
         )
         return Post({"Content-Type": "application/json", **webhook.headers}, body)
     if webhook.format == "slack":
-        text = "\n".join([f"*{_title(host, incidents)}*", *_lines(incidents, now, _escaped)])
+        text = "\n".join(
+            [f"*{_title(host, incidents)}*", *_lines(incidents, now, lambda text: escape(text, quote=False))]
+        )
         return Post(
             {"Content-Type": "application/json", **webhook.headers}, msgspec.json.encode({"text": text, "mrkdwn": True})
         )
@@ -83,8 +86,7 @@ def _what(incident: Incident) -> str:
     return f"{incident.subject} {_WORDS[incident.rule]}"
 
 
-def _lines(incidents: Sequence[Incident], now: int, shown: type[str] | object) -> list[str]:
-    assert callable(shown)
+def _lines(incidents: Sequence[Incident], now: int, shown: Callable[[str], str]) -> list[str]:
     lines = []
     for one in incidents[:MOST]:
         if one.state == "open":
@@ -95,10 +97,6 @@ def _lines(incidents: Sequence[Incident], now: int, shown: type[str] | object) -
     if len(incidents) > MOST:
         lines.append(f"… and {len(incidents) - MOST} more: `dccd alerts` has them all")
     return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _duration(seconds: float) -> str:
