@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import click
 from click.shell_completion import (
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLE", "answer", "completion", "prepare"]
 
+T = TypeVar("T")
+
 _SECONDS = "1.5"
 _MANY = 500
 VARIABLE = "_DCCD_COMPLETE"
@@ -41,14 +43,14 @@ Find = Callable[[click.Context, str], Iterable[str | CompletionItem[str]]]
 # ---------------------------------------------------------------- what the daemon knows
 
 
-def _asked(ctx: click.Context, ask: Callable[[Client], Any]) -> Any:
+def _asked(ctx: click.Context, ask: Callable[[Client], Awaitable[list[T]]]) -> list[T]:
     """What *ask* gets of the daemon that the command so far speaks to; an empty list where that takes too long, or
     doesn't work."""
     import dccd.client  # noqa: F401  # that it takes a moment is nothing the daemon is late by
 
     app = ctx.ensure_object(App)
 
-    async def main() -> Any:
+    async def main() -> list[T]:
         async with asyncio.timeout(seconds), app.connect() as session:
             return await ask(session.client)
 
@@ -70,40 +72,35 @@ def _datasets(ctx: click.Context, incomplete: str) -> list[str]:
         page = await client.request("inventory", InventoryList(dataset=prefix, limit=_MANY))
         return [one.dataset for one in page.datasets]
 
-    found: list[str] = _asked(ctx, ask)
-    return found
+    return _asked(ctx, ask)
 
 
 def _runs(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     async def ask(client: Client) -> list[CompletionItem[str]]:
         return [CompletionItem(run.run_id, help=f"{run.state}: {run.subject}") for run in await client.runs(50)]
 
-    found: list[CompletionItem[str]] = _asked(ctx, ask)
-    return found
+    return _asked(ctx, ask)
 
 
 def _hosts(ctx: click.Context, incomplete: str) -> list[str]:
     async def ask(client: Client) -> list[str]:
         return [host.id for host in await client.hosts()]
 
-    found: list[str] = _asked(ctx, ask)
-    return found
+    return _asked(ctx, ask)
 
 
 def _jobs(ctx: click.Context, incomplete: str) -> list[str]:
     async def ask(client: Client) -> list[str]:
         return [job.name for job in await client.jobs()]
 
-    found: list[str] = _asked(ctx, ask)
-    return found
+    return _asked(ctx, ask)
 
 
 def _remotes(ctx: click.Context, incomplete: str) -> list[str]:
     async def ask(client: Client) -> list[str]:
         return [remote.name for remote in await client.remotes()]
 
-    found: list[str] = _asked(ctx, ask)
-    return found
+    return _asked(ctx, ask)
 
 
 def _symbols(ctx: click.Context, incomplete: str) -> list[str]:
