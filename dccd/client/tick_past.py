@@ -87,7 +87,6 @@ class Past(Stream):
         self._frames: AsyncGenerator[pl.DataFrame, None] | None = None
         self._rows: Rows | None = None
         self._first: list[pl.DataFrame] = []
-        self._held: pl.DataFrame | None = None
 
     async def open(self, bus: Bus) -> None:
         assert self._since is not None

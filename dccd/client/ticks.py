@@ -72,7 +72,7 @@ class Feed(Generic[T]):
         self._datasets: dict[str, Dataset | None] = {}
         self._sieve = source.sieve if isinstance(source, Past) else Sieve(None) if isinstance(source, Stream) else None
         self._resumed = position
-        # The position is worked out when it is asked for: before `_record` of `_raw`, which message `_at` held.
+        # The position is worked out when it is asked for: behind `_record`, of the message's `_raw`.
         self._place: Position | None = position
         self._raw: Sequence[Any] = ()
         self._record: Any = None
