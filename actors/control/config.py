@@ -5,7 +5,6 @@ Requests flow in; a checked :class:`Change` flows out, which is saved, whole, be
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +15,7 @@ import msgspec
 import structlog
 import yaml
 
+from actors.control.refusals import no_job
 from actors.links import Links
 from dccd import config_file
 from dccd import messages as m
@@ -216,10 +216,7 @@ class ConfigBook:
         await self._require_no_edit()
         wanted = self.wanted
         if entry_of(wanted.jobs, name) is None:
-            names = sorted(names_of(wanted.jobs))
-            near = difflib.get_close_matches(name, names, 3)
-            told = f"did you mean {' or '.join(near)}?" if near else "dccd.jobs.list has them"
-            raise RequestError(404, "no_job", f"there is no job {name}; {told}", "name")
+            raise no_job(name, names_of(wanted.jobs))
         try:
             wanted = msgspec.structs.replace(wanted, jobs=edited(wanted.jobs))
         except ConfigError as exc:

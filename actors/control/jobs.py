@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
-from actors.control.refusals import as_request_errors
+from actors.control.refusals import as_request_errors, no_job
 from actors.control.streams import StreamDesk
 from actors.links import Links
 from actors.mail import GetJobs, RunJob
@@ -69,9 +68,7 @@ async def run(links: Links, desk: StreamDesk, name: str) -> m.JobStarted:
     """Run the job *name* now. Raises RequestError 404 no_job, and what the runner refuses with."""
     spec = links.specs.get(name)
     if spec is None:
-        near = difflib.get_close_matches(name, links.specs, 3)
-        told = f"did you mean {' or '.join(near)}?" if near else "dccd.jobs.list has them"
-        raise RequestError(404, "no_job", f"there is no job {name}; {told}", "name")
+        raise no_job(name, links.specs)
     if spec.operation == "stream":
         started = await desk.start(spec.of, spec.options, spec.name, spec.restart or "permanent")
         return m.JobStarted(name=name, run_id=None, already_running=not started, run=None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from actors.runtime.exits import ActorError
@@ -21,7 +22,7 @@ from dccd.errors import (
     StoreError,
 )
 
-__all__ = ["as_request_errors"]
+__all__ = ["as_request_errors", "no_job"]
 
 
 @contextmanager
@@ -51,3 +52,10 @@ def as_request_errors() -> Iterator[None]:
         raise RequestError(503, "store", str(exc)) from exc
     except (BusError, TimeoutError, ActorError) as exc:
         raise RequestError(503, "not_now", str(exc) or "timed out; try again") from exc
+
+
+def no_job(name: str, known: Iterable[str]) -> RequestError:
+    """The 404 for a job *name* that isn't among the *known*; it tells those whose names are near."""
+    near = difflib.get_close_matches(name, list(known), 3)
+    told = f"did you mean {' or '.join(near)}?" if near else "dccd.jobs.list has them"
+    return RequestError(404, "no_job", f"there is no job {name}; {told}", "name")
