@@ -12,7 +12,7 @@ from dccd.errors import RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import StreamEntry
-from dccd.symbols import Dataset, job_name
+from dccd.symbols import Dataset
 
 __all__ = ["StreamDesk"]
 
@@ -71,8 +71,3 @@ class StreamDesk:
             child = children.get(name)
             entries.append(state.entry(now, child.restarts if child else 0, child.status if child else "stopped"))
         return entries
-
-
-def stream_job(dataset: Dataset) -> str:
-    """``stream.binance.trades.BTC-USDT``."""
-    return job_name("stream", dataset)
