@@ -142,13 +142,7 @@ EVENT_SUBJECTS = {
 
 
 _WORDS = Words(code=lambda text: f"`{text}`", struct=lambda kind: f"[{kind.__name__}](#{kind.__name__.lower()})")
-shown, default = _WORDS.shown, _WORDS.default
-
-
-def said(kind: type) -> str:
-    """A docstring, on one line, as Markdown."""
-    text = " ".join((kind.__doc__ or "").split())
-    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text).replace("``", "`")
+said, shown, default = _WORDS.said, _WORDS.shown, _WORDS.default
 
 
 def asked(kind: type[msgspec.Struct]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import Any
 
@@ -28,12 +27,12 @@ def explained(operation: Operation) -> str:
     help.write_text(f"{who}; {twice}.")
     fields = msgspec.structs.fields(operation.request)
     with help.section("Request"):
-        help.write_text(_said(operation.request))
+        help.write_text(_WORDS.said(operation.request))
     if fields:
         with help.section("Fields"):
             help.write_dl((field.encode_name, _field(field)) for field in fields)
     with help.section("Reply"):
-        help.write_text(_said(operation.reply))
+        help.write_text(_WORDS.said(operation.reply))
         help.write_paragraph()
         answered = msgspec.structs.fields(operation.reply)
         help.write_dl((field.encode_name, _WORDS.shown(field.type)) for field in answered)
@@ -61,9 +60,3 @@ def _example(operation: Operation) -> str:
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if text.startswith("$") else shlex.quote(text)
-
-
-def _said(kind: type[Any]) -> str:
-    """A docstring as plain text."""
-    text = " ".join((kind.__doc__ or "").split())
-    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text).replace("``", "")

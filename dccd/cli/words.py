@@ -5,6 +5,7 @@ Help on the command line and the references in ``docs/`` say the same; they diff
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -31,6 +32,11 @@ class Words:
         self, code: Callable[[str], str] = _plain, struct: Callable[[type[Any]], str] = lambda kind: kind.__name__
     ) -> None:
         self.code, self.struct = code, struct
+
+    def said(self, kind: type[Any]) -> str:
+        """A type's docstring, on one line."""
+        text = " ".join((kind.__doc__ or "").split())
+        return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`|``(.+?)``", lambda found: self.code(found[1] or found[2]), text)
 
     def shown(self, kind: Any) -> str:
         """A field's type with its limits."""

@@ -12,6 +12,11 @@ from dccd.cli.words import Words, choices
 from dccd.symbols import DataType
 
 
+class Told:
+    """Of each :class:`~dccd.symbols.Dataset`, ``a`` and
+    ``b.c``."""
+
+
 class Inner(msgspec.Struct):
     """A struct."""
 
@@ -42,6 +47,12 @@ class Inner(msgspec.Struct):
 def test_a_type_is_told_with_its_limits(kind: Any, words: str) -> None:
     """What is typed as it stands is marked; a limit that only the number's own kind has says nothing."""
     assert Words(code=lambda text: f"<{text}>").shown(kind) == words
+
+
+def test_a_docstring_is_one_line_in_which_code_is_marked() -> None:
+    """Names without the modules that they are in."""
+    assert Words(code=lambda text: f"<{text}>").said(Told) == "Of each <Dataset>, <a> and <b.c>."
+    assert Words().said(Told) == "Of each Dataset, a and b.c."
 
 
 def test_a_default_is_json() -> None:
