@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import msgspec
+
 from dccd.bus.connection import Bus
 from dccd.bus.direct import StreamState, api, stream_state
 from dccd.bus.pull import PullReader, StreamMessage
@@ -30,6 +32,12 @@ _PAUSE = 1.0
 """Seconds without a request after which it is looked whether messages have fallen off meanwhile."""
 _SLACK = 2 * _NS
 """How well the time of the last certain message is known (ns)."""
+
+
+class _Made(msgspec.Struct):
+    """What the server says of the consumer that it has made: how many messages there are for it."""
+
+    num_pending: int = 0
 
 
 class OrderedReader(PullReader):
@@ -104,12 +112,13 @@ class OrderedReader(PullReader):
         else:
             assert self._since is not None
             config |= {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(self._since)}
-        await api(
+        made = await api(
             self._bus,
             f"CONSUMER.CREATE.{self.stream}.{name}{tail_of(self._filters)}",
             {"stream_name": self.stream, "config": config},
-            dict[str, Any],
+            _Made,
         )
+        self.caught_up = not made.num_pending
         return name
 
     def _accept(self, message: StreamMessage, number: int) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from dccd import messages as m
 from dccd import subjects
-from dccd.bus.direct import StreamState, api, start_of_newest
+from dccd.bus.direct import StreamState, start_of_newest
 from dccd.bus.ordered import OrderedReader
 from dccd.bus.pull import StreamMessage
 from dccd.client.base import Requests
@@ -152,22 +152,15 @@ class EventRequests(Requests):
         return await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=timeout)
 
 
-class _Count(msgspec.Struct):
-    num_pending: int = 0
-
-
 class _Reader(OrderedReader):
-    """One that knows from the beginning whether there is anything to read."""
+    """One that knows where the past ends."""
 
     end = 0
     """The number of the last message when it was opened."""
 
     async def _prepare(self, state: StreamState) -> str:
-        name = await super()._prepare(state)
         self.end = self.end or state.last
-        count = await api(self._bus, f"CONSUMER.INFO.{self.stream}.{name}", None, _Count)
-        self.caught_up = not count.num_pending
-        return name
+        return await super()._prepare(state)
 
 
 async def _of_the_past(reader: _Reader) -> AsyncGenerator[StreamMessage, None]:
