@@ -35,6 +35,7 @@ for a request or a tick, but it can litter a bucket; a listener can't.
 ROLES: tuple[Role, ...] = ("collector", "operator", "viewer", "listener")
 
 _STREAMS = (subjects.STREAM_TICKS, subjects.STREAM_EVENTS)
+_BUCKETS = sorted(name for key, name in vars(subjects).items() if key.startswith("BUCKET_"))
 _INDENT = "    "
 
 
@@ -54,12 +55,11 @@ def access(role: Role, operations: Mapping[str, Operation] = OPERATIONS) -> Acce
     """What *role* may do, by what the *operations* say of who may ask."""
     own = f"{inbox_prefix(role)}.>"
     if role == "collector":
-        buckets = [name for key, name in vars(subjects).items() if key.startswith("BUCKET_")]
         return Access(
             publish=(
                 f"{subjects.SERVICE}.>",
                 f"{subjects.INBOX}.>",
-                *(f"$KV.{bucket}.>" for bucket in sorted(buckets)),
+                *(f"$KV.{bucket}.>" for bucket in _BUCKETS),
                 "$JS.API.>",
                 "$JS.ACK.>",
                 "$JS.FC.>",
@@ -91,8 +91,7 @@ def _reading(role: Role) -> Iterable[str]:
     if role == "operator":
         # Requests mask what is secret in a configuration: its bucket would tell it.
         hidden = {subjects.BUCKET_PRIVATE, subjects.BUCKET_CONFIG}
-        buckets = sorted({name for key, name in vars(subjects).items() if key.startswith("BUCKET_")} - hidden)
-        streams += [f"KV_{bucket}" for bucket in buckets]
+        streams += [f"KV_{bucket}" for bucket in _BUCKETS if bucket not in hidden]
         yield f"{api}.STREAM.LIST"
     for stream in streams:
         yield f"{api}.STREAM.INFO.{stream}"
