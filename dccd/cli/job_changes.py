@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import click
 
@@ -11,13 +11,15 @@ from dccd.cli.app import App, options
 from dccd.cli.config import show_applied
 from dccd.symbols import DataType
 
-__all__ = ["create", "delete", "update"]
+__all__ = ["TRIGGERS", "TriggerKind", "create", "delete", "update"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TRIGGERS = ["once", "interval", "cron", "supervised", "manual"]
+TriggerKind = Literal["once", "interval", "cron", "supervised", "manual"]
+TRIGGERS = get_args(TriggerKind)
+
 _FIELDS = {
-    "trigger_kind": click.option("--trigger", "trigger_kind", type=click.Choice(_TRIGGERS), help="When it runs."),
+    "trigger_kind": click.option("--trigger", "trigger_kind", type=click.Choice(TRIGGERS), help="When it runs."),
     "every": click.option("--every", metavar="DURATION", help="Interval: how often, as 1h."),
     "cron": click.option("--cron", metavar="FIELDS", help="Cron: minute hour day month weekday, as '5 0 * * *'."),
     "timezone": click.option("--timezone", metavar="ZONE", help="Cron: where these are read, as Europe/Paris."),

@@ -9,7 +9,7 @@ import click
 
 from dccd.cli.app import DONE, FAILED, App, note, options
 from dccd.cli.backfill import follow
-from dccd.cli.job_changes import create, delete, update
+from dccd.cli.job_changes import TRIGGERS, TriggerKind, create, delete, update
 from dccd.cli.output import duration, json_document, table, when
 from dccd.symbols import DataType
 
@@ -21,7 +21,6 @@ __all__ = ["jobs"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _Operation = Literal["stream", "backfill"]
-_Kind = Literal["once", "interval", "cron", "supervised", "manual"]
 
 
 def _filters(command: F) -> F:
@@ -30,7 +29,7 @@ def _filters(command: F) -> F:
         click.option(
             "--trigger",
             "trigger_kind",
-            type=click.Choice(["once", "interval", "cron", "supervised", "manual"]),
+            type=click.Choice(TRIGGERS),
             help="Only jobs that run so.",
         ),
         click.option("--type", "data_type", type=click.Choice([str(t) for t in DataType]), help="Only of this data."),
@@ -62,7 +61,7 @@ def jobs(
     operation: _Operation | None,
     exchange: str | None,
     data_type: str | None,
-    trigger_kind: _Kind | None,
+    trigger_kind: TriggerKind | None,
 ) -> int | None:
     """List the jobs, when each runs next and what became of its last run; run, create, change and delete them."""
     if ctx.invoked_subcommand is not None:
@@ -170,7 +169,7 @@ def run_all(
     operation: _Operation | None,
     exchange: str | None,
     data_type: str | None,
-    trigger_kind: _Kind | None,
+    trigger_kind: TriggerKind | None,
 ) -> int:
     """Run all backfill jobs now, or those that match; the daemon runs a few at once, the others wait their turn."""
 
