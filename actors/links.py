@@ -285,23 +285,15 @@ class Links:
 
     async def ask_runner(self, order: StartBackfill | StartWhole | CancelBackfill | MoveRuns) -> Any:
         """Ask the runner; raises the RequestError that it answers with when it refuses, 503 when it isn't there."""
-        answer = await self._runner().ask(order, timeout=30.0)
-        if isinstance(answer, DccdError):
-            raise answer
-        return answer
+        return await _ask(self.runner, order, 30.0)
 
     async def tell_runner(self, ended: RunEnded) -> None:
         """Tell the runner that a run is over. Raises ActorGone while it restarts: who tells is restarted, too."""
-        await self._runner().tell(ended)
+        await _there(self.runner).tell(ended)
 
     async def ask_reconciler(self, request: Any) -> Any:
         """Ask the configuration's owner; raises the DccdError that it refuses with, 503 when it isn't there."""
-        if self.reconciler is None:
-            raise RequestError(503, "not_now", "the daemon is starting; try again")
-        answer = await self.reconciler.ask(request, timeout=120.0)
-        if isinstance(answer, DccdError):
-            raise answer
-        return answer
+        return await _ask(self.reconciler, request, 120.0)
 
     def reload(self) -> None:
         """Have an edit of the configuration file taken over now."""
@@ -323,23 +315,13 @@ class Links:
 
     async def ask_scheduler(self, message: GetJobs | RunJob) -> Any:
         """Ask the scheduler; raises the DccdError that it answers with when it refuses, 503 when it isn't there."""
-        if self.scheduler is None:
-            raise RequestError(503, "not_now", "the daemon is starting; try again")
-        answer = await self.scheduler.ask(message, timeout=30.0)
-        if isinstance(answer, DccdError):
-            raise answer
-        return answer
+        return await _ask(self.scheduler, message, 30.0)
 
     def tell_scheduler(self, settled: RunSettled) -> None:
         """Tell the scheduler that a run is over. It need not be there: it also looks by itself."""
         if self.scheduler is not None:
             with contextlib.suppress(ActorError):
                 self.scheduler.tell_nowait(settled)
-
-    def _runner(self) -> ActorRef:
-        if self.runner is None:
-            raise RequestError(503, "not_now", "the daemon is starting; try again")
-        return self.runner
 
     @property
     def rules(self) -> dict[DataType, Rule]:
@@ -372,7 +354,7 @@ class Links:
         if run is not None:
             failed = msgspec.structs.replace(run, state="failed", error=f"crashed too often: {reason}")
             with contextlib.suppress(ActorError, RequestError):  # else the runner finds it when it starts
-                self._runner().tell_nowait(RunEnded(failed))
+                _there(self.runner).tell_nowait(RunEnded(failed))
 
     def emit(self, subject: str, event: Event) -> None:
         """Publish an event; it is kept and published again until the bus has it, as ticks are."""
@@ -384,3 +366,16 @@ class Links:
             self.events.offer(subject, msgspec.json.encode(event), 1, event.at, event.at, ttl=ttl)
         except BusUnavailable:
             pass  # the link is being restarted or stopped: the log has it
+
+
+def _there(ref: ActorRef | None) -> ActorRef:
+    if ref is None:
+        raise RequestError(503, "not_now", "the daemon is starting; try again")
+    return ref
+
+
+async def _ask(ref: ActorRef | None, message: Any, timeout: float) -> Any:
+    answer = await _there(ref).ask(message, timeout=timeout)
+    if isinstance(answer, DccdError):
+        raise answer
+    return answer
