@@ -69,15 +69,12 @@ class Scheduler(Actor):
         return sum(self._states[name].next_run is not None for name in self._specs)
 
     async def on_start(self) -> None:
-        found = await self.links.jobs.find(subjects.job_state_key(self.links.host, ""))
         prefix = subjects.job_state_key(self.links.host, "")
+        found = await self.links.jobs.find(prefix)
         kept = {e.key.removeprefix(prefix): msgspec.json.decode(e.value, type=JobState) for e in found}
         self._states.clear()
-        await self._set(self._backfills(), kept)
+        await self._set(self.links.specs.values(), kept)
         self.links.scheduler = self.context.ref
-
-    def _backfills(self) -> list[JobSpec]:
-        return [spec for spec in self.links.specs.values() if spec.operation == "backfill"]
 
     async def run(self) -> None:
         await run_together(self._work, self.serve)
@@ -117,7 +114,7 @@ class Scheduler(Actor):
     # ------------------------------------------------------------ which jobs there are
 
     async def _set(self, specs: Iterable[JobSpec], kept: dict[str, JobState]) -> None:
-        """These are the jobs from now on. *kept* is what was remembered of them by an earlier scheduler."""
+        """The backfills among *specs* are the jobs from now on; *kept* is what an earlier scheduler remembered of them."""
         wanted = {spec.name: spec for spec in specs if spec.operation == "backfill"}
         for name in [name for name in self._specs if name not in wanted]:
             # What is made anew under this name is another job.
