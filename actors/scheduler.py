@@ -114,7 +114,7 @@ class Scheduler(Actor):
     # ------------------------------------------------------------ which jobs there are
 
     async def _set(self, specs: Iterable[JobSpec], kept: dict[str, JobState]) -> None:
-        """The backfills among *specs* are the jobs from now on; *kept* is what an earlier scheduler remembered of them."""
+        """The backfills among *specs* are the jobs from now on; *kept* is what an earlier scheduler knew of them."""
         wanted = {spec.name: spec for spec in specs if spec.operation == "backfill"}
         for name in [name for name in self._specs if name not in wanted]:
             # What is made anew under this name is another job.
