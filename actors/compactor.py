@@ -70,8 +70,5 @@ class Compactor(Actor):
             return
         if result is not None:
             self._folds += 1
-            tally.folds += 1
-            tally.fold_rows += result.rows
-            tally.fold_bytes += result.bytes
-            tally.fold_seconds += time.perf_counter() - begun
+            tally.folded(result.rows, result.bytes, time.perf_counter() - begun)
             self.links.stored(dataset)

@@ -70,9 +70,5 @@ class Folder(Actor):
         anyio.from_thread.run_sync(self._folded, result, seconds)
 
     def _folded(self, result: FoldResult, seconds: float) -> None:
-        tally = self.links.tally
-        tally.folds += 1
-        tally.fold_rows += result.rows
-        tally.fold_bytes += result.bytes
-        tally.fold_seconds += seconds
+        self.links.tally.folded(result.rows, result.bytes, seconds)
         self.links.stored(result.dataset)

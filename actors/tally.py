@@ -59,3 +59,10 @@ class Tally:
             self.restarts[actor_label(event.path)] += 1
         elif event.kind == "gave_up":
             self.gave_up[actor_label(event.path)] += 1
+
+    def folded(self, rows: int, size: int, seconds: float) -> None:
+        """Count a fold, which wrote *rows* in *size* bytes."""
+        self.folds += 1
+        self.fold_rows += rows
+        self.fold_bytes += size
+        self.fold_seconds += seconds
