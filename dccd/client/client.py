@@ -21,7 +21,6 @@ from dccd.client.replays import ReplayRequests
 from dccd.client.runs import RunEvent, RunRequests
 from dccd.client.streams import StreamRequests
 from dccd.client.sync import SyncClient
-from dccd.client.target import Target
 
 __all__ = ["Client", "RunEvent", "Time"]
 
@@ -46,16 +45,7 @@ class Client(
     a ``.creds`` file. *timeout* is how long a request waits for its reply, in seconds.
     """
 
-    def __init__(
-        self,
-        target: str | Target | None = None,
-        *,
-        timeout: float = 10.0,
-        context: str | None = None,
-        credentials: str | None = None,
-    ) -> None:
-        super().__init__(target, timeout=timeout, context=context, credentials=credentials)
-        self._sync: SyncClient | None = None
+    _sync: SyncClient | None = None
 
     def __enter__(self) -> SyncClient:
         self._sync = SyncClient(self)
