@@ -16,20 +16,17 @@ from dccd.bus.connection import Message
 from dccd.bus.credit import CreditReceiver
 from dccd.client.base import Requests, Time, time_text
 from dccd.client.tick_frames import FrameBuilder
-from dccd.client.ticks import Batch
+from dccd.client.ticks import DECODERS, Batch, batch_of
 from dccd.errors import BusUnavailable, DccdError, IdentityError, ReplayFailed
-from dccd.records import RECORD_TYPES, Record
+from dccd.records import Record
 from dccd.store.interleave import Part, runs
-from dccd.symbols import Dataset, DataType
+from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["Replay"]
 
-_DECODERS: dict[DataType, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(type_) for kind, type_ in RECORD_TYPES.items()
-}
 _QUIET = 15.0
 """Seconds without a sign of life, which come each 5, after which the daemon is asked whether it has the replay."""
 _UNANSWERED = 3
@@ -177,9 +174,7 @@ class Replay:
         async with aclosing(self._steps()) as steps:
             async for number, parts in steps:
                 for index, records in parts if len(parts) == 1 else runs(parts):
-                    batch = Batch(records)
-                    batch.dataset, batch.seq = self.datasets[index], number
-                    batch.at, batch.redelivered = 0, False
+                    batch = batch_of(self.datasets[index], records, number)
                     yield batch
                     if self.is_past(batch):
                         break
@@ -239,7 +234,7 @@ class Replay:
         index = self._of.get(message.subject)
         if index is None:
             return []
-        records = _DECODERS[self.datasets[index].data_type].decode(message.data)
+        records = DECODERS[self.datasets[index].data_type].decode(message.data)
         step = (message.headers or {}).get(subjects.STEP)
         if step is None:
             return [(index, records)]

@@ -26,12 +26,13 @@ from dccd.symbols import NS, Dataset, DataType, parse_interval
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Batch", "Feed", "TickSet", "Ticks"]
+__all__ = ["DECODERS", "Batch", "Feed", "TickSet", "Ticks", "batch_of"]
 
 T = TypeVar("T")
-_DECODERS: dict[DataType, msgspec.json.Decoder[Any]] = {
+DECODERS: dict[DataType, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(type_) for kind, type_ in RECORD_TYPES.items()
 }
+"""Of messages with records."""
 _ROWS = 100_000
 _AT_ONCE = 5_000
 """Rows of which a frame is made without a thread."""
@@ -279,7 +280,7 @@ class Feed(Generic[T]):
         if sieve is not None and sieve.is_double(message.id):
             return None
         try:
-            raw: list[T] = _DECODERS[dataset.data_type].decode(message.data)
+            raw: list[T] = DECODERS[dataset.data_type].decode(message.data)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             self.unparsed += 1  # somebody else's message on this subject; ours always decode
             return None
@@ -295,7 +296,7 @@ class Feed(Generic[T]):
         self._arrive(message)
         if found is None or not found[1]:
             return None
-        return _batch(*found, message.seq, message.at, message.delivered > 1)
+        return batch_of(*found, message.seq, message.at, message.delivered > 1)
 
     def _arrive(self, message: StreamMessage) -> None:
         if isinstance(self._source, Stream):
@@ -313,7 +314,7 @@ class Feed(Generic[T]):
             sieve.joint.read(dataset.data_type, records)
         self._raw, self._record = records, None
         self._place = Position.stored(records[-1].ts + 1, 0)
-        return _batch(dataset, records, 0, 0, False)
+        return batch_of(dataset, records)
 
     def _collect(self, builder: FrameBuilder, piece: StreamMessage | Stored) -> None:
         if isinstance(piece, Stored):
@@ -359,7 +360,8 @@ class Feed(Generic[T]):
         self.interruptions += connected
 
 
-def _batch(dataset: Dataset, records: list[Any], seq: int, at: int, redelivered: bool) -> Batch[Any]:
+def batch_of(dataset: Dataset, records: list[Any], seq: int = 0, at: int = 0, redelivered: bool = False) -> Batch[Any]:
+    """*records* as a batch."""
     batch = Batch(records)
     batch.dataset, batch.seq, batch.at, batch.redelivered = dataset, seq, at, redelivered
     return batch
