@@ -65,6 +65,10 @@ _RATE_WINDOW = 5 * NS
 _RECENT_RUNS = 20
 _PROGRESS_KEPT = 3600
 """For how many seconds the bus keeps events of progress."""
+_PAGE = 1 << 20
+"""Bytes of a page of a list at most, also where a message may have more: it is made at one go."""
+_ENVELOPE = 8192
+"""Bytes of it that are kept free for what stands around the list."""
 
 
 @dataclass
@@ -338,6 +342,11 @@ class Links:
     def floor(self) -> int:
         """The bytes of the disk that retention keeps free."""
         return parse_size(self.config.storage.retention.free_space)
+
+    @property
+    def page(self) -> int:
+        """The bytes of JSON that a list may have in one reply."""
+        return min(self.bus.max_payload, _PAGE) - _ENVELOPE
 
     @property
     def bus_shown(self) -> str:

@@ -36,10 +36,6 @@ from dccd.symbols import Dataset, DataType, Symbol, span_label
 __all__ = ["Handlers"]
 
 _ASK_SECONDS = 30.0
-_PAGE = 1 << 20
-"""Bytes of a page of a list at most, also where a message may have more: it is made at one go."""
-_ENVELOPE = 8192
-"""Bytes of it that are kept free for what stands around the list."""
 
 Body = bytes | AsyncIterator[bytes]
 
@@ -204,8 +200,7 @@ class Handlers:
     # ------------------------------------------------------------ data
 
     async def do_inventory(self, request: m.InventoryList) -> m.Inventory:
-        room = min(self.links.bus.max_payload, _PAGE) - _ENVELOPE
-        asked = GetInventory(request.dataset or "", request.after or "", request.limit, room)
+        asked = GetInventory(request.dataset or "", request.after or "", request.limit, self.links.page)
         inventory: m.Inventory = await self.links.catalogue.ask(asked, timeout=_ASK_SECONDS)
         return inventory
 

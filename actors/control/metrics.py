@@ -11,10 +11,6 @@ from dccd.errors import RequestError
 
 __all__ = ["metrics", "page"]
 
-_PAGE = 1 << 20
-_ENVELOPE = 8192
-"""Bytes of it that are kept free for what stands around the samples."""
-
 
 async def metrics(links: Links, request: m.MetricsGet) -> m.Metrics:
     """Answer *request*. Raises RequestError 404 when no metric has such a name."""
@@ -23,7 +19,7 @@ async def metrics(links: Links, request: m.MetricsGet) -> m.Metrics:
         raise RequestError(
             404, "no_metric", f"no metric's name begins with {request.prefix!r}; without prefix all are told", "prefix"
         )
-    families, following = page(found.families, request.after, min(links.bus.max_payload, _PAGE) - _ENVELOPE)
+    families, following = page(found.families, request.after, links.page)
     return msgspec.structs.replace(found, families=families, next=following)
 
 
