@@ -14,7 +14,6 @@ import click
 
 from dccd.cli.app import DONE, FAILED, App, note, options
 from dccd.cli.output import count, interval, json_line, size
-from dccd.client.doctor import examine_files
 from dccd.errors import BusUnavailable
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ async def _lines(
                 async for line in lines:
                     yield line
                 return
+    from dccd.client.doctor import examine_files
+
     found = examine_files(data_path, dataset, set_aside=set_aside)
     while (one := await anyio.to_thread.run_sync(next, found, None)) is not None:
         yield one

@@ -13,8 +13,6 @@ import msgspec
 from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.output import clock, number, when
-from dccd.client.selection import ANY, Selection
-from dccd.client.since import since_ns
 from dccd.errors import DccdError
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.symbols import NS, Dataset, DataType, format_time
@@ -22,6 +20,7 @@ from dccd.symbols import NS, Dataset, DataType, format_time
 if TYPE_CHECKING:
     from dccd.client import Client
     from dccd.client.feeds import TickOptions
+    from dccd.client.selection import Selection
     from dccd.client.ticks import Feed
 
 __all__ = ["line", "tail"]
@@ -85,6 +84,8 @@ def tail(
 
 def _selection(exchange: str, symbol: str | None, data_type: str | None, span: str | None) -> Selection:
     """What the arguments name; of several datasets with a * in them. Raises IdentityError, UsageError."""
+    from dccd.client.selection import ANY, Selection
+
     if symbol is None and not {ANY, ">"}.isdisjoint(exchange.split(".")):
         if data_type or span:
             raise click.UsageError(f"{exchange} names all: leave out --type and --span")
@@ -116,6 +117,8 @@ async def _hint(client: Client, selection: Selection) -> None:
 
 def _say_begin(ticks: Feed[Any], since: str | None) -> None:
     """Say so when it doesn't reach as far back as was asked."""
+    from dccd.client.since import since_ns
+
     if since is not None and ticks.begins is not None and ticks.begins > since_ns(since, time.time_ns()) + NS:
         note(f"begins at {format_time(ticks.begins)}: there is nothing older")
 

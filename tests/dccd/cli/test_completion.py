@@ -190,7 +190,7 @@ async def test_zsh_offers_the_same(dccd: Command, stored: FakeDaemon) -> None:
     assert found.split() == ["kraken.trades.BTC-USD", "kraken.trades.XMR-EUR"]
 
 
-@pytest.mark.parametrize("line", ["dccd ", "dccd req runs.list s", "dccd backfill ", "dccd read "])
+@pytest.mark.parametrize("line", ["dccd ", "dccd req runs.list s", "dccd backfill ", "dccd tail --s", "dccd read "])
 async def test_completion_is_quick_since_it_imports_little(dccd: Command, stored: FakeDaemon, line: str) -> None:
     """Neither Polars nor ccxt, which take longer to import than anybody waits; nor the client, where none is asked."""
     told = f"""
