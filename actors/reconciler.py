@@ -179,11 +179,15 @@ class Reconciler(Actor):
         self.book.wanted = change.wanted
         failed = await self._start([*found.start, *found.restart])
         for dataset, options, job in by_hand:
-            with contextlib.suppress(DccdError, ActorError):
+            try:
                 await self.desk.start(dataset, options, job)
+            except (DccdError, ActorError) as exc:
+                self.context.log.error("stream not started", dataset=dataset.name, error=str(exc))
         if found.exchanges:
-            with contextlib.suppress(DccdError, ActorError, TimeoutError):
+            try:
                 await links.ask_runner(MoveRuns(found.exchanges))
+            except (DccdError, ActorError, TimeoutError) as exc:
+                self.context.log.warning("backfills not moved yet", exchanges=found.exchanges, error=str(exc))
             await self._close(old)
         if found.added or found.changed or found.removed:
             await self._tell_scheduler()

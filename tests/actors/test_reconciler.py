@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
-from actors.mail import Reload, SetJobs
+from actors.mail import MoveRuns, Reload, SetJobs
 from actors.reconciler import Reconciler
 from actors.runtime.actor import Actor, ActorRef
 from actors.runtime.clock import FakeClock
@@ -192,6 +193,27 @@ async def test_a_stream_that_cannot_start_is_told_and_keeps_no_other_from_it(fil
         done = await ref.ask(job)
         assert (done.started, done.failed) == (["kraken.trades.ETH-USD"], {KRAKEN: "refused"})
         assert "BTC/USD, ETH/USD" in text_of(file)
+
+
+async def test_what_does_not_come_back_at_a_moved_exchange_is_logged(file: Path) -> None:
+    """A stream that no job has run, and the backfills: the configuration is taken over, and the log says what isn't."""
+
+    async def ask_runner(order: MoveRuns) -> None:
+        raise RequestError(503, "not_now", "the daemon is starting")
+
+    desk = Desk(file)
+    desk.sockets = desk.rest = SimpleNamespace(change=lambda *_: None)
+    desk.ask_runner = ask_runner
+    with capture_logs() as logged:
+        async with reconciler(desk) as (ref, _):
+            await desk.start(Dataset.parse(KRAKEN), StreamOptions())
+            desk.bad = KRAKEN
+            got = await state(ref)
+            moved = {**got.config, "exchanges": {"kraken": {"ws_url": "ws://localhost:1"}}}
+            done = await ref.ask(m.ConfigPut(revision=got.revision, config=moved))
+            assert done.applied == ["exchanges.kraken.ws_url"]
+    told = [(one["event"], one["error"]) for one in logged if "error" in one]
+    assert told == [("stream not started", "refused"), ("backfills not moved yet", "the daemon is starting")]
 
 
 async def test_the_scheduler_hears_of_jobs_when_they_change(file: Path) -> None:
