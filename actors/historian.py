@@ -9,7 +9,6 @@ about what it removes, however many runs there are. Markers of deletions go, too
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import msgspec
@@ -24,7 +23,7 @@ from dccd import subjects
 from dccd.bus.history import hosts_there
 from dccd.bus.kv import Entry
 from dccd.config import RunsConfig, parse_duration
-from dccd.errors import BusError
+from dccd.errors import BusError, BusUnavailable
 from dccd.runs import ACTIVE, RunState
 from dccd.symbols import NS
 
@@ -116,8 +115,12 @@ class Historian(Actor):
 
     async def _measure_now_and_then(self) -> None:
         while True:
-            with contextlib.suppress(BusError):  # the bus is away: another check says so
+            try:
                 self.links.events_kept = await look_at_events(self.links.bus)
+            except BusUnavailable:
+                pass  # another check says so
+            except BusError as exc:
+                self.context.log.warning("not known how long events are kept", error=str(exc))
             await self.context.clock.sleep(_MEASURE_SECONDS)
 
     # ------------------------------------------------------------ whose host is gone

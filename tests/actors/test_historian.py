@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +10,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from actors.control.runbook import RunBook
 from actors.historian import Historian, kept_for
 from actors.mail import AdoptRun
 from actors.runtime.clock import FakeClock
+from actors.runtime.root import open_root
 from actors.tally import Tally
 from dccd import subjects
 from dccd.bus.connection import Bus
@@ -203,3 +206,14 @@ async def test_a_host_that_was_away_says_again_how_its_runs_are(bus: Bus) -> Non
     await stage.clock.advance(11)
     await historian.look()
     assert (await other.book.history.get(mine.run_id)).state == "running"
+
+
+async def test_why_it_is_not_known_how_long_events_are_kept_is_logged(bus: Bus) -> None:
+    """The bus refuses, as there is no stream of them: that it is away is told elsewhere, this isn't."""
+    stage = Stage(bus)
+    with capture_logs() as logged:
+        async with open_root(Historian(stage.links), clock=stage.clock), asyncio.timeout(10):
+            while 60.0 not in stage.clock.deadlines:  # it has looked, and waits for the next time
+                await bus.barrier()
+    told = [one for one in logged if one["event"] == "not known how long events are kept"]
+    assert len(told) == 1 and "not found" in told[0]["error"]
