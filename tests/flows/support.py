@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from anyio.abc import Process
 
 from dccd.client import Client
 from dccd.config import Config, Job
 from dccd.messages import Event
+from dccd.simulator import Simulator
 from dccd.simulator.clock import SystemClock
 from dccd.symbols import NS
 
@@ -35,6 +39,39 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def write_config(folder: Path, port: int, sim: Simulator, more: str = "") -> Path:
+    """A configuration file of a daemon on *port* with Binance, and what *more* says."""
+    path = folder / "config.yml"
+    path.write_text(
+        f"""
+settings: {{data_path: {folder / "data"}, host: alpha}}
+bus: {{port: {port}}}
+exchanges: {{binance: {{rest_url: "{sim.binance.rest_url}", ws_url: "{sim.binance.ws_url}", rate_limit: false}}}}
+{more}"""
+    )
+    return path
+
+
+@asynccontextmanager
+async def running(config: Path, log: Path) -> AsyncIterator[Process]:
+    """The daemon as its users start it; killed on the way out if it still runs."""
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "dccd", "start", "--plain", "--config", str(config)]
+        async with await anyio.open_process(command, stdin=None, stdout=output, stderr=output) as process:
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    with anyio.CancelScope(shield=True):
+                        await process.wait()
 
 
 def with_jobs(config: Config, *jobs: Job) -> Config:

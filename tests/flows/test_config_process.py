@@ -24,8 +24,9 @@ from dccd.errors import BusUnavailable
 from dccd.jobs import JobSpec, specs_of
 from dccd.simulator import SimConfig, Simulator
 from tests.commands import needed
+from tests.flows.support import free_port, running, write_config
 from tests.flows.test_config import live, put_text, text_of, until
-from tests.flows.test_kills import free_port, running, write_config
+from tests.flows.test_kills import COLLECTING
 from tests.flows.test_nats_command import nats
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def place(folder: Path) -> AsyncIterator[tuple[Path, Path, str]]:
     """A configuration file, a log, and the URL of the bus that it names; the exchange runs meanwhile."""
     port = free_port()
     async with Simulator(SimConfig(exchanges=("binance",), seed=5, rate=50, history=0.01)) as sim:
-        file = write_config(folder, port, sim)
+        file = write_config(folder, port, sim, COLLECTING)
         put_text(file, "# ours\n" + text_of(file).replace("jobs: [", "jobs:   # all\n  - ").replace("}]\n", "}\n"))
         yield file, folder / "daemon.log", f"nats://127.0.0.1:{port}"
 

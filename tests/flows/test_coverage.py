@@ -24,8 +24,7 @@ from dccd.simulator.faults import Disconnect, Drop, HttpError, HttpMalformed, Ma
 from dccd.store.coverage import Coverage
 from dccd.store.reader import Store
 from dccd.symbols import NS, Dataset
-from tests.flows.support import small_disk
-from tests.flows.test_kills import free_port, running
+from tests.flows.support import free_port, running, small_disk
 
 pytestmark = pytest.mark.anyio
 

@@ -26,8 +26,7 @@ from dccd.messages import JobEntry, RunStatus
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpError
 from dccd.symbols import NS
-from tests.flows.support import watching, with_jobs
-from tests.flows.test_kills import free_port, running
+from tests.flows.support import free_port, running, watching, with_jobs
 
 pytestmark = pytest.mark.anyio
 

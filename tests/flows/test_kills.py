@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
-from anyio.abc import Process
 
 from dccd import subjects
 from dccd.bus.direct import get_batch
@@ -23,44 +18,15 @@ from dccd.messages import StreamGap
 from dccd.records import Trade
 from dccd.simulator import SimConfig, Simulator
 from dccd.symbols import Dataset
+from tests.flows.support import free_port, running, write_config
 
 pytestmark = pytest.mark.anyio
 
 DATASET = Dataset.parse("binance.trades.BTC-USDT")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def write_config(folder: Path, port: int, sim: Simulator) -> Path:
-    path = folder / "config.yml"
-    path.write_text(
-        f"""
-settings: {{data_path: {folder / "data"}, host: alpha}}
-bus: {{port: {port}}}
-exchanges: {{binance: {{rest_url: "{sim.binance.rest_url}", ws_url: "{sim.binance.ws_url}", rate_limit: false}}}}
-storage: {{flush_interval: 200ms, fold_interval: 1s}}
-jobs: [{{exchange: binance, pairs: [BTC/USDT], data_type: trades}}]
+COLLECTING = """\
+storage: {flush_interval: 200ms, fold_interval: 1s}
+jobs: [{exchange: binance, pairs: [BTC/USDT], data_type: trades}]
 """
-    )
-    return path
-
-
-@asynccontextmanager
-async def running(config: Path, log: Path) -> AsyncIterator[Process]:
-    """The daemon as its users start it; killed on the way out if it still runs."""
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "dccd", "start", "--plain", "--config", str(config)]
-        async with await anyio.open_process(command, stdin=None, stdout=output, stderr=output) as process:
-            try:
-                yield process
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    with anyio.CancelScope(shield=True):
-                        await process.wait()
 
 
 async def in_stream(client: Client) -> dict[int, Trade]:
@@ -95,7 +61,7 @@ async def test_a_daemon_that_is_killed_at_random_loses_nothing(kills: int, tmp_p
     chance = random.Random(kills)
     port = free_port()
     async with Simulator(SimConfig(exchanges=("binance",), seed=5, rate=100, history=0.01)) as sim:
-        config, log = write_config(tmp_path, port, sim), tmp_path / "daemon.log"
+        config, log = write_config(tmp_path, port, sim, COLLECTING), tmp_path / "daemon.log"
         url = f"nats://127.0.0.1:{port}"
         for _ in range(kills):
             async with running(config, log) as daemon:

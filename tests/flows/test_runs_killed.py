@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -26,43 +24,12 @@ from dccd.runs import Run
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpSlow
 from dccd.symbols import NS
+from tests.flows.support import free_port, running, write_config
 
 pytestmark = pytest.mark.anyio
 
 PAIRS = ("BTC/USDT", "ETH/USDT")
 DATASETS = [f"binance.trades.{pair.replace('/', '-')}" for pair in PAIRS]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def write_config(folder: Path, port: int, sim: Simulator) -> Path:
-    path = folder / "config.yml"
-    path.write_text(
-        f"""
-settings: {{data_path: {folder / "data"}, host: alpha}}
-bus: {{port: {port}}}
-exchanges: {{binance: {{rest_url: "{sim.binance.rest_url}", ws_url: "{sim.binance.ws_url}", rate_limit: false}}}}
-"""
-    )
-    return path
-
-
-@asynccontextmanager
-async def running(config: Path, log: Path) -> AsyncIterator[Process]:
-    """The daemon as its users start it; killed on the way out if it still runs."""
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "dccd", "start", "--plain", "--config", str(config)]
-        async with await anyio.open_process(command, stdin=None, stdout=output, stderr=output) as process:
-            try:
-                yield process
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    with anyio.CancelScope(shield=True):
-                        await process.wait()
 
 
 @asynccontextmanager
