@@ -64,6 +64,7 @@ async def held(running: Daemon, client: Client) -> Held:
     """What *running*, which is in this process, has now."""
     links, bus = running.links, running.links.bus
     assert links.service is not None
+    actors = list(nodes((await client.tree()).root))
     exact = {
         "tasks": dict(Counter(_kind(task) for task in asyncio.all_tasks())),
         "files": dict(Counter(_files())),
@@ -71,8 +72,8 @@ async def held(running: Daemon, client: Client) -> Held:
         "waiting for refusals": len(bus._refusals) + len(client.bus._refusals),
         "requests": links.service.running,
         "transfers": len(links.service._sender._transfers),
-        "mailboxes": sum(node.mailbox for node in nodes((await client.tree()).root)),
-        "actors": sorted(node.id for node in nodes((await client.tree()).root)),
+        "mailboxes": sum(node.mailbox for node in actors),
+        "actors": sorted(node.id for node in actors),
         "streams": sorted(links.board),
         "jobs": sorted(links.specs),
         "runs": [*links.active, *links.progress, *(await RunHistory(links.runs).marks())],
@@ -120,12 +121,13 @@ async def unharmed(running: Daemon, client: Client, *datasets: str) -> str | Non
     health = await client.health()
     if not health.ok:
         return f"unhealthy: {[check for check in health.checks if not check.ok]}"
-    for stream in await client.streams():
+    streams = await client.streams()
+    for stream in streams:
         missing = (await client.coverage(stream.dataset)).seconds.get("missing", 0.0)
         if (stream.state, stream.gaps, stream.reconnects, missing) != ("live", 0, 0, 0.0):
             return f"{stream}, {missing} s missing"
-    running = {stream.dataset for stream in await client.streams()}
-    return None if running == set(datasets) else f"streams: {running}"
+    there = {stream.dataset for stream in streams}
+    return None if there == set(datasets) else f"streams: {there}"
 
 
 def nodes(node: TreeNode) -> Iterator[TreeNode]:
