@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dccd.cli.app import DONE, App, options
-from dccd.cli.progress import watch
-from dccd.runs import require_done
+from dccd.cli.app import App, options
+from dccd.cli.remote import done_by_run
 
 __all__ = ["fold"]
 
@@ -30,12 +29,4 @@ def fold(app: App, dataset: str | None) -> int:
     """Bring all rows into the Parquet files that anything reads, or those of datasets whose name begins with PREFIX."""
     from dccd.messages import StorageFold
 
-    async def main() -> int:
-        async with app.connect(embed=True) as session:
-            run = await watch("fold", session.client.storage(StorageFold(dataset=dataset)), json=app.json)
-        require_done(run)
-        if not app.json:
-            click.echo(run.summary or "nothing to fold")
-        return DONE
-
-    return app.run(main)
+    return done_by_run(app, "fold", StorageFold(dataset=dataset), "nothing to fold")

@@ -18,7 +18,7 @@ from dccd.runs import require_done
 if TYPE_CHECKING:
     from dccd import messages as m
 
-__all__ = ["remote", "retention"]
+__all__ = ["done_by_run", "remote", "retention"]
 
 
 @click.group(
@@ -78,7 +78,7 @@ def sync(app: App, names: tuple[str, ...], dataset: str | None, adopt: bool) -> 
     """Copy what is new, to all remotes or to those named."""
     from dccd.messages import StorageSync
 
-    return _run(app, "sync", StorageSync(remotes=list(names) or None, dataset=dataset, adopt=adopt))
+    return done_by_run(app, "sync", StorageSync(remotes=list(names) or None, dataset=dataset, adopt=adopt))
 
 
 @remote.command()
@@ -91,7 +91,7 @@ def verify(app: App, names: tuple[str, ...], dataset: str | None, mend: bool) ->
     """Read every copy, and compare it by hash with what it is to be."""
     from dccd.messages import StorageVerify
 
-    return _run(app, "verify", StorageVerify(remotes=list(names) or None, dataset=dataset, mend=mend))
+    return done_by_run(app, "verify", StorageVerify(remotes=list(names) or None, dataset=dataset, mend=mend))
 
 
 @remote.command()
@@ -107,18 +107,23 @@ def restore(
     """Bring files back: all, those of datasets whose name begins with PREFIX, those with a part in a time range."""
     from dccd.messages import StorageRestore
 
-    return _run(app, "restore", StorageRestore(remote=name, dataset=dataset, start=start, end=end, host=host))
+    return done_by_run(app, "restore", StorageRestore(remote=name, dataset=dataset, start=start, end=end, host=host))
 
 
-def _run(app: App, what: str, message: m.StorageSync | m.StorageVerify | m.StorageRestore) -> int:
-    """Have it done, show how it goes on, and say how it ended."""
+def done_by_run(
+    app: App,
+    what: str,
+    message: m.StorageSync | m.StorageVerify | m.StorageRestore | m.StorageFold,
+    nothing: str = "nothing to do",
+) -> int:
+    """Have it done, show how it goes on, and say how it ended: *nothing*, where its run has no summary."""
 
     async def main() -> int:
         async with app.connect(embed=True) as session:
             run = await watch(what, session.client.storage(message), json=app.json)
         require_done(run)
         if not app.json:
-            click.echo(run.summary or "nothing to do")
+            click.echo(run.summary or nothing)
         return DONE
 
     return app.run(main)
