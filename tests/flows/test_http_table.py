@@ -22,7 +22,7 @@ from dccd.client import Client
 from dccd.config import BusConfig, Config, ExchangeConfig, RemoteConfig, Settings, StorageConfig, load
 from dccd.config_edit import sparse
 from dccd.operations import OPERATIONS, schema
-from dccd.runs import ACTIVE
+from dccd.runs import ACTIVE, Run
 from dccd.simulator import SimConfig, Simulator
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +86,12 @@ class Place:
                 await meanwhile()
                 await self.client.health()
         return found[0]
+
+    async def ended(self, run_id: str) -> Run:
+        """The run, once it is over."""
+        async for _ in self.client.follow(run_id):
+            pass
+        return await self.client.run(run_id)
 
     async def fetched(self) -> None:
         """Bars are stored: a backfill of them has ended."""
@@ -171,9 +177,7 @@ async def _(place: Place, command: str) -> None:
 async def _(place: Place, command: str) -> None:
     started = await place.answer(command)
     assert started["run"]["dataset"] == BARS
-    async for _ in place.client.follow(started["run_id"]):
-        pass
-    assert (await place.client.run(started["run_id"])).state == "done"
+    assert (await place.ended(started["run_id"])).state == "done"
 
 
 @row("GET /api/backfill/{run_id}")
@@ -237,9 +241,7 @@ async def _(place: Place, command: str) -> None:
 @row("/ recent runs, run again")
 async def _(place: Place, command: str) -> None:
     started = await place.answer(command)
-    async for _ in place.client.follow(started["run_id"]):
-        pass
-    run = await place.client.run(started["run_id"])
+    run = await place.ended(started["run_id"])
     assert (run.state, run.job, run.trigger) == ("done", f"backfill.{BARS}", "request")
 
 
@@ -247,8 +249,7 @@ async def _(place: Place, command: str) -> None:
 async def _(place: Place, command: str) -> None:
     (outcome,) = (await place.answer(command))["jobs"]
     assert (outcome["name"], outcome["error"]) == (f"backfill.{BARS}", None)
-    async for _ in place.client.follow(outcome["run_id"]):
-        pass
+    await place.ended(outcome["run_id"])
 
 
 @row("POST /api/jobs/create")
@@ -366,9 +367,7 @@ async def _(place: Place, command: str) -> None:
 async def _(place: Place, command: str) -> None:
     await place.fetched()
     started = await place.answer(command)
-    async for _ in place.client.follow(started["run_id"]):
-        pass
-    assert (await place.client.run(started["run_id"])).state == "done"
+    assert (await place.ended(started["run_id"])).state == "done"
     assert (await place.client.remotes())[0].synced is not None
 
 
@@ -406,9 +405,7 @@ async def _(place: Place, command: str) -> None:
 @row("files of older releases")
 async def _(place: Place, command: str) -> None:
     started = await place.answer(command)
-    async for _ in place.client.follow(started["run_id"]):
-        pass
-    run = await place.client.run(started["run_id"])
+    run = await place.ended(started["run_id"])
     assert (run.state, run.options["dry_run"]) == ("done", True)
 
 
