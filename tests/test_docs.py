@@ -305,9 +305,12 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
             alerts=Alerts(webhooks=[Webhook(url=f"{receiver.url}/json", name="pager")]),
         )
         (folder / "backup").mkdir()
-        async with daemon(demo_config(plain, endpoints)) as running, Client(running.bus_url) as client:
+        demo = demo_config(plain, endpoints)
+        backfills = {dataset.name for job in demo.jobs if job.operation == "backfill" for dataset in job.datasets}
+        async with daemon(demo) as running, Client(running.bus_url) as client:
             with anyio.fail_after(SECONDS):
-                while not (runs := await client.runs()):
+                # It answers before it has started all of them.
+                while backfills - {run.dataset for run in (runs := await client.runs())}:
                     await client.health()
                 for run in runs:
                     async for _ in client.follow(run.run_id):
