@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Any
 
 from harness import BENCH, ROOT, Child, family_cpu
+from stored import names
 
 import dccd
 from dccd.bus.server import find_binary
+from dccd.client import Client
 from dccd.errors import BusError
 from dccd.store.reader import Store
 
-__all__ = ["BareServer", "Daemon", "title"]
+__all__ = ["BareServer", "Daemon", "live", "records", "title"]
 
 
 def title() -> str:
@@ -92,6 +94,22 @@ class Daemon(Child):
         """CPU seconds so far: of the daemon and its bus together, and of the bus alone."""
         used = family_cpu(self.pid)
         return sum(used.values()), used.get("nats-server", 0.0)
+
+
+async def live(client: Client, streams: int, seconds: float) -> None:
+    """Start so many, and wait for records of each, at most *seconds*."""
+    for name in names(streams):
+        await client.start_stream("binance", name)
+    deadline = time.monotonic() + seconds
+    while sum(stream.records > 0 for stream in await client.streams()) < streams:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not all streams have records after {seconds:g} s")
+        await asyncio.sleep(0.5)
+
+
+async def records(client: Client) -> int:
+    """How many all streams have had together."""
+    return sum(stream.records for stream in await client.streams())
 
 
 class BareServer(Child):

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import nats
-from daemon import Daemon, title
+from daemon import Daemon, live, records, title
 from harness import ROOT, Child, Measurement, Report, arguments, family_cpu, finish, percentile
 from stored import names
 
@@ -104,25 +104,11 @@ async def operations(client: Client, count: int, dataset: str) -> list[Measureme
     return found
 
 
-async def live(client: Client, streams: int) -> None:
-    for name in names(streams):
-        await client.start_stream("binance", name)
-    deadline = time.monotonic() + 60
-    while sum(stream.records > 0 for stream in await client.streams()) < streams:
-        if time.monotonic() > deadline:
-            raise SystemExit("not all streams have records after 60 s")
-        await asyncio.sleep(0.2)
-
-
-async def records(client: Client) -> int:
-    return sum(stream.records for stream in await client.streams())
-
-
 async def under_load(daemon: Daemon, options: argparse.Namespace, report: Report) -> None:
     streams, pace, count = options.streams, options.pace, options.requests
     dataset = f"binance.trades.{names(1)[0].replace('/', '-')}"
     async with dccd.connect(daemon.url) as client:
-        await live(client, streams)
+        await live(client, streams, 60)
         # What was written while the streams started has to be caught up with first.
         await asyncio.sleep(10)
         runner = [sys.executable, ROOT / "ops" / "bench" / "bare.py", "echo", "--url", daemon.url]

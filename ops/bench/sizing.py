@@ -13,13 +13,11 @@ import time
 from pathlib import Path
 
 import nats
-from daemon import Daemon, title
+from daemon import Daemon, live, records, title
 from harness import ROOT, Child, Measurement, Report, arguments, family, family_cpu, finish
-from stored import names
 
 import dccd
 from dccd import subjects
-from dccd.client import Client
 
 CASES = ((0, 0.0, 2), (50, 1.0, 2), (50, 20.0, 2), (50, 200.0, 2), (500, 1.0, 2), (500, 1.0, 30))
 """Streams, trades a second of each, and ``storage.flush_interval``."""
@@ -36,48 +34,37 @@ def memory(pid: int) -> dict[str, float]:
     return found
 
 
-async def live(client: Client, streams: int) -> None:
-    """Start them, and wait for records of each."""
-    for name in names(streams):
-        await client.start_stream("binance", name)
-    deadline = time.monotonic() + 120
-    while sum(stream.records > 0 for stream in await client.streams()) < streams:
-        if time.monotonic() > deadline:
-            raise SystemExit("not all streams have records after 120 s")
-        await asyncio.sleep(0.5)
-
-
 async def measured(daemon: Daemon, streams: int, each: float, seconds: float) -> dict[str, float]:
     """The figures of one case, once its streams are live."""
     async with dccd.connect(daemon.url) as client:
-        await live(client, streams)
+        await live(client, streams, 120)
         await asyncio.sleep(SETTLING)
         bus = await nats.connect(daemon.url)
         jetstream = bus.jetstream()
         before = (await jetstream.stream_info(subjects.STREAM_TICKS)).state
         began, used = time.monotonic(), family_cpu(daemon.pid)
-        records = sum(stream.records for stream in await client.streams())
+        had = await records(client)
         await asyncio.sleep(seconds)
         wall, now = time.monotonic() - began, family_cpu(daemon.pid)
-        records = sum(stream.records for stream in await client.streams()) - records
+        came = await records(client) - had
         after = (await jetstream.stream_info(subjects.STREAM_TICKS)).state
         await bus.close()
         health = await client.health()
     if unwell := [check.detail for check in health.checks if not check.ok]:
         raise SystemExit(f"not healthy: {unwell}")
-    if records < 0.97 * streams * each * wall:
-        raise SystemExit(f"the load was not carried: {records / wall:,.0f} of {streams * each:,.0f} trades/s")
+    if came < 0.97 * streams * each * wall:
+        raise SystemExit(f"the load was not carried: {came / wall:,.0f} of {streams * each:,.0f} trades/s")
     spent = {name: now[name] - used.get(name, 0.0) for name in now}
     server = spent.pop("nats-server", 0.0)
     resident = memory(daemon.pid)
     return {
-        "trades/s": records / wall,
+        "trades/s": came / wall,
         "daemon MB": sum(size for name, size in resident.items() if name != "nats-server"),
         "bus MB": resident.get("nats-server", 0.0),
         "daemon core %": 100 * sum(spent.values()) / wall,
         "bus core %": 100 * server / wall,
-        "trades a message": records / max(1, after.messages - before.messages),
-        "bus bytes a trade": (after.bytes - before.bytes) / max(1, records),
+        "trades a message": came / max(1, after.messages - before.messages),
+        "bus bytes a trade": (after.bytes - before.bytes) / max(1, came),
     }
 
 
