@@ -32,7 +32,7 @@ from dccd import subjects
 from dccd.cli.main import cli
 from dccd.client import Client
 from dccd.config import Alerts, Config, ExchangeConfig, RemoteConfig, Settings, StorageConfig, Webhook
-from dccd.runs import ACTIVE
+from dccd.runs import ACTIVE, Run
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.fold import fold
 from dccd.store.layout import Layout
@@ -309,9 +309,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         backfills = {dataset.name for job in demo.jobs if job.operation == "backfill" for dataset in job.datasets}
         async with daemon(demo) as running, Client(running.bus_url) as client:
             with anyio.fail_after(SECONDS):
-                # It answers before it has started all of them.
-                while backfills - {run.dataset for run in (runs := await client.runs())}:
-                    await client.health()
+                runs: list[Run] = []
+                while backfills - {run.dataset for run in runs}:  # it answers before it has started all of them
+                    runs = await client.runs()
                 for run in runs:
                     async for _ in client.follow(run.run_id):
                         pass
