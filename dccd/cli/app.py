@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dccd.config import Config
 
 __all__ = [
+    "COMPLETION",
     "DONE",
     "FAILED",
     "INTERRUPTED",
@@ -37,6 +38,9 @@ __all__ = [
     "options",
     "report",
 ]
+
+COMPLETION = "_DCCD_COMPLETE"
+"""Of the environment: set by the shells' scripts, it has dccd complete and do nothing else."""
 
 DONE, FAILED, USAGE, NOT_FOUND, NO_DAEMON, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 

@@ -23,19 +23,17 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from dccd.cli.app import App
+from dccd.cli.app import COMPLETION, App
 
 if TYPE_CHECKING:
     from dccd.client import Client
 
-__all__ = ["VARIABLE", "answer", "completion", "prepare"]
+__all__ = ["answer", "completion", "prepare"]
 
 T = TypeVar("T")
 
 _SECONDS = "1.5"
 _MANY = 500
-VARIABLE = "_DCCD_COMPLETE"
-"""Of the environment: set by those scripts, it has dccd complete and do nothing else."""
 
 Find = Callable[[click.Context, str], Iterable[str | CompletionItem[str]]]
 """From the command so far and the word that is begun to all words that could be meant."""
@@ -291,12 +289,12 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": Fi
 
 
 def answer(cli: click.Command, app: App) -> int:
-    """Print what may follow, as VARIABLE asks (``bash_complete``); return the exit code."""
-    shell, _, what = os.environ[VARIABLE].partition("_")
+    """Print what may follow, as COMPLETION asks (``bash_complete``); return the exit code."""
+    shell, _, what = os.environ[COMPLETION].partition("_")
     if shell not in SHELLS or what != "complete":
         return 1
     with contextlib.suppress(Exception):  # a broken line, or a fault of ours: there is nothing to offer
-        click.echo(SHELLS[shell](cli, {"obj": app}, "dccd", VARIABLE).complete())
+        click.echo(SHELLS[shell](cli, {"obj": app}, "dccd", COMPLETION).complete())
     return 0
 
 
@@ -315,4 +313,4 @@ hosts, runs and jobs, for which it waits DCCD_COMPLETE_SECONDS, 1.5 by default.
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that completes dccd's command line in SHELL."""
-    click.echo(SHELLS[shell](ctx.find_root().command, {}, "dccd", VARIABLE).source(), nl=False)
+    click.echo(SHELLS[shell](ctx.find_root().command, {}, "dccd", COMPLETION).source(), nl=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dccd import __version__
-from dccd.cli.app import App, options, report
+from dccd.cli.app import COMPLETION, App, options, report
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -337,7 +337,7 @@ class _Commands(click.Group):
         **extra: Any,
     ) -> Any:
         app = extra.setdefault("obj", App())
-        if "_DCCD_COMPLETE" in os.environ:
+        if COMPLETION in os.environ:
             from dccd.cli.completion import answer
 
             sys.exit(answer(self, app))
