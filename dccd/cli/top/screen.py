@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -13,7 +14,7 @@ from textual.widgets import DataTable, Footer, Input, Label, TabbedContent, TabP
 
 from dccd.cli.output import duration
 from dccd.cli.top import model
-from dccd.cli.top.model import Snapshot, Table
+from dccd.cli.top.model import Row, Snapshot, Table
 
 __all__ = ["Top"]
 
@@ -72,8 +73,6 @@ class Top(App[int]):
         self.run_worker(self._look_now_and_then(), exclusive=True)
 
     async def _look_now_and_then(self) -> None:
-        import asyncio
-
         while True:
             if not self._held:
                 self._snapshot = await self._look()
@@ -116,7 +115,7 @@ class Top(App[int]):
 
     def _draw_table(self, name: str, table: Table) -> None:
         widget, before = self._table(name), self._drawn.get(name)
-        rows = table.rows or [model.Row("", (table.empty, *("" for _ in table.columns[1:])), "dim")]
+        rows = table.rows or [Row("", (table.empty, *("" for _ in table.columns[1:])), "dim")]
         same = before is not None and before.columns == table.columns
         self._drawn[name] = Table(table.columns, rows, table.empty)
         if before is not None and same and [row.key for row in before.rows] == [row.key for row in rows]:
@@ -193,7 +192,7 @@ class Top(App[int]):
         self._draw_summary()
 
 
-def _cells(row: Any, table: Table) -> list[Text]:
+def _cells(row: Row, table: Table) -> list[Text]:
     style = _STYLES.get(row.look, "")
     return [
         Text(cell, style=style, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
