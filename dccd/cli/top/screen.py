@@ -38,13 +38,13 @@ class Top(App[int]):
     TabPane { padding: 0; }
     DataTable { height: 1fr; }
     #filter { display: none; height: 1; border: none; padding: 0 1; }
-    #filter.shown { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave(0)", "quit"),
         Binding("ctrl+c", "leave(130)", show=False, priority=True),
         *(Binding(str(number), f"tab('{name}')", name, show=False) for number, name in enumerate(_TABS, 1)),
-        Binding("slash", "filter", "filter", key_display="/"),
+        # First of all, so that what is typed on goes into the filter, and not into the table, whose keys are commands.
+        Binding("slash", "filter", "filter", key_display="/", priority=True),
         Binding("s", "sort", "sort"),
         Binding("p", "hold", "pause"),
         Binding("escape", "unfilter", show=False),
@@ -172,14 +172,14 @@ class Top(App[int]):
 
     def action_filter(self) -> None:
         field = self.query_one("#filter", Input)
-        field.add_class("shown")
-        field.focus()
+        field.display = True
+        self.set_focus(field)  # at once, where `focus()` waits its turn
 
     def action_unfilter(self) -> None:
         field = self.query_one("#filter", Input)
         field.value = ""
-        field.remove_class("shown")
         self._table(self.query_one(TabbedContent).active).focus()
+        field.display = False
 
     def action_sort(self) -> None:
         names = list(model.SORTS)
