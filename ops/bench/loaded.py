@@ -42,6 +42,7 @@ def asked(dataset: str) -> list[tuple[str, dict[str, object]]]:
         ("read", {"dataset": dataset, "newest": True, "limit": 100}),
         ("exchanges", {"exchange": "binance"}),
         ("operations", {}),
+        ("metrics", {"prefix": "dccd_stream_"}),
     ]
 
 
