@@ -225,5 +225,5 @@ async def test_two_daemons_of_one_id_notice_each_other(site: Site, capsys: pytes
         assert check_hosts(first.neighbours).ok
         await site.beats("alpha", 3)
         assert (await site.said())[-1] == ("alpha", "up", "back")
-    assert "two daemons with one id" in capsys.readouterr().out
+    assert "two daemons with one id" in "".join(capsys.readouterr())  # the tests before may have set where logs go
     assert ("alpha", "down", "silent") not in await site.said()
