@@ -80,10 +80,10 @@ async def test_runs_survive_kills_at_random_moments(kills: int, tmp_path: Path) 
     chance = random.Random(kills)
     port = free_port()
     url = f"nats://127.0.0.1:{port}"
-    # Slow pages, so that the runs are under way when the daemon is killed.
-    start = time.time_ns() - 600 * NS
-    faults = (HttpSlow(exchange="binance", seconds=0.2 * max(1.0, kills / 5), count=10**6),)
-    async with Simulator(SimConfig(exchanges=("binance",), seed=7, rate=40, history=0.1, faults=faults)) as sim:
+    # So much, by slow pages, that the runs are under way each time that the daemon is killed.
+    start = time.time_ns() - 8000 * NS
+    async with Simulator(SimConfig(exchanges=("binance",), seed=7, rate=40, history=0.1)) as sim:
+        slow = sim.faults.inject(HttpSlow(exchange="binance", seconds=0.4 + 0.08 * kills, count=0))
         config, log = write_config(tmp_path, port, sim), tmp_path / "daemon.log"
         known: dict[str, str] = {}
         positions: dict[str, int] = {}
@@ -107,6 +107,7 @@ async def test_runs_survive_kills_at_random_moments(kills: int, tmp_path: Path) 
                     if interrupted and run.dataset and kill:
                         await check_position(client, sim, interrupted[-1])
                 if kill == kills:
+                    slow.lift()
                     await finish(client, known)
                     os.kill(daemon.pid, signal.SIGTERM)
                     await daemon.wait()
