@@ -140,6 +140,7 @@ async def test_ten_thousand_bad_requests_leave_nothing_behind(config: Config, se
         generator = it.generator(seed)
         for _ in range(2_000):
             await ask(asker, generator.any())
+        await it.client.exchanges(all=True)  # loads all of ccxt, once and for all, whoever asks first
         await it.undo()
         await asyncio.sleep(1)  # what ends takes a moment; of what doesn't, there would be more in the end
         before = await held(it.running, it.client)
