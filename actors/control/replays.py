@@ -13,7 +13,7 @@ import msgspec
 from actors.links import Links
 from actors.mail import GetReplay, PauseReplay, ReplayOrder, ResumeReplay, SeekReplay, SpeedReplay, StopReplay
 from actors.playing import ReplayPlan, Source, ThreadSource
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, ActorRef
 from actors.runtime.exits import ActorError, AlreadyPresent, AlreadyStarted, MaxChildren
 from actors.runtime.spec import ChildSpec
 from dccd import messages as m
@@ -40,6 +40,7 @@ class ReplayDesk:
     def __init__(self, links: Links, make: Callable[[ReplayPlan, Callable[[int], Source]], Actor]) -> None:
         self.links, self.make = links, make
         self._sizes: dict[str, int] = {}
+        self._turn = anyio.Lock()
 
     async def start(self, request: m.ReplayStart) -> m.ReplayStarted:
         """Start one. Raises RequestError, IdentityError, NotStored, CorruptFile."""
@@ -51,22 +52,29 @@ class ReplayDesk:
             return ThreadSource(Recorded(links.store, plan.datasets, since, plan.end, books=plan.books))
 
         spec = ChildSpec(id=plan.id, start=lambda: self.make(plan, source), restart="temporary", shutdown=_SHUTDOWN)
-        self._sizes = {id: size for id, size in self._sizes.items() if links.replays.whereis(id) is not None}
-        if sum(self._sizes.values()) + len(plan.datasets) > MAX_DATASETS:
-            told = f"the replays of this host have {sum(self._sizes.values())} datasets, of {MAX_DATASETS} at most"
-            raise RequestError(503, "too_many", told)
-        try:
-            player = await links.replays.start_child(spec)
-        except (AlreadyStarted, AlreadyPresent) as exc:
-            raise RequestError(409, "taken", f"there is a replay {plan.id} already", "id") from exc
-        except MaxChildren as exc:
-            told = f"this host has {MAX_REPLAYS} replays, as many as it takes; dccd.replay.list has them"
-            raise RequestError(503, "too_many", told) from exc
-        self._sizes[plan.id] = len(plan.datasets)
+        async with self._turn:  # those that are asked for at once count, too
+            player = await self._start(spec, len(plan.datasets))
         entry: m.ReplayEntry = await player.ask(GetReplay(), timeout=_ASK_SECONDS)
         return m.ReplayStarted(
             replay=entry, subject=subjects.replayed(plan.id), flow=plan.flow, missing=missing, missing_more=more
         )
+
+    async def _start(self, spec: ChildSpec, size: int) -> ActorRef:
+        """Start a player of *size* datasets, if there is room for it. Raises RequestError."""
+        replays = self.links.replays
+        self._sizes = {id: size for id, size in self._sizes.items() if replays.whereis(id) is not None}
+        if sum(self._sizes.values()) + size > MAX_DATASETS:
+            told = f"the replays of this host have {sum(self._sizes.values())} datasets, of {MAX_DATASETS} at most"
+            raise RequestError(503, "too_many", told)
+        try:
+            player = await replays.start_child(spec)
+        except (AlreadyStarted, AlreadyPresent) as exc:
+            raise RequestError(409, "taken", f"there is a replay {spec.id} already", "id") from exc
+        except MaxChildren as exc:
+            told = f"this host has {MAX_REPLAYS} replays, as many as it takes; dccd.replay.list has them"
+            raise RequestError(503, "too_many", told) from exc
+        self._sizes[spec.id] = size
+        return player
 
     async def list(self) -> m.Replays:
         """Every replay of this host."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import anyio
 
 from actors.links import Links, StreamState
 from actors.runtime.actor import Actor
-from actors.runtime.exits import AlreadyStarted, ChildNotFound
+from actors.runtime.exits import ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec, RestartType
 from dccd.errors import RequestError
 from dccd.exchanges.base import StreamOptions
@@ -27,6 +30,11 @@ class StreamDesk:
 
     def __init__(self, links: Links, make: Callable[[StreamState], Actor]) -> None:
         self.links, self.make = links, make
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    def _turn(self, dataset: Dataset) -> anyio.Lock:
+        """What is done to one stream is done in turn: else the board might show another than the one that runs."""
+        return self._turns.setdefault(dataset.name, anyio.Lock())
 
     async def start(
         self, dataset: Dataset, options: StreamOptions, job: str | None = None, restart: RestartType = "permanent"
@@ -35,6 +43,10 @@ class StreamDesk:
         exchange = get_exchange(dataset.exchange)
         exchange.check(dataset, live=True)
         self.links.config.reach(exchange, dataset.symbol, live=True)
+        async with self._turn(dataset):
+            return await self._start(dataset, options, job, restart)
+
+    async def _start(self, dataset: Dataset, options: StreamOptions, job: str | None, restart: RestartType) -> bool:
         status = {child.id: child.status for child in self.links.streams.nodes()}.get(dataset.name)
         if status is not None and status != "gave_up":
             return False
@@ -48,19 +60,21 @@ class StreamDesk:
         )
         try:
             await self.links.streams.start_child(spec)
-        except AlreadyStarted:
-            return False  # asked for twice at once
+        except BaseException:
+            self.links.board.pop(dataset.name, None)
+            raise
         return True
 
     async def stop(self, dataset: Dataset) -> None:
         """Stop the stream of *dataset*. Raises RequestError 404 when there is none."""
-        try:
-            await self.links.streams.terminate_child(dataset.name)
-        except ChildNotFound as exc:
-            raise RequestError(
-                404, "no_stream", f"no stream {dataset} runs here; dccd.streams.list has them", "dataset"
-            ) from exc
-        self.links.board.pop(dataset.name, None)
+        async with self._turn(dataset):
+            try:
+                await self.links.streams.terminate_child(dataset.name)
+            except ChildNotFound as exc:
+                raise RequestError(
+                    404, "no_stream", f"no stream {dataset} runs here; dccd.streams.list has them", "dataset"
+                ) from exc
+            self.links.board.pop(dataset.name, None)
 
     def list(self) -> list[StreamEntry]:
         """Every stream of this host, by name."""

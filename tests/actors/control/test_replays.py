@@ -88,6 +88,19 @@ async def test_datasets_of_all_replays_are_bounded(tmp_path: Path) -> None:
                 await desk.start(m.ReplayStart(datasets=["binance.trades.A1-USDT"]))
             assert (refused.value.code, refused.value.reason) == (503, "too_many")
             await supervisor.terminate_child("all")
+            refusals = []
+
+            async def start_at_once() -> None:
+                try:
+                    await desk.start(m.ReplayStart(datasets=["binance.>"]))
+                except RequestError as exc:
+                    refusals.append(exc.reason)
+
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(start_at_once)
+            assert refusals == ["too_many"] * 7
+            await supervisor.terminate_child((await desk.list()).replays[0].id)
             await desk.start(m.ReplayStart(datasets=["binance.trades.A1-USDT"], id="one"))
             assert [entry.id for entry in (await desk.list()).replays] == ["one"]
             assert (await desk.pause("one")).id == "one"
