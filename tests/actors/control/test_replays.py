@@ -56,6 +56,9 @@ class Puppet(Actor):
     def __init__(self, plan: ReplayPlan) -> None:
         self.plan = plan
 
+    async def on_start(self) -> None:
+        await anyio.sleep(0.02)  # as what begins to read: so that others are asked for meanwhile
+
     async def on_message(self, message: Any) -> m.ReplayEntry:
         plan = self.plan
         return m.ReplayEntry(
