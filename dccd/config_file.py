@@ -44,7 +44,19 @@ def mark(path: Path) -> Mark | None:
         found = path.stat()
     except OSError:
         return None
+    return _mark(found)
+
+
+def _mark(found: os.stat_result) -> Mark:
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _differs(path: Path, text: str) -> bool:
+    """Whether *path* says something else than *text*; what can't be read says nothing."""
+    try:
+        return read(path).text != text
+    except ConfigError:
+        return False
 
 
 def read(path: Path) -> Read:
@@ -75,10 +87,11 @@ def refusal(path: Path) -> str | None:
     return None
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, was: str | None = None) -> Read | None:
     """Put *text* in *path*'s place: whoever reads it, and whatever is killed, there is the old text or the new one.
 
-    Mode, owner and a symbolic link stay. Raises ConfigError.
+    Mode, owner and a symbolic link stay. Returns what stands there now; None, and nothing is done, where *was* doesn't
+    stand there any more. The file isn't read again for it: it might be another's by then. Raises ConfigError.
     """
     real = path.resolve()
     try:
@@ -92,6 +105,10 @@ def write(path: Path, text: str) -> None:
                 with contextlib.suppress(PermissionError):  # only root may give files away
                     os.fchown(file.fileno(), before.st_uid, before.st_gid)
                 os.fsync(file.fileno())
+                there = _mark(os.fstat(file.fileno()))
+            if was is not None and _differs(real, was):  # as late as can be
+                os.unlink(name)
+                return None
             os.replace(name, real)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -102,5 +119,6 @@ def write(path: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+        return Read(text, there)
     except OSError as exc:
         raise ConfigError(str(path), exc.strerror or str(exc), "a file that can be replaced by a new one") from exc

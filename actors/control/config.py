@@ -263,15 +263,19 @@ class ConfigBook:
         return Change(wanted=await self._merged(base, kept), base=base, kept=kept, text=text, warnings=told)
 
     async def save(self, change: Change) -> None:
-        """Put *change* where it is to stand. Raises CantWrite, BusError: then nothing has changed."""
+        """Put *change* where it is to stand. Raises CantWrite, BusError, RequestError 409 for a file that was edited
+        since: then nothing has changed."""
         path = self.links.config_path
         if change.text is not None and path is not None:
+            was = None if self._file is None else self._file.text
             try:
-                await anyio.to_thread.run_sync(config_file.write, path, change.text)
+                written = await anyio.to_thread.run_sync(config_file.write, path, change.text, was)
             except ConfigError as exc:
                 raise CantWrite(409, "read_only", str(exc), "config") from exc
-            self._file = await anyio.to_thread.run_sync(config_file.read, path)
-            self.seen, self.links.config_error = self._file.mark, None
+            if written is None:
+                raise _conflict()
+            self._file = written
+            self.seen, self.links.config_error = written.mark, None
         self._kept_text = msgspec.json.encode(change.kept).decode() if change.kept else ""
         try:
             await self.keep()

@@ -260,7 +260,7 @@ async def test_nothing_is_done_that_could_not_be_saved() -> None:
 async def test_a_file_that_turns_out_not_to_be_writable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new job goes beside it; what changes the file itself is refused, and not done."""
 
-    def refuse(path: Path, text: str) -> None:
+    def refuse(path: Path, text: str, was: str) -> None:
         raise ConfigError(str(path), "busy", "a file that can be replaced")
 
     desk = Desk(file)
@@ -276,6 +276,34 @@ async def test_a_file_that_turns_out_not_to_be_writable(file: Path, monkeypatch:
     async with reconciler(again):
         assert set(again.board) == {BTC, KRAKEN}
         assert again.specs[f"stream.{KRAKEN}"].source == "request"
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_an_edit_in_the_moment_of_a_change_is_not_lost(
+    file: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    """Just before the file is written, the change is refused; just after, the edit is taken over as any other."""
+    write = config_file.write
+
+    def interfere(path: Path, text: str, was: str) -> config_file.Read | None:
+        monkeypatch.setattr(config_file, "write", write)
+        if before:
+            edit(file, MORE)
+        written = write(path, text, was)
+        edit(file, MORE)
+        return written
+
+    desk = Desk(file)
+    async with reconciler(desk) as (ref, _):
+        monkeypatch.setattr(config_file, "write", interfere)
+        answer = await ref.ask(m.JobDelete(name=f"stream.{BTC}"))
+        if before:
+            assert (answer.code, answer.reason) == (409, "conflict")
+        else:
+            assert answer.stopped == [BTC]
+        await ref.tell(Reload())
+        await state(ref)
+        assert (set(desk.board), text_of(file)) == ({BTC, KRAKEN}, MORE)
 
 
 async def test_a_reconciler_that_comes_back_finds_what_it_left(file: Path) -> None:

@@ -19,13 +19,14 @@ def test_a_file_is_replaced_and_keeps_its_mode_and_its_link(tmp_path: Path) -> N
     real.chmod(0o640)
     link.symlink_to(real)
     before = config_file.mark(link)
-    config_file.write(link, "new\r\n")
+    written = config_file.write(link, "new\r\n", "old")
     assert link.is_symlink()
     assert real.read_bytes() == b"new\r\n"
     assert real.stat().st_mode & 0o777 == 0o640
     assert config_file.mark(link) != before
     assert os.listdir(real.parent) == ["real.yml"]
-    assert config_file.read(link).text == "new\r\n"
+    assert config_file.read(link) == written
+    assert written is not None and written.text == "new\r\n"
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +41,33 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigError, match="busy"):
         config_file.write(path, "new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("old", ["config.yml"])
+
+
+def test_a_file_that_was_edited_meanwhile_stays(tmp_path: Path) -> None:
+    """The edit isn't lost, and nothing lies beside it; bytes that are no text are no edit."""
+    path = tmp_path / "config.yml"
+    path.write_text("edited")
+    assert config_file.write(path, "new", "old") is None
+    assert (path.read_text(), os.listdir(tmp_path)) == ("edited", ["config.yml"])
+    path.write_bytes(b"\xff")
+    assert config_file.write(path, "new", "old") is not None
+    assert path.read_text() == "new"
+
+
+def test_an_edit_right_after_a_write_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is what is known to stand there, whatever is there when the write returns."""
+    path = tmp_path / "config.yml"
+    path.write_text("old")
+    replace = os.replace
+
+    def replace_and_edit(*names: str) -> None:
+        replace(*names)
+        path.write_text("edited")
+
+    monkeypatch.setattr(os, "replace", replace_and_edit)
+    written = config_file.write(path, "new", "old")
+    assert written is not None and written.text == "new"
+    assert config_file.mark(path) != written.mark
 
 
 def test_a_file_that_nobody_may_write_is_not_written(tmp_path: Path) -> None:
