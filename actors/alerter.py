@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import msgspec
 
 from actors.control.streams import StreamDesk
 from actors.links import Links, WebhookState
-from actors.mail import GetHealth, GetIncidents, GetJobs, TryWebhooks
+from actors.mail import GetHealth, GetIncidents, GetJobs
 from actors.runtime.actor import Actor, run_together
 from actors.runtime.exits import ActorError
 from dccd import subjects
 from dccd.alerts import Facts, Pending, findings, forgotten, settled
 from dccd.config import Webhook, parse_duration
-from dccd.errors import BusError, NotTold, RequestError
-from dccd.messages import AlertChanged, AlertsListed, AlertsTested, Incident, WebhookEntry, WebhookTried
+from dccd.errors import BusError, NotTold
+from dccd.messages import AlertChanged, AlertsListed, Incident, WebhookEntry
 from dccd.notify.forms import MOST, post
 from dccd.notify.webhook import Sender
 
@@ -42,7 +43,9 @@ class Alerter(Actor):
         self._over: dict[str, Incident] = {}
         self._pending = Pending()
         self._unsaved: dict[str, Incident | None] = {}
+        self._saving = anyio.Lock()
         self._seen: dict[str, int] = {}
+        self._telling: set[str] = set()
         self._sender = Sender()
 
     def __repr__(self) -> str:
@@ -66,11 +69,6 @@ class Alerter(Actor):
         match message:
             case GetIncidents(everything, limit):
                 return self._list(everything, limit)
-            case TryWebhooks(name):
-                try:
-                    return await self._try(name)
-                except RequestError as exc:
-                    return exc
         return None
 
     # ------------------------------------------------------------ looking
@@ -131,31 +129,35 @@ class Alerter(Actor):
 
     async def _save(self) -> None:
         """Write what isn't on record yet; with the bus away, later: that may be what is to be told."""
-        for key, incident in list(self._unsaved.items()):
-            at = subjects.alert_key(self.links.host, key)
-            try:
-                if incident is None:
-                    await self.links.alerts.remove(at)
-                else:
-                    await self.links.alerts.put(at, msgspec.json.encode(incident))
-            except BusError as exc:
-                self.context.log.debug("incidents wait for the bus", error=str(exc))
-                return
-            if self._unsaved.get(key) is incident:
-                del self._unsaved[key]
+        async with self._saving:
+            for key in list(self._unsaved):
+                incident, at = self._unsaved[key], subjects.alert_key(self.links.host, key)
+                try:
+                    if incident is None:
+                        await self.links.alerts.remove(at)
+                    else:
+                        await self.links.alerts.put(at, msgspec.json.encode(incident))
+                except BusError as exc:
+                    self.context.log.debug("incidents wait for the bus", error=str(exc))
+                    return
+                if self._unsaved[key] is incident:
+                    del self._unsaved[key]
 
     # ------------------------------------------------------------ telling
 
     async def _tell_now_and_then(self) -> None:
+        """Tell each webhook on its own: one that doesn't answer keeps none of the others waiting."""
         clock = self.context.clock
-        while True:
-            for webhook in self.links.config.alerts.webhooks:
-                state = self.links.webhooks.setdefault(webhook.id, WebhookState())
-                due = self._due(webhook)
-                state.waiting = len(due)
-                if due and clock.now() >= state.not_before:
-                    await self._tell(webhook, state, due)
-            await clock.sleep(_LOOK / 4)
+        async with anyio.create_task_group() as group:
+            while True:
+                for webhook in self.links.config.alerts.webhooks:
+                    state = self.links.webhooks.setdefault(webhook.id, WebhookState())
+                    due = self._due(webhook)
+                    state.waiting = len(due)
+                    if due and clock.now() >= state.not_before and webhook.id not in self._telling:
+                        self._telling.add(webhook.id)
+                        group.start_soon(self._tell, webhook, state, due)
+                await clock.sleep(_LOOK / 4)
 
     def _due(self, webhook: Webhook) -> list[Incident]:
         """What *webhook* doesn't know: an incident that it wasn't told of, or that one which it was told of is over."""
@@ -176,6 +178,7 @@ class Alerter(Actor):
         try:
             await self._sender.send(webhook.url, post(webhook, self.links.host, told, clock.wall_ns()))
         except NotTold as exc:
+            self._telling.discard(webhook.id)
             state.retry = min(_LAST_RETRY, max(_FIRST_RETRY, 2 * state.retry))
             wait = max(state.retry, min(exc.retry_after or 0.0, _LAST_RETRY))
             state.not_before = clock.now() + wait
@@ -189,25 +192,8 @@ class Alerter(Actor):
             latest = self._open.get(one.key) or self._over.get(one.key)
             if latest is not None:  # it may have turned meanwhile: then the next message says so
                 self._put(msgspec.structs.replace(latest, told={**latest.told, webhook.id: one.state}))
+        self._telling.discard(webhook.id)  # as soon as it is known what it was told
         await self._save()
-
-    async def _try(self, name: str | None) -> AlertsTested:
-        webhooks = self.links.config.alerts.webhooks
-        if not webhooks:
-            raise RequestError(422, "no_webhooks", "the configuration has none: alerts.webhooks names them")
-        chosen = [one for one in webhooks if name in (None, one.id)]
-        if not chosen:
-            known = ", ".join(one.id for one in webhooks)
-            raise RequestError(404, "no_webhook", f"there is no webhook {name!r}; there are {known}", "webhook")
-        tried = []
-        for webhook in chosen:
-            try:
-                message = post(webhook, self.links.host, [], self.context.clock.wall_ns(), test=True)
-                await self._sender.send(webhook.url, message)
-                tried.append(WebhookTried(name=webhook.id))
-            except NotTold as exc:
-                tried.append(WebhookTried(name=webhook.id, error=str(exc)))
-        return AlertsTested(webhooks=tried)
 
     def _list(self, everything: bool, limit: int) -> AlertsListed:
         found = [*self._open.values(), *(self._over.values() if everything else ())]

@@ -36,7 +36,6 @@ __all__ = [
     "StartBackfill",
     "StartWhole",
     "StopReplay",
-    "TryWebhooks",
 ]
 
 
@@ -164,12 +163,6 @@ class GetIncidents(msgspec.Struct, frozen=True):
 
     everything: bool
     limit: int
-
-
-class TryWebhooks(msgspec.Struct, frozen=True):
-    """To the alerter: send a message to the webhook of this name, or to all; answered with AlertsTested."""
-
-    name: str | None = None
 
 
 class GetHealth(msgspec.Struct, frozen=True):

@@ -13,12 +13,14 @@ __all__ = ["Receiver"]
 
 
 class Receiver:
-    """A real HTTP server. ``posts`` holds path, headers and body of each request, ``status`` and ``headers`` are what
-    it answers."""
+    """A real HTTP server. ``posts`` holds path, headers and body of each request, ``status``, ``headers`` and ``body``
+    are what it answers; at the paths in ``silent`` nothing."""
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
-        self.status, self.headers = 200, dict[str, str]()
+        self.status, self.headers, self.body = 200, dict[str, str](), b"as you say"
+        self.silent: set[str] = set()
+        self._over = anyio.Event()
         self._news = anyio.Event()
 
     async def __aenter__(self) -> Self:
@@ -32,12 +34,15 @@ class Receiver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over.set()
         await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
         self.posts.append((request.path, dict(request.headers), await request.read()))
         self._news.set()
-        return web.Response(status=self.status, headers=self.headers, text="as you say")
+        if request.path in self.silent:
+            await self._over.wait()
+        return web.Response(status=self.status, headers=self.headers, body=self.body)
 
     def incidents(self, path: str = "/json") -> list[dict[str, Any]]:
         """What was taken there in JSON, in order."""

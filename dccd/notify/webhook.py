@@ -28,7 +28,9 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         # Proxies of the environment are how servers in closed networks get out.
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True, headers={"User-Agent": "dccd"})
+        # An answer is read as it comes: a few bytes of it may unpack to gigabytes.
+        headers = {"User-Agent": "dccd", "Accept-Encoding": "identity"}
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True, headers=headers, auto_decompress=False)
         return self
 
     async def __aexit__(
@@ -52,7 +54,7 @@ class Sender:
             async with self._session.post(url, data=post.body, headers=post.headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:
                     return
-                said = (await answer.content.read(_SAID)).decode("utf-8", "replace").strip()
+                said = _shown((await answer.content.read(_SAID)).decode("utf-8", "replace"))
                 retry = answer.headers.get("Retry-After", "")
                 raise NotTold(
                     f"HTTP {answer.status}" + (f": {said}" if said else ""), float(retry) if retry.isdecimal() else None
@@ -63,3 +65,8 @@ class Sender:
             raise NotTold(f"no connection: {exc.os_error.strerror or exc.os_error}") from exc
         except (aiohttp.ClientError, ValueError) as exc:
             raise NotTold(type(exc).__name__) from exc
+
+
+def _shown(text: str) -> str:
+    """*text* on one line, and without what isn't printed: it goes into logs and onto terminals."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -78,6 +79,23 @@ async def test_a_webhook_that_is_away_is_told_later(config: Config) -> None:
             assert "space runs out" in (await receiver.texts(1, "/ntfy"))[0]
 
 
+async def test_a_webhook_that_does_not_answer_keeps_nobody_waiting(config: Config) -> None:
+    """The others are told at once, in what is asked for on request, too; and incidents are listed meanwhile."""
+    async with Receiver() as receiver:
+        config = alerting(config, receiver, free_space="9999TiB")
+        receiver.silent = {"/json"}
+        async with daemon(config) as running, Client(running.bus_url) as client:
+            assert "space runs out" in (await receiver.texts(1, "/ntfy"))[0]
+            with anyio.move_on_after(9) as waiting:  # of the 10 s that a webhook has
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.test_webhooks)
+                    await receiver.texts(2, "/ntfy")
+                    listed = await client.alerts()
+                    group.cancel_scope.cancel()
+            assert not waiting.cancelled_caught
+            assert {one.name: one.sent for one in listed.webhooks} == {"all": 0, "chat": 1, "phone": 1}
+
+
 def _about(event: Any) -> tuple[str, str] | None:
     return (event.incident.key, event.incident.state) if isinstance(event, AlertChanged) else None
 
@@ -111,7 +129,7 @@ async def test_webhooks_are_tried_on_request(config: Config) -> None:
         assert [(one.name, one.error) for one in await client.test_webhooks()] == [
             ("all", None), ("chat", None), ("phone", None)
         ]  # fmt: skip
-        assert [path for path, _, _ in receiver.posts] == ["/json", "/slack", "/ntfy"]
+        assert sorted(path for path, _, _ in receiver.posts) == ["/json", "/ntfy", "/slack"]
         receiver.status = 403
         assert [one.error for one in await client.test_webhooks("chat")] == ["HTTP 403: as you say"]
         with pytest.raises(RequestError, match="there are all, chat, phone") as raised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 
 import pytest
@@ -50,3 +51,18 @@ async def test_nobody_there_is_told_without_the_url() -> None:
             await sender.send(url, POST)
     assert "secret" not in str(raised.value)
     assert "1 not" in repr(sender)
+
+
+async def test_what_is_answered_is_one_line_of_text() -> None:
+    """What would move a terminal's cursor, or isn't text, is left out; what is packed is not unpacked."""
+    async with Receiver() as receiver, Sender() as sender:
+        receiver.status, receiver.body = 500, b"\x1b]0;owned\x07no\r\n way\xff\xc2\x9b2J"
+        with pytest.raises(NotTold) as raised:
+            await sender.send(receiver.url, POST)
+        assert str(raised.value) == "HTTP 500: ]0;owned no way\ufffd 2J"
+        receiver.headers, receiver.body = {"Content-Encoding": "gzip"}, gzip.compress(b"a" * (1 << 20))
+        with pytest.raises(NotTold) as raised:
+            await sender.send(receiver.url, POST)
+        assert "aaa" not in str(raised.value)
+        assert len(str(raised.value)) < 300
+        assert receiver.posts[0][1]["Accept-Encoding"] == "identity"
