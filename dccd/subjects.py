@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from dccd.errors import IdentityError
 from dccd.symbols import Dataset
@@ -22,12 +22,16 @@ __all__ = [
     "BUCKET_PRIVATE",
     "BUCKET_RUNS",
     "CONSUMER_ARCHIVER",
+    "CONSUMER_FOLLOWER",
     "CONSUMER_GROUP",
+    "CONSUMER_JOURNAL",
     "COVERED",
     "EVENTS",
     "FLOW",
     "FROM_CONSUMERS",
     "INBOX",
+    "INBOX_ROLES",
+    "KEPT",
     "MSG_ID",
     "MSG_TTL",
     "NUMBER",
@@ -39,6 +43,7 @@ __all__ = [
     "STREAM_TICKS",
     "TICKS",
     "TO_CONSUMERS",
+    "acks",
     "actor_event",
     "alert_event",
     "alert_key",
@@ -50,8 +55,11 @@ __all__ = [
     "host_event",
     "host_key",
     "host_request",
+    "inbox_role",
+    "is_kind",
     "job_key",
     "job_state_key",
+    "kept_filter",
     "matches",
     "parse_covered",
     "replay_event",
@@ -78,6 +86,8 @@ REPLAY = "dccd.replay"
 """Stored records, published again; below it also the requests that concern replays, one token shorter."""
 INBOX = "_INBOX"
 """What every subject for replies begins with: who asks names one, and nothing else is answered."""
+INBOX_ROLES = ("collector", "operator", "viewer", "reader")
+"""What comes next in it, where the bus has users: whose it is."""
 
 TO_CONSUMERS = (f"{TICKS}.>", f"{EVENTS}.>", f"{REPLAY}.*.>")
 """What anybody may listen to who may see."""
@@ -88,6 +98,12 @@ STREAM_TICKS = "DCCD_TICKS"
 """JetStream stream that captures ``dccd.ticks.>``: the write-ahead log of the store."""
 STREAM_EVENTS = "DCCD_EVENTS"
 """JetStream stream that captures ``dccd.events.>`` for late readers."""
+KEPT: Mapping[str, tuple[str, str]] = {"ticks": (STREAM_TICKS, TICKS), "events": (STREAM_EVENTS, EVENTS)}
+"""What requests call the two streams, and what the subjects in them begin with."""
+CONSUMER_FOLLOWER = "follower"
+"""Ephemeral push consumer of one of them, made for who asks; a host adds its id and what nobody can guess."""
+CONSUMER_JOURNAL = "journal"
+"""Ephemeral pull consumer of STREAM_EVENTS, of one request; the same is added."""
 CONSUMER_ARCHIVER = "archiver"
 """Durable pull consumer of STREAM_TICKS whose ack floor says what is on disk; a host adds its id."""
 CONSUMER_GROUP = "group"
@@ -167,6 +183,20 @@ def echo(inbox_prefix: str, connection: str) -> str:
     ``*`` stands for any connection.
     """
     return f"{inbox_prefix}.echo.{connection}"
+
+
+def acks(inbox_prefix: str, publisher: str) -> str:
+    """``_INBOX.collector.acks.<publisher>``: where a stream acknowledges what a publisher has published.
+
+    Who hears ticks sees it. So it is no inbox for the answers to requests: nobody else's are to come there.
+    """
+    return f"{inbox_prefix}.acks.{publisher}"
+
+
+def inbox_role(inbox: str) -> str | None:
+    """Whose an inbox is; None of one that is anybody's, as where the bus has no users."""
+    named = inbox.split(".")[1:2]
+    return named[0] if named and named[0] in INBOX_ROLES else None
 
 
 def flow(transfer: str) -> str:
@@ -274,7 +304,24 @@ def run_mark(run_id: str) -> str:
     return f"{RUN_MARK}.{run_id}"
 
 
+_REST = ">"
+_PART = re.compile(r"\*|>|[!-)+\-/-=?-~]+")
 _NAME = re.compile(r"[-_a-zA-Z0-9]+(\.[-_a-zA-Z0-9]+)*")
+
+
+def kept_filter(stream: str, text: str) -> str:
+    """*text*, if it is a subject below those of *stream* (a key of KEPT), wildcards included. Raises IdentityError."""
+    above = KEPT[stream][1]
+    tail = text.removeprefix(f"{above}.")
+    parts = tail.split(".")
+    if tail == text or not all(_PART.fullmatch(part) for part in parts) or _REST in parts[:-1]:
+        raise IdentityError("filters", f"{text[:80]!r} is no subject below {above}")
+    return text
+
+
+def is_kind(kind: str, kinds: Collection[str]) -> bool:
+    """Whether an event's *kind* is one of *kinds*, as :func:`event_filters` takes them; any is of none."""
+    return not kinds or any(kind == one or kind.startswith(f"{one}.") for one in kinds)
 
 
 def event_filters(run: str | None = None, stream: str | None = None, kinds: Collection[str] = ()) -> list[str]:

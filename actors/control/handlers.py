@@ -15,6 +15,7 @@ import msgspec
 
 from actors.control import alerts, books, coverage, doctor, hosts, jobs, metrics, reading, storage
 from actors.control.chunks import in_threads
+from actors.control.kept import Kept
 from actors.control.listing import check_listed, streams_of
 from actors.control.refusals import as_request_errors
 from actors.control.replays import ReplayDesk
@@ -45,7 +46,7 @@ class Handlers:
 
     def __init__(self, links: Links, desk: StreamDesk, replays: ReplayDesk) -> None:
         self.links, self.desk, self.replays = links, desk, replays
-        self.book = RunBook(links)
+        self.book, self.kept = RunBook(links), Kept(links)
         self._methods: dict[str, Callable[[Any], Awaitable[Any]]] = {
             name: getattr(self, f"do_{name.replace('.', '_')}") for name in OPERATIONS
         }
@@ -94,6 +95,12 @@ class Handlers:
 
     async def do_metrics(self, request: m.MetricsGet) -> m.Metrics:
         return await metrics.metrics(self.links, request)
+
+    async def do_follow(self, request: m.Follow) -> m.Followed:
+        return await self.kept.follow(request)
+
+    async def do_journal(self, request: m.Journal) -> m.JournalPage:
+        return await self.kept.journal(request)
 
     # ------------------------------------------------------------ backfills and runs
 

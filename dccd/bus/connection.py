@@ -41,7 +41,7 @@ __all__ = ["Bus", "Message", "Subscription"]
 _PENDING_BYTES = 8 << 20
 _MAX_WAIT = 1.0
 _ECHO = 5.0
-_INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in ("viewer", "operator", "listener", "collector")))
+_INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in reversed(subjects.INBOX_ROLES)))
 """Where replies may come to, as dccd's users have it (:mod:`dccd.auth.permissions`): tried in this order."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
 
@@ -256,6 +256,11 @@ class Bus:
         return remove
 
     # ---------------------------------------------------------------- messages
+
+    @property
+    def inbox_prefix(self) -> str:
+        """What the subjects begin with that replies come to."""
+        return self.client._inbox_prefix.decode()
 
     @property
     def max_payload(self) -> int:
@@ -517,7 +522,7 @@ class Bus:
 
         On a subject of its own within the inbox, that a user may publish to which may not to inboxes otherwise.
         """
-        self._echo = subjects.echo(self.client._inbox_prefix.decode(), self.client._nuid.next().decode())
+        self._echo = subjects.echo(self.inbox_prefix, self.client._nuid.next().decode())
 
         async def heard(message: Msg) -> None:
             waiting = self._echoes.pop(message.data, None)

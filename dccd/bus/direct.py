@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +30,7 @@ __all__ = [
     "get_batch",
     "get_last",
     "renew_epoch",
+    "rfc3339",
     "rfc3339_ns",
     "same_stream",
     "start_of_newest",
@@ -171,6 +172,12 @@ def rfc3339_ns(text: str) -> int:
     whole, _, fraction = text.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+def rfc3339(ns: int) -> str:
+    """A time (ns) as the JetStream API takes it."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
 async def renew_epoch(bus: Bus, name: str) -> str:

@@ -23,9 +23,9 @@ import nats.errors
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import JetStreamError, StreamState, api, stream_state
-from dccd.bus.ordered import filters_of, rfc3339, tail_of
-from dccd.bus.pull import PullReader, StreamMessage
+from dccd.bus.direct import JetStreamError, StreamState, api, rfc3339, stream_state
+from dccd.bus.incoming import StreamMessage, filters_of, tail_of
+from dccd.bus.pull import PullReader
 from dccd.errors import BusError, IdentityError, TicksGone
 
 __all__ = ["GroupReader", "drop_group"]

@@ -1,170 +1,225 @@
 """Reading a stream from the past into the present: each message once, in order, without a gap.
 
-Subjects and a place to start flow in, messages flow out. An ephemeral consumer without acknowledgements delivers; it is
-made anew behind the last message whenever the connection was lost, a message is missing, or it is gone with a server
-that was killed. So nothing depends on what a server remembers.
+Subjects and a place to start flow in, messages flow out. A push consumer without acknowledgements delivers, which a
+daemon makes (:mod:`dccd.bus.following`): who asks need not be allowed to. It is made anew behind the last message
+whenever the connection was lost, a message is missing, or it is gone with a server that was killed. So nothing depends
+on what a server remembers.
 
-A reader that stands still keeps its place as long as the stream keeps the messages; nothing waits for it. When some
+The server sends as much as flow control lets it, and goes on when it is answered, which is put off while a reader has
+no room. One that stands still keeps its place as long as the stream keeps the messages; nothing waits for it. When some
 have fallen off unread it ends with TicksGone: it never passes over them in silence.
 """
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, Self
 
-import msgspec
+from nats.aio.msg import Msg
 
+from dccd import messages as m
+from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import StreamState, api, stream_state
-from dccd.bus.pull import PullReader, StreamMessage
-from dccd.errors import StreamReplaced, TicksGone
+from dccd.bus.direct import rfc3339
+from dccd.bus.incoming import Incoming, StreamMessage, message_of
+from dccd.errors import BusError, BusUnavailable, RequestError, StreamReplaced, TicksGone
 
-__all__ = ["OrderedReader", "StreamMessage", "filters_of", "rfc3339", "tail_of"]
+__all__ = ["Ask", "OrderedReader"]
 
-_NS = 1_000_000_000
-_FORGOTTEN = 60 * _NS
-"""The server deletes a consumer that nobody has asked for so long (ns)."""
+Ask = Callable[[m.Follow], Awaitable[m.Followed]]
+"""Has a delivery made: asks a daemon, or is one. Raises RequestError, BusUnavailable."""
+
 _PAUSE = 1.0
-"""Seconds without a request after which it is looked whether messages have fallen off meanwhile."""
-_SLACK = 2 * _NS
-"""How well the time of the last certain message is known (ns)."""
+"""Seconds without an answer to flow control after which it is looked whether messages have fallen off meanwhile."""
+_MESSAGE = 400
+"""What a message costs beside its bytes, about."""
+_STATUS, _LAST_CONSUMER, _LAST_STREAM, _STALLED = (
+    "Status",
+    "Nats-Last-Consumer",
+    "Nats-Last-Stream",
+    "Nats-Consumer-Stalled",
+)
 
 
-class _Made(msgspec.Struct):
-    """What the server says of the consumer that it has made: how many messages there are for it."""
-
-    num_pending: int = 0
-
-
-class OrderedReader(PullReader):
+class OrderedReader(Incoming):
     """Reads the messages of a stream that match. Made by :meth:`open`."""
 
-    def __init__(self, bus: Bus, stream: str, filters: Sequence[str], capacity: int, max_bytes: int) -> None:
-        super().__init__(bus, stream, capacity, max_bytes)
+    def __init__(self, bus: Bus, ask: Ask, what: m.Follow, room: int) -> None:
+        super().__init__(bus, subjects.KEPT[what.stream][0])
         self.next = 0
         """All messages that match, before this sequence number, have been received."""
+        self.end = 0
+        """The last message that the stream had when it was opened."""
         self.caught_up = False
-        """Whether there was nothing more when it was asked last."""
-        self._filters = list(filters)
+        """Whether there was nothing more when the bus said so last."""
+        self._ask = ask
+        self._what = what
         self._since: int | None = None
+        self._room = room
+        self._bytes = 0
         self._number = 0  # of the consumer's messages
-        self._sure_at = 0  # all that was stored before has been received (ns by the server's clock)
-        self._offset = 0  # of the server's clock to ours (ns)
+        self._credit = ""  # where flow control is to be answered
+        self._asked_at = 0.0  # when it asked
+        self._early: list[Msg] | None = None  # what comes before the daemon's answer does
 
     @classmethod
     async def open(
         cls,
         bus: Bus,
-        stream: str,
+        ask: Ask,
+        stream: Literal["ticks", "events"],
         filters: Sequence[str],
         *,
         seq: int | None = None,
         since: int | None = None,
-        capacity: int = 2000,
-        max_bytes: int = 16 << 20,
+        last: int = 0,
+        room: int = 8 << 20,
     ) -> Self:
-        """Read *filters* (subjects; wildcards) from message *seq* on, or from what was stored at *since* (ns) on, or
-        what is stored from now on.
+        """Read *filters* (subjects; wildcards) from message *seq* on, from what was stored at *since* (ns) on, or with
+        the *last* so many, and then what is stored from now on.
 
-        *capacity* messages and about twice *max_bytes* are held at most. Raises TicksGone when the stream begins after
-        *seq*, JetStreamError (404) when there is no such stream, BusUnavailable.
+        Beyond *room* bytes no more are asked for; up to 32 MiB are then on their way. Raises TicksGone when the stream
+        begins after *seq*, RequestError, BusUnavailable, BusRefused.
         """
-        reader = cls(bus, stream, filters, capacity, max_bytes)
-        state = await stream_state(bus, stream)
-        reader._offset = (state.now or time.time_ns()) - time.monotonic_ns()
-        if seq is not None:
-            reader.next = seq
-            if state.first > seq:
-                raise _gone(state, stream)
-        elif since is not None:
-            reader._since = since
-        else:
-            reader.next = state.last + 1
-        reader._sure_at = state.now if seq is None else 0
-        await reader._start(state)
+        reader = cls(bus, ask, m.Follow(stream=stream, filters=list(filters)), room)
+        reader._since = since
+        try:
+            if seq is not None:
+                reader.next = seq
+                told = await reader._set_up(seq=seq)
+            elif since is not None:
+                told = await reader._set_up(since=since)
+            else:
+                told = await reader._set_up(last=last)
+        except RequestError as exc:
+            await reader._leave()
+            if exc.reason == "gone":
+                raise _gone(await ask(reader._only_state), reader.stream) from exc
+            raise
+        except BaseException:
+            await reader._leave()
+            raise
+        reader.epoch, reader.end = told.epoch, told.last
+        reader._begin()
         return reader
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since it was opened."""
-        return {**super().statistics(), "next": self.next, "caught_up": self.caught_up}
+        """Counters since it was opened; ``bytes`` are held."""
+        return {**super().statistics(), "next": self.next, "caught_up": self.caught_up, "bytes": self._bytes}
 
-    async def _prepare(self, state: StreamState) -> str:
+    # ---------------------------------------------------------------- the consumer
+
+    @property
+    def _only_state(self) -> m.Follow:
+        return m.Follow(stream=self._what.stream)
+
+    async def _set_up(self, **begin: int) -> m.Followed:
+        """Have a new consumer made that begins there."""
+        self._early, self._credit = [], ""
+        await self._listen()
+        what = self._what
+        told = await self._ask(m.Follow(stream=what.stream, filters=what.filters, inbox=self._inbox, **begin))
+        if self.epoch and told.epoch != self.epoch:
+            raise StreamReplaced(f"stream {self.stream} was made anew: epoch {told.epoch} after {self.epoch}")
+        self._number = 0
+        self.next = self.next or told.start or 0
+        self.caught_up = not told.pending
+        self._is_set_up()
+        early, self._early = self._early, None
+        for message in early:
+            self._take(message)
+        return told
+
+    async def _recover(self) -> None:
+        try:
+            await self._look()
+            if self.next:
+                await self._set_up(seq=self.next)
+            else:
+                assert self._since is not None
+                await self._set_up(since=self._since)
+        except RequestError as exc:
+            if exc.reason == "no_stream":
+                raise StreamReplaced(f"stream {self.stream} was deleted") from exc
+            if exc.code == 503 or exc.reason == "gone":  # by now: look again
+                raise BusUnavailable(str(exc)) from exc
+            raise BusError(f"reading {self.stream} goes on no more: {exc}") from exc
+
+    async def _look(self) -> m.Followed:
+        """What the stream holds. Raises StreamReplaced, or TicksGone when messages that nobody has had are gone."""
+        state = await self._ask(self._only_state)
+        # What came before the answer is in its subscription by now.
+        while self._subscription is not None and self._subscription.pending_msgs:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        if state.epoch != self.epoch:
+            raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
         if state.last < self.next - 1:
             raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self.next - 1} that was read")
-        self._look(state)
-        self._number = 0
-        name = f"reader-{secrets.token_urlsafe(9)}"
-        config: dict[str, Any] = {
-            "name": name,
-            "description": "dccd: reads from the past on",
-            "ack_policy": "none",
-            "mem_storage": True,
-            "num_replicas": 1,
-            "inactive_threshold": _FORGOTTEN,
-            **filters_of(self._filters),
-        }
-        if self.next:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self.next}
-        else:
-            assert self._since is not None
-            config |= {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(self._since)}
-        made = await api(
-            self._bus,
-            f"CONSUMER.CREATE.{self.stream}.{name}{tail_of(self._filters)}",
-            {"stream_name": self.stream, "config": config},
-            _Made,
-        )
-        self.caught_up = not made.num_pending
-        return name
+        if self.next and state.first > self.next:
+            raise _gone(state, self.stream)
+        return state
 
-    def _accept(self, message: StreamMessage, number: int) -> bool:
+    # ---------------------------------------------------------------- what comes
+
+    async def _deliver(self, message: Msg) -> None:
+        self._heard_at = time.monotonic()
+        if self._early is not None:
+            self._early.append(message)
+        else:
+            self._take(message)
+
+    def _take(self, message: Msg) -> None:
+        if self._reset_wanted:
+            return
+        delivered = message_of(message)
+        if delivered is None:
+            self._status(message)
+            return
+        found, _, number = delivered
         if number != self._number + 1:
             self._want_reset()  # one is missing
-            return False
-        self._number = number
-        self.next = message.seq + 1
-        self._sure_at = message.at
-        self.caught_up = message.pending == 0
-        return True
-
-    def _idle(self) -> None:
-        self.caught_up = True
-        self._sure_at = max(self._sure_at, time.monotonic_ns() + self._offset)
-
-    async def _before_request(self) -> None:
-        if self._ended_at and time.monotonic() - self._ended_at > _PAUSE:
-            self._look(await stream_state(self._bus, self.stream))
-
-    def _look(self, state: StreamState) -> None:
-        """Raise TicksGone if messages that nobody has had may have fallen off."""
-        if not self.next or state.first <= self.next:
             return
-        oldest = state.first_at if state.messages else state.last_at
-        if oldest > self._sure_at - _SLACK:
-            raise _gone(state, self.stream)
+        self._number = number
+        self._received += 1
+        self.next = found.seq + 1
+        self.caught_up = found.pending == 0
+        self._bytes += len(found.data) + _MESSAGE
+        self._put(found)
+
+    def _status(self, message: Msg) -> None:
+        headers = message.headers or {}
+        if headers.get(_STATUS) != "100":
+            return
+        stalled = headers.get(_STALLED, "")
+        if _LAST_CONSUMER in headers:  # a heartbeat
+            if int(headers[_LAST_CONSUMER]) > self._number:
+                self._want_reset()
+                return
+            # So far it has looked, and all that matches has been received.
+            self.next = max(self.next, int(headers.get(_LAST_STREAM, "0")) + 1)
+            self.caught_up = self.caught_up or not stalled
+        credit = stalled or message.reply
+        if credit.startswith("$JS.FC.") and credit != self._credit:
+            self._credit, self._asked_at = credit, time.monotonic()
+            self._wake.set()
+
+    def _taken(self, messages: list[StreamMessage]) -> None:
+        self._bytes -= sum([len(message.data) for message in messages]) + _MESSAGE * len(messages)
+        if self._credit and self._bytes <= self._room:
+            self._wake.set()
+
+    async def _turn(self) -> None:
+        if not self._credit or self._bytes > self._room:
+            return
+        if time.monotonic() - self._asked_at > _PAUSE:
+            await self._look()
+        credit, self._credit = self._credit, ""
+        await self._bus.client.publish(credit, b"")
 
 
-def filters_of(filters: Sequence[str]) -> dict[str, Any]:
-    """What a consumer's configuration says of its subjects."""
-    return {"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}
-
-
-def tail_of(filters: Sequence[str]) -> str:
-    """What follows a consumer's name in the subject that makes it: its filter, if it has one."""
-    return f".{filters[0]}" if len(filters) == 1 else ""
-
-
-def rfc3339(ns: int) -> str:
-    """A time (ns) as the JetStream API takes it."""
-    seconds, rest = divmod(ns, _NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
-def _gone(state: StreamState, stream: str) -> TicksGone:
+def _gone(state: m.Followed, stream: str) -> TicksGone:
     if not state.messages:
         return TicksGone(None, f"stream {stream} is empty: what was to be read next isn't there any more")
     begins = state.first_at

@@ -343,7 +343,7 @@ class Publisher:
                 self._resend = True
 
     async def _listen(self) -> None:
-        self._inbox = self._bus.client.new_inbox()
+        self._inbox = subjects.acks(self._bus.inbox_prefix, secrets.token_urlsafe(16))
         self._subscription = await self._bus.client.subscribe(
             f"{self._inbox}.*", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0
         )

@@ -16,6 +16,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -34,14 +35,18 @@ from dccd.bus.translation import ERROR, ERROR_CODE, translated
 from dccd.errors import BusError, RequestError
 from dccd.histogram import REQUESTS, Histogram
 
-__all__ = ["UNKNOWN", "Handler", "Service", "Timing", "error_body"]
+__all__ = ["ASKED_FROM", "UNKNOWN", "Handler", "Service", "Timing", "error_body", "is_inbox"]
 
 Handler = Callable[[bytes], Awaitable[bytes | AsyncIterator[bytes]]]
 """Takes a request's body, returns the reply's, or chunks of it; raises RequestError to refuse."""
 
+ASKED_FROM: ContextVar[str] = ContextVar("ASKED_FROM", default="")
+"""Inside a handler: the inbox to which the answer goes."""
+
 _HOST = re.compile(r"[A-Za-z0-9_-]+")
 _REPLIES = re.compile(rf"(?:{subjects.INBOX}|_R_)(?:\.[!-)+,\-/-=?-~]+)+")
 _MAX_INBOX = 1024
+_ACKS = subjects.acks("", "")
 _TEXT, _FIELD = 2000, 200
 """Characters of an error's message, and of the field that it names."""
 _QUEUE = "dccd"
@@ -285,6 +290,7 @@ class Service:
         """Run one request to its reply; no exception leaves this, of whatever kind."""
         began = time.perf_counter_ns()
         reply: bytes | AsyncIterator[bytes] = b""
+        ASKED_FROM.set(_reply_subject(request))
         try:
             if self._stopping:
                 raise RequestError(503, "stopping", "this host is stopping")
@@ -347,12 +353,15 @@ def _reply_subject(request: Request) -> str:
 
 
 def is_inbox(subject: str) -> bool:
-    """Whether answers may be published to *subject*: to inboxes, and to what stands for one of another account.
+    """Whether answers may be published to *subject*: to inboxes, and to what stands for one of another account; not to
+    where streams acknowledge, which others know.
 
     A long one is none: with it, a chunk would have a line that is longer than the server takes (4,096 bytes), which
     closes the connection.
     """
-    return len(subject) <= _MAX_INBOX and _REPLIES.fullmatch(subject) is not None
+    if len(subject) > _MAX_INBOX or _REPLIES.fullmatch(subject) is None:
+        return False
+    return _ACKS not in subject
 
 
 def _semantic(version: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
+from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.transfer import receive
@@ -120,6 +121,13 @@ class Requests:
         payload = b"" if message is None else msgspec.json.encode(message)
         reply: R = decoded(await self.request_raw(operation, payload, timeout=timeout), kind, operation)
         return reply
+
+    async def deliver(self, what: m.Follow) -> m.Followed:
+        """Have a daemon deliver what the bus keeps to an inbox: what ``ticks`` and ``events`` stand on.
+
+        Raises RequestError, BusUnavailable.
+        """
+        return await self._ask("follow", m.Followed, what, timeout=5)
 
     async def _chunks(
         self, operation: str, message: Any, timeout: float = 30.0, *, host: str | None = None

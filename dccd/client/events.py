@@ -12,9 +12,8 @@ import msgspec
 
 from dccd import messages as m
 from dccd import subjects
-from dccd.bus.direct import StreamState, start_of_newest
+from dccd.bus.incoming import StreamMessage
 from dccd.bus.ordered import OrderedReader
-from dccd.bus.pull import StreamMessage
 from dccd.client.base import Requests
 from dccd.client.since import Since, since_ns
 from dccd.errors import BusUnavailable, IdentityError
@@ -67,20 +66,18 @@ class EventRequests(Requests):
         filters = subjects.event_filters(run, stream, kinds)
         if sum(one is not None for one in (since, after, last)) > 1:
             raise IdentityError("since", "give one of since, after and last")
-        bus, seq, begin = self.bus, None, None
-        if last is not None:
-            seq = await start_of_newest(bus, subjects.STREAM_EVENTS, filters, last) if last > 0 else None
-        elif after is not None:
+        seq, begin = None, None
+        if after is not None:
             seq = after + 1
         elif since is not None:
             begin = since_ns(since, time.time_ns())
-        elif not follow:
+        elif last is None and not follow:
             begin = 1
-        async with await _Reader.open(bus, subjects.STREAM_EVENTS, filters, seq=seq, since=begin) as reader:
+        async with await self._events(filters, seq=seq, since=begin, last=last or 0) as reader:
             held: deque[StoredEvent] = deque(maxlen=last)
             async with aclosing(_of_the_past(reader)) as past:
                 async for message in past:
-                    if (event := event_of(message)) is None or not _wanted(event.kind, kinds):
+                    if (event := event_of(message)) is None or not subjects.is_kind(event.kind, kinds):
                         continue
                     if last is not None and event.seq <= reader.end:
                         held.append(event)
@@ -92,8 +89,12 @@ class EventRequests(Requests):
                 yield held.popleft()
             while follow:
                 for message in await reader.fetch(_AT_ONCE, None):
-                    if (event := event_of(message)) is not None and _wanted(event.kind, kinds):
+                    if (event := event_of(message)) is not None and subjects.is_kind(event.kind, kinds):
                         yield event
+
+    async def journal(self, ask: m.Journal) -> m.JournalPage:
+        """A page of events, as plain values; :meth:`events` has all of them. Raises RequestError, BusUnavailable."""
+        return await self._ask("journal", m.JournalPage, ask, timeout=self.timeout + ask.wait)
 
     async def logs(
         self,
@@ -115,7 +116,7 @@ class EventRequests(Requests):
         told: Run | None = None
         filters = subjects.event_filters(run_id, kinds=("run.log", "run.status"))
         held: deque[m.RunLog | m.RunStatus] = deque(maxlen=last)
-        async with await _Reader.open(self.bus, subjects.STREAM_EVENTS, filters, since=1) as reader:
+        async with await self._events(filters, since=1) as reader:
             async with aclosing(_logged(run, reader)) as past:
                 async for event in past:
                     if last is not None:
@@ -148,22 +149,16 @@ class EventRequests(Requests):
                     told = run
                     yield _status(run)
 
+    async def _events(
+        self, filters: Sequence[str], *, seq: int | None = None, since: int | None = None, last: int = 0
+    ) -> OrderedReader:
+        return await OrderedReader.open(self.bus, self.deliver, "events", filters, seq=seq, since=since, last=last)
+
     async def _run(self, run_id: str, timeout: float | None = None) -> Run:
         return await self._ask("runs.get", Run, m.RunsGet(run_id=run_id), timeout=timeout)
 
 
-class _Reader(OrderedReader):
-    """One that knows where the past ends."""
-
-    end = 0
-    """The number of the last message when it was opened."""
-
-    async def _prepare(self, state: StreamState) -> str:
-        self.end = self.end or state.last
-        return await super()._prepare(state)
-
-
-async def _of_the_past(reader: _Reader) -> AsyncGenerator[StreamMessage, None]:
+async def _of_the_past(reader: OrderedReader) -> AsyncGenerator[StreamMessage, None]:
     """What there was when *reader* was opened."""
     while True:
         over = reader.caught_up or reader.next > reader.end
@@ -174,7 +169,7 @@ async def _of_the_past(reader: _Reader) -> AsyncGenerator[StreamMessage, None]:
             return
 
 
-async def _logged(run: Run, reader: _Reader) -> AsyncGenerator[m.RunLog | m.RunStatus, None]:
+async def _logged(run: Run, reader: OrderedReader) -> AsyncGenerator[m.RunLog | m.RunStatus, None]:
     """What is known of *run* when *reader* was opened; what was before the bus's first event is in its record."""
     first = True
     async with aclosing(_of_the_past(reader)) as past:
@@ -225,7 +220,3 @@ def event_of(message: StreamMessage) -> StoredEvent | None:
     else:
         kind = str(type(event).__struct_config__.tag)
     return StoredEvent(message.seq, message.at, message.subject, kind, event)
-
-
-def _wanted(kind: str, kinds: Sequence[str]) -> bool:
-    return not kinds or any(kind == one or kind.startswith(f"{one}.") for one in kinds)

@@ -17,6 +17,8 @@ import polars as pl
 from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.following import Followers
+from dccd.bus.journal import EventLog
 from dccd.bus.service import Service
 from dccd.client.client import RunEvent
 from dccd.client.fake_replay import FakeReplays
@@ -155,6 +157,8 @@ class FakeDaemon:
         }  # fmt: skip
         self.replays = FakeReplays(bus, HOST)
         self.replies |= self.replays.replies
+        # What the bus keeps is really there.
+        self.replies |= {"follow": Followers(bus, HOST).follow, "journal": EventLog(bus, HOST).read}
         self.now = 1_704_067_200_000_000_000
         self._bus = bus
         self._service = Service(bus, HOST, version)

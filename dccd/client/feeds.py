@@ -11,7 +11,7 @@ from dccd.client.base import Requests
 from dccd.client.selection import Selection
 from dccd.client.since import Position, Since, since_ns
 from dccd.client.tick_past import Past
-from dccd.client.tick_sources import Live, Shared, Source, Stream
+from dccd.client.tick_sources import Live, Shared, Source, Stream, for_readers
 from dccd.client.ticks import Ticks, TickSet
 from dccd.errors import IdentityError
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
@@ -156,7 +156,8 @@ class TickRequests(Requests):
 
         *group*: share the messages with all others of that group. With *since* or *durable* the group is remembered and
         each message comes at least once: it counts as done with at the next step of the iteration, and goes to another
-        member after *ack_wait* seconds without one. Raises IdentityError.
+        member after *ack_wait* seconds without one; where the bus has users, that takes the role reader. Raises
+        IdentityError.
         """
         if pattern is None:
             if exchange is None or symbol is None:
@@ -177,13 +178,13 @@ class TickRequests(Requests):
         if group is not None and (durable or at is not None):
             source = Shared(selection.subject, group, ack_wait, None if live else at, strict=store)
         elif position is not None and not position.in_store:
-            source = Stream(selection.subject, seq=position.seq)
+            source = Stream(self.deliver, selection.subject, seq=position.seq)
         elif position is not None:
             if selection.dataset is None:
                 raise IdentityError("resume", f"this position is of one dataset, not of {selection}")
             source = Past(self, selection, _from(selection, position.seq), store=store, skip=position.skip)
         elif live:
-            source = Stream(selection.subject)
+            source = Stream(self.deliver, selection.subject)
         elif at is not None:
             source = Past(self, selection, at, store=store)
         else:
@@ -194,7 +195,8 @@ class TickRequests(Requests):
 
     async def drop_group(self, group: str) -> bool:
         """Forget a durable group and how far it is; returns whether there was one. Raises IdentityError."""
-        return await drop_group(self.bus, subjects.STREAM_TICKS, group)
+        with for_readers():
+            return await drop_group(self.bus, subjects.STREAM_TICKS, group)
 
 
 def _from(selection: Selection, ts: int) -> int:

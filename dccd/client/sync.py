@@ -165,6 +165,10 @@ class SyncClient:
         """See :meth:`Client.runs_on_record`."""
         return self._call(self._client.runs_on_record, limit, **filters)
 
+    def journal(self, ask: m.Journal) -> m.JournalPage:
+        """See :meth:`Client.journal`."""
+        return self._call(self._client.journal, ask)
+
     def logs(self, run_id: str, *, last: int | None = None, follow: bool = False) -> Iterator[m.RunLog | m.RunStatus]:
         """See :meth:`Client.logs`."""
         return self._each(self._client.logs(run_id, last=last, follow=follow))

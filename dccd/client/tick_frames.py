@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dccd.bus.pull import StreamMessage
+from dccd.bus.incoming import StreamMessage
 from dccd.errors import BadRecord
 from dccd.symbols import Dataset, DataType
 

@@ -15,18 +15,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dccd import messages as m
-from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.consumer import archived
-from dccd.bus.direct import Stored as Found
-from dccd.bus.direct import StreamState, get_batch, stream_state
-from dccd.bus.pull import StreamMessage
+from dccd.bus.incoming import StreamMessage
 from dccd.client.rows import Rows
 from dccd.client.selection import Selection
 from dccd.client.sieve import Joint, Sieve, earliest
 from dccd.client.since import Position
 from dccd.client.tick_sources import Stored, Stream
-from dccd.errors import BusRefused, BusUnavailable, RequestError, TicksGone
+from dccd.errors import BusUnavailable, RequestError, TicksGone
 from dccd.symbols import NS, Dataset, DataType, format_time
 
 if TYPE_CHECKING:
@@ -54,11 +50,11 @@ class Start(msgspec.Struct, frozen=True):
     boundary: int | None = None
 
 
-def begin(selection: Selection, since: int, state: StreamState, first: Found | None) -> Start:
-    """Decide where to begin; *first* is the oldest message of *selection* in the stream. Pure."""
+def begin(selection: Selection, since: int, state: m.Followed) -> Start:
+    """Decide where to begin, by what the stream holds; ``oldest`` is its first message of *selection*. Pure."""
     low = since if selection.dataset is None else earliest(selection.dataset, since)
     whole = state.first <= 1  # nothing has ever fallen off
-    oldest = state.now if first is None else first.at
+    first, oldest = state.oldest or (None, state.now)
     if selection.dataset is None:
         reaches = whole or since - MARGIN >= (state.first_at if state.messages else state.now)
         return Start(None, since - MARGIN, None if reaches else oldest)
@@ -71,7 +67,7 @@ def begin(selection: Selection, since: int, state: StreamState, first: Found | N
     if first is None:
         # What is in the store has come by other ways: it is read to its end.
         return Start(state.last + 1, None, oldest, state.now + MARGIN)
-    return Start(first.seq if not away else None, oldest + away if away else None, oldest, boundary)
+    return Start(first if not away else None, oldest + away if away else None, oldest, boundary)
 
 
 class Past(Stream):
@@ -81,7 +77,7 @@ class Past(Stream):
     """
 
     def __init__(self, client: Requests, selection: Selection, since: int, *, store: bool, skip: int = 0) -> None:
-        super().__init__(selection.subject, since=since)
+        super().__init__(client.deliver, selection.subject, since=since)
         self.sieve = Sieve(since)
         self._client, self._selection, self._store, self._skip = client, selection, store, skip
         self._frames: AsyncGenerator[pl.DataFrame, None] | None = None
@@ -91,10 +87,8 @@ class Past(Stream):
     async def open(self, bus: Bus) -> None:
         assert self._since is not None
         since = self._since
-        state = await stream_state(bus, subjects.STREAM_TICKS)
-        batch = await get_batch(bus, subjects.STREAM_TICKS, state.first, 1, self._subject) if state.messages else None
-        first = batch.messages[0] if batch is not None and batch.messages else None
-        start = begin(self._selection, since, state, first)
+        state = await self._ask(m.Follow(stream="ticks", filters=[self._subject]))
+        start = begin(self._selection, since, state)
         self._seq, self._since = start.seq, start.at
         self.begins = since if start.begins is None else max(since, start.begins)
         if start.begins is None or not self._store:
@@ -106,21 +100,20 @@ class Past(Stream):
                 "for one dataset at a time: ask for one, or say store=False to begin there",
             )
         elif start.boundary is not None:
-            await self._open_store(bus, state, self._selection.dataset, since, start.boundary)
+            await self._open_store(state, self._selection.dataset, since, start.boundary)
         if self._frames is None:
             await super().open(bus)
         else:
             self._bus = bus
 
-    async def _open_store(self, bus: Bus, state: StreamState, dataset: Dataset, since: int, boundary: int) -> None:
+    async def _open_store(self, state: m.Followed, dataset: Dataset, since: int, boundary: int) -> None:
         low = earliest(dataset, since)
         if boundary <= low:
             return
         try:
-            host = (await self._client.request("health")).host
-            joint = Joint(boundary, await self._archived(bus, host, state.epoch))
+            joint = Joint(boundary, state.archived)  # on the host that is asked for the rows
             message = m.Read(dataset=dataset.name, start=low, end=boundary, format="arrow", source="stored")
-            self._rows = Rows(partial(self._client._chunks, "read", message, host=host))
+            self._rows = Rows(partial(self._client._chunks, "read", message, host=state.host))
             await self._rows.open()
         except BusUnavailable as exc:
             await self._end_rows()
@@ -140,12 +133,6 @@ class Past(Stream):
             self.begins = int(frame["TS"][0])
             break
 
-    async def _archived(self, bus: Bus, host: str, epoch: str) -> int:
-        try:
-            return await archived(bus, host, epoch)
-        except BusRefused:
-            return 0  # then what is in both is told by its id alone
-
     async def take(self, wait: float | None) -> Sequence[StreamMessage | Stored]:
         if self._first:
             return [Stored(self._first.pop())]
@@ -154,7 +141,7 @@ class Past(Stream):
                 return [Stored(frame)]
             self._frames = None
             await self._end_rows()
-            state = await stream_state(self._bus, subjects.STREAM_TICKS)
+            state = await self._ask(m.Follow(stream="ticks"))
             assert self.sieve.joint is not None
             self.sieve.joint.until = state.last
             if self._since is not None and state.first_at > self._since:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dccd import subjects
 from dccd.bus.connection import Bus, Message, Subscription
 from dccd.bus.direct import StreamState
 from dccd.bus.group import GroupReader
-from dccd.bus.ordered import OrderedReader
-from dccd.bus.pull import StreamMessage
+from dccd.bus.incoming import StreamMessage
+from dccd.bus.ordered import Ask, OrderedReader
 from dccd.client.since import Position
-from dccd.errors import TicksGone
+from dccd.errors import BusRefused, TicksGone
 from dccd.symbols import format_time
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Live", "Shared", "Source", "Stored", "Stream"]
+__all__ = ["Live", "Shared", "Source", "Stored", "Stream", "for_readers"]
 
 _AHEAD = 65_536
 _AHEAD_BYTES = 64 << 20
@@ -113,11 +114,13 @@ class Live:
 
 
 class Stream:
-    """What the stream has from a message or a time (ns) on, and live: each message once, in order."""
+    """What the stream has from a message or a time (ns) on, and live: each message once, in order. A daemon has it
+    delivered, which *ask* asks."""
 
-    def __init__(self, subject: str, *, seq: int | None = None, since: int | None = None) -> None:
+    def __init__(self, ask: Ask, subject: str, *, seq: int | None = None, since: int | None = None) -> None:
         self.lost = 0
         self.begins: int | None = None
+        self._ask = ask
         self._subject, self._seq, self._since = subject, seq, since
         self._reader: OrderedReader | None = None
 
@@ -131,7 +134,7 @@ class Stream:
 
     async def open(self, bus: Bus) -> None:
         self._reader = await OrderedReader.open(
-            bus, subjects.STREAM_TICKS, [self._subject], seq=self._seq, since=self._since
+            bus, self._ask, "ticks", [self._subject], seq=self._seq, since=self._since
         )
 
     async def take(self, wait: float | None) -> Sequence[StreamMessage | Stored]:
@@ -155,6 +158,18 @@ class Stream:
             await reader.aclose()
 
 
+@contextmanager
+def for_readers() -> Iterator[None]:
+    """Say what is needed for what not every user may."""
+    try:
+        yield
+    except BusRefused as exc:
+        raise BusRefused(
+            f"{exc}: a group that the bus remembers acknowledges what it has had, for which its user needs the role "
+            "reader: `dccd auth add NAME --role reader`"
+        ) from exc
+
+
 class Shared:
     """What the durable group *name* hands to this member; each message until it is done with, by one or another.
 
@@ -174,9 +189,10 @@ class Shared:
 
     async def open(self, bus: Bus) -> None:
         since, stream = self._since, subjects.STREAM_TICKS
-        reader = await GroupReader.open(
-            bus, stream, self._name, [self._subject], since=since, ack_wait=self._ack_wait, check=self._check
-        )
+        with for_readers():
+            reader = await GroupReader.open(
+                bus, stream, self._name, [self._subject], since=since, ack_wait=self._ack_wait, check=self._check
+            )
         self.begins = None if reader.joined else self.begins
         self._reader = reader
 

@@ -12,7 +12,7 @@ import msgspec
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.pull import StreamMessage
+from dccd.bus.incoming import StreamMessage
 from dccd.client.selection import Selection
 from dccd.client.sieve import Sieve
 from dccd.client.since import Position

@@ -66,6 +66,7 @@ from dccd.messages.events import (
     StreamGap,
     StreamSample,
 )
+from dccd.messages.follow import Follow, Followed, Journal, JournalEntry, JournalPage
 from dccd.messages.hosts import HostEntry, Hosts
 from dccd.messages.jobs import (
     JobEntry,
@@ -145,6 +146,8 @@ __all__ = [
     "Event",
     "Exchanges",
     "ExchangesList",
+    "Follow",
+    "Followed",
     "GapEntry",
     "Health",
     "HealthCheck",
@@ -165,6 +168,9 @@ __all__ = [
     "Jobs",
     "JobsList",
     "JobsStarted",
+    "Journal",
+    "JournalEntry",
+    "JournalPage",
     "MetricFamily",
     "MetricSample",
     "Metrics",

@@ -14,7 +14,7 @@ import msgspec
 
 from dccd import messages as m
 from dccd import subjects
-from dccd.operations import alerts, config, daemon, data, jobs, metrics, replay, runs, storage, streams
+from dccd.operations import alerts, config, daemon, data, jobs, kept, metrics, replay, runs, storage, streams
 from dccd.operations.base import ANY, Operation, Refusal, Role
 
 __all__ = ["ANY", "OPERATIONS", "Operation", "Refusal", "Role", "entry", "schema"]
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Operation] = {
     for table in (
         daemon.TABLE,
         data.TABLE,
+        kept.TABLE,
         runs.TABLE,
         streams.TABLE,
         jobs.TABLE,

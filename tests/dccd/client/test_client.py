@@ -17,6 +17,7 @@ from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.server import EmbeddedServer
+from dccd.bus.streams import ensure_streams
 from dccd.client import Client
 from dccd.client.fake import FakeDaemon
 from dccd.errors import BusError, BusUnavailable, RequestError, RunFailed
@@ -80,9 +81,12 @@ async def test_every_operation_can_be_asked_for_by_name(client: Client, daemon: 
     daemon.frames[OHLC] = pl.DataFrame({"TS": [1]})
     daemon.frames["kraken.orderbook.BTC-USD"] = pl.DataFrame({"TS": [1]})
     replayed = {"id": "r"}
+    if operation in ("follow", "journal"):
+        await ensure_streams(client.bus)
     if operation.startswith("replay.") and operation != "replay.start":
         await client.request("replay.start", {"id": "r", "datasets": [OHLC]})
     message: dict[str, Any] = {
+        "follow": {"stream": "ticks"},
         "replay.start": {"datasets": [OHLC]},
         "replay.pause": replayed,
         "replay.resume": replayed,

@@ -170,6 +170,13 @@ async def test_what_is_not_understood_is_given_as_it_is(bus: Bus, client: Client
     ]
 
 
+async def test_nobody_to_ask(server: EmbeddedServer, bus: Bus) -> None:
+    """Without a daemon nothing is delivered, and that is said."""
+    async with Client(server.url) as client:
+        with pytest.raises(BusUnavailable, match="Is a daemon running"):
+            await all_of(client.events())
+
+
 async def test_the_newest_of_many(bus: Bus, client: Client) -> None:
     """However many others there are in between; and going on, none that came meanwhile is left out."""
     for number in range(20):
@@ -204,7 +211,11 @@ async def test_the_server_is_killed_while_following(tmp_path: Path) -> None:
         return server
 
     try:
-        async with await Bus.open(server.url, "publisher") as bus, Client(server.url) as client:
+        async with (
+            await Bus.open(server.url, "publisher") as bus,
+            FakeDaemon(bus),
+            Client(server.url) as client,
+        ):
             await ensure_streams(bus)
             async with Publisher(bus, stream=subjects.STREAM_EVENTS, deadline=1.0) as publisher:
                 published = enough = 0

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from dccd import messages as m
+from dccd.bus.streams import ensure_streams
 from dccd.client import Client
 from dccd.client.fake import FakeDaemon
 from dccd.client.sync import SyncClient
@@ -38,6 +39,8 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "book": lambda client: client.book(BOOK),
     "books": lambda client: client.book_parts(BOOK),
     "doctor": lambda client: client.doctor(),
+    "follow": lambda client: client.deliver(m.Follow(stream="ticks")),
+    "journal": lambda client: client.journal(m.Journal(last=1)),
     "backfill.start": lambda client: client.start_backfill("kraken", "BTC/USD", "trades"),
     "backfill.cancel": lambda client: client.cancel(RUN),
     "runs.list": lambda client: client.runs(),
@@ -87,6 +90,8 @@ async def test_its_method_asks_for_it(client: Client, daemon: FakeDaemon, operat
     """With a request that the table's type takes, and a reply of the table's type."""
     daemon.new_run("kraken.trades.BTC-USD")
     daemon.frames[BOOK] = pl.DataFrame({"TS": [1], "as_of": [1], "bid_price_1": [2.0], "unknown": [None]})
+    if operation in ("follow", "journal"):
+        await ensure_streams(client.bus)
     if operation.startswith("replay."):
         started, listed = m.ReplayStarted(replay=REPLAY, subject="s"), m.Replays(host="fake", replays=[REPLAY])
         replies = {"replay.start": started, "replay.list": listed}
@@ -104,6 +109,6 @@ async def test_its_method_asks_for_it(client: Client, daemon: FakeDaemon, operat
 
 def test_the_client_without_await_has_the_same() -> None:
     """Each method under the same name, but for what only makes sense with await."""
-    only_async = {"aclose", "bus", "follow", "request_raw", "start_backfill", "url"}
+    only_async = {"aclose", "bus", "deliver", "follow", "request_raw", "start_backfill", "url"}
     public = {name for name in dir(Client) if not name.startswith("_")}
     assert public - only_async <= {name for name in dir(SyncClient) if not name.startswith("_")}

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dccd.bus.connection import Bus
-from dccd.bus.pull import StreamMessage
+from dccd.bus.incoming import StreamMessage
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import ensure_streams
 from dccd.client import Client

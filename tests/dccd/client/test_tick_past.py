@@ -13,9 +13,10 @@ import msgspec
 import polars as pl
 import pytest
 
+from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import Stored, StreamState, api, stream_state
+from dccd.bus.direct import api, stream_state
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.bus.server import EmbeddedServer
@@ -296,21 +297,31 @@ async def test_nothing_is_stored(client: Client, bus: Bus, daemon: FakeDaemon) -
         assert ticks.begins is not None and now - NS < ticks.begins < now + 60 * NS
 
 
-async def test_no_daemon_to_read_the_store(server: EmbeddedServer, bus: Bus) -> None:
+async def test_no_daemon_to_read_the_store(client: Client, bus: Bus, daemon: FakeDaemon) -> None:
     """Who can't be given the past is told so, and how to do without it."""
     await publish(bus, TRADES, [trade(time.time_ns(), 1)])
-    async with Client(server.url, timeout=2) as client:
-        daemonless = client.ticks("binance", "ETH/USDT", since="1h")
-        with pytest.raises(BusUnavailable, match="store=False"):
-            # Nobody serves dccd.health here but the fixture's daemon, which knows no such dataset.
-            client.request_raw = _nobody  # type: ignore[method-assign]
-            await daemonless.open()
-        async with client.ticks("binance", "BTC/USDT", since="1h", store=False) as ticks:
-            assert tids(await take(ticks, 1)) == [1]
+    daemon.replies["read"] = BusUnavailable("nobody answers")
+    client._chunks = _nobody  # type: ignore[method-assign]
+    with pytest.raises(BusUnavailable, match="store=False"):
+        await client.ticks("binance", "ETH/USDT", since="1h").open()
+    async with client.ticks("binance", "BTC/USDT", since="1h", store=False) as ticks:
+        assert tids(await take(ticks, 1)) == [1]
 
 
-async def _nobody(*_: object, **__: object) -> bytes:
+async def _nobody(*_: object, **__: object) -> AsyncIterator[bytes]:
     raise BusUnavailable("nobody answers")
+    yield b""
+
+
+async def test_no_daemon_at_all(server: EmbeddedServer, bus: Bus) -> None:
+    """What is live comes all the same; what was before isn't delivered by anybody, and that is said."""
+    async with Client(server.url, timeout=2) as client:
+        for how in ({"since": "1h"}, {"since": "now"}, {"since": "1h", "store": False}):
+            with pytest.raises(BusUnavailable, match="Is a daemon running"):
+                await client.ticks("binance", "BTC/USDT", **how).open()
+        async with client.ticks("binance", "BTC/USDT") as ticks:
+            await publish(bus, TRADES, [trade(1, 1)])
+            assert tids(await take(ticks, 1)) == [1]
 
 
 async def test_several_datasets_beyond_the_stream(client: Client, bus: Bus) -> None:
@@ -411,35 +422,34 @@ async def test_ticks_of_what(client: Client) -> None:
         client.ticks(pattern="binance.>").empty()
 
 
-def state(first: int, first_at: int, now: int, messages: int = 10) -> StreamState:
-    return StreamState("e", messages, 1, first, first + messages - 1, first_at, now, now)
-
-
-def message(seq: int, at: int) -> Stored:
-    return Stored(seq, "s", b"", at, {})
+def state(first: int, first_at: int, now: int, oldest: tuple[int, int] | None) -> m.Followed:
+    return m.Followed(
+        host="a", epoch="e", messages=10, first=first, last=first + 9, first_at=first_at, last_at=now, now=now,
+        oldest=oldest,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "since", "stream", "first", "start"),
+    ("name", "since", "stream", "start"),
     [
         # The stream reaches back.
-        (TRADES, 900 * NS, state(1, 100 * NS, 1000 * NS), message(1, 100 * NS), Start(None, 885 * NS)),
-        (TRADES, 900 * NS, state(7, 100 * NS, 1000 * NS), message(9, 300 * NS), Start(None, 885 * NS)),
+        (TRADES, 900 * NS, state(1, 100 * NS, 1000 * NS, (1, 100 * NS)), Start(None, 885 * NS)),
+        (TRADES, 900 * NS, state(7, 100 * NS, 1000 * NS, (9, 300 * NS)), Start(None, 885 * NS)),
         # It doesn't, and has lost nothing: up to its first message the store.
-        (TRADES, 50 * NS, state(1, 100 * NS, 500 * NS), message(1, 100 * NS), Start(1, None, 100 * NS, 115 * NS)),
+        (TRADES, 50 * NS, state(1, 100 * NS, 500 * NS, (1, 100 * NS)), Start(1, None, 100 * NS, 115 * NS)),
         # It has: a quarter of it is left alone, since it may fall off next.
-        (TRADES, 50 * NS, state(7, 100 * NS, 500 * NS), message(7, 100 * NS),
+        (TRADES, 50 * NS, state(7, 100 * NS, 500 * NS, (7, 100 * NS)),
          Start(None, 200 * NS, 100 * NS, 215 * NS)),
         # It has nothing of the dataset.
-        (TRADES, 50 * NS, state(7, 100 * NS, 500 * NS), None, Start(17, None, 500 * NS, 515 * NS)),
+        (TRADES, 50 * NS, state(7, 100 * NS, 500 * NS, None), Start(17, None, 500 * NS, 515 * NS)),
         # A bar of before is told when it is over.
-        (BARS, 50 * NS, state(1, 100 * NS, 500 * NS), message(1, 100 * NS), Start(1, None, 100 * NS, 55 * NS + 1)),
+        (BARS, 50 * NS, state(1, 100 * NS, 500 * NS, (1, 100 * NS)), Start(1, None, 100 * NS, 55 * NS + 1)),
         # Several: as far as the stream goes.
-        ("*.trades.*", 900 * NS, state(7, 100 * NS, 1000 * NS), message(9, 300 * NS), Start(None, 885 * NS)),
-        ("*.trades.*", 50 * NS, state(1, 100 * NS, 1000 * NS), message(1, 100 * NS), Start(None, 35 * NS)),
-        ("*.trades.*", 50 * NS, state(7, 100 * NS, 900 * NS), message(9, 300 * NS), Start(None, 35 * NS, 300 * NS)),
+        ("*.trades.*", 900 * NS, state(7, 100 * NS, 1000 * NS, (9, 300 * NS)), Start(None, 885 * NS)),
+        ("*.trades.*", 50 * NS, state(1, 100 * NS, 1000 * NS, (1, 100 * NS)), Start(None, 35 * NS)),
+        ("*.trades.*", 50 * NS, state(7, 100 * NS, 900 * NS, (9, 300 * NS)), Start(None, 35 * NS, 300 * NS)),
     ],
 )  # fmt: skip
-async def test_where_to_begin(name: str, since: int, stream: StreamState, first: Stored | None, start: Start) -> None:
+async def test_where_to_begin(name: str, since: int, stream: m.Followed, start: Start) -> None:
     """By what the stream has, and since when."""
-    assert begin(Selection.parse(name), since, stream, first) == start
+    assert begin(Selection.parse(name), since, stream) == start
