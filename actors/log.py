@@ -12,6 +12,7 @@ import structlog
 
 from actors.runtime.exits import ActorError
 from dccd.errors import DccdError
+from dccd.printable import printable
 
 __all__ = ["configure", "set_level"]
 
@@ -37,7 +38,8 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         # Plain tracebacks: drawing one with frames around it stops the event loop for a tenth of a second.
         plain = structlog.dev.plain_traceback
         tail = [
-            structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0, pad_level=False, exception_formatter=plain)
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0, pad_level=False, exception_formatter=plain),
         ]
     structlog.configure(
         processors=shared + tail,
@@ -71,6 +73,14 @@ def _in_a_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mut
     if event["event"] in ("crash", "start_failed") and isinstance(error, DccdError):
         del event["exc_info"]
         event["error"] = f"{type(error).__name__}: {error}"
+    return event
+
+
+def _printable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What an exchange, a webhook or the bus has said is text, and does nothing to a terminal."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value)
     return event
 
 

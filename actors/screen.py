@@ -17,6 +17,7 @@ from rich.text import Text
 
 from actors.runtime.actor import Actor
 from dccd.messages import RunProgress, StreamEntry
+from dccd.printable import printable
 from dccd.runs import ACTIVE, Run
 from dccd.symbols import NS, format_time
 
@@ -139,7 +140,8 @@ def fit(view: View, height: int | None) -> Room:
 def _problems(view: View) -> list[str]:
     """What went wrong, a line each: beside the tables, whose columns a long sentence would push out."""
     found = [f"{entry.dataset}: {entry.error}" for entry in view.streams if entry.error]
-    return found + [f"{run.job}: {run.error}" for run, _ in view.runs[:_RUNS] if run.error]
+    found += [f"{run.job}: {run.error}" for run, _ in view.runs[:_RUNS] if run.error]
+    return [printable(text) for text in found]
 
 
 def _more(count: int) -> list[RenderableType]:

@@ -45,6 +45,7 @@ TABLE: dict[str, Part] = {
     "dccd": Part("dccd.client"),
     "dccd.__main__": Part("dccd.cli"),
     "dccd.errors": Part(),
+    "dccd.printable": Part(pure=True),
     "dccd.symbols": Part("dccd.errors", "msgspec", pure=True),
     "dccd.records": Part("dccd.symbols", "msgspec", pure=True),
     "dccd.subjects": Part("dccd.errors dccd.symbols", pure=True),
@@ -69,7 +70,7 @@ TABLE: dict[str, Part] = {
     "dccd.alerts": Part(
         "dccd.config_alerts dccd.config_units dccd.jobs dccd.messages dccd.symbols", "msgspec", pure=True
     ),
-    "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.symbols", "aiohttp msgspec"),
+    "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.printable dccd.symbols", "aiohttp msgspec"),
     "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
     "dccd.config_marks": Part("", "yaml", pure=True),
     "dccd.config_secrets": Part("dccd.config_marks dccd.errors", "yaml", pure=True),
@@ -89,16 +90,18 @@ TABLE: dict[str, Part] = {
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
         f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exchanges "
-        "dccd.exposition dccd.old_config dccd.simulator dccd.store",
+        "dccd.exposition dccd.old_config dccd.printable dccd.simulator dccd.store",
         "anyio click msgspec rich textual yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.
     "actors": Part(),
     "actors.runtime": Part("", "anyio msgspec structlog"),
-    "actors.control": Part(f"{WORDS} {EDGES} {FILE} actors.runtime actors.*", "anyio msgspec structlog yaml"),
+    "actors.control": Part(
+        f"{WORDS} {EDGES} {FILE} dccd.notify actors.runtime actors.*", "anyio msgspec structlog yaml"
+    ),
     "actors.*": Part(
         f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_bus dccd.config_file dccd.exposition dccd.notify "
-        "dccd.old_runs actors.runtime actors.control actors.scrape",
+        "dccd.old_runs dccd.printable actors.runtime actors.control actors.scrape",
         "anyio cronsim msgspec rich structlog",
     ),
     "actors.scrape": Part("dccd.config_metrics dccd.errors", "aiohttp anyio structlog"),

@@ -8,7 +8,7 @@ from actors.links import Links
 from actors.mail import GetIncidents
 from actors.runtime.actor import ActorRef
 from dccd import messages as m
-from dccd.config_alerts import Webhook
+from dccd.config import Webhook
 from dccd.errors import NotTold, RequestError
 from dccd.notify.forms import post
 from dccd.notify.webhook import Sender

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dccd.cli.app import DONE, FAILED, App, options
-from dccd.cli.output import duration, json_document, table
+from dccd.cli.output import duration, json_document, say, table
 from dccd.symbols import NS, format_time
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _shown(found: AlertsListed) -> None:
     for webhook in found.webhooks:
         waiting = f", {webhook.waiting} incidents wait" if webhook.waiting else ""
         state = f"NOT TOLD: {webhook.error}" if webhook.error else f"{webhook.sent} messages taken"
-        click.echo(f"webhook {webhook.name} ({webhook.format}): {state}{waiting}")
+        say(f"webhook {webhook.name} ({webhook.format}): {state}{waiting}")
     if not found.webhooks:
         click.echo("no webhook is told: alerts.webhooks in the configuration names some")
 
@@ -82,7 +82,7 @@ def test(app: App, webhook: str | None) -> int:
             json_document(tried)
         else:
             for one in tried:
-                click.echo(f"{one.name}: {'taken' if one.error is None else f'NOT TAKEN: {one.error}'}")
+                say(f"{one.name}: {'taken' if one.error is None else f'NOT TAKEN: {one.error}'}")
         return FAILED if any(one.error for one in tried) else DONE
 
     return app.run(main)

@@ -263,9 +263,12 @@ def local_options(command: F) -> F:
 # ---------------------------------------------------------------- errors
 
 
-def note(text: str) -> None:
-    """A line for people, on stderr."""
-    click.echo(text, err=True)
+def note(text: str, head: str = "") -> None:
+    """A line for people, on stderr, with a red *head*; as :func:`dccd.cli.output.say`."""
+    from dccd.printable import printable
+
+    text = printable(text, keep="\n")
+    click.echo(click.style(head, fg="red", bold=True) + text if head else text, err=True)
 
 
 def report(exc: Exception, app: App) -> int:
@@ -317,7 +320,7 @@ def report(exc: Exception, app: App) -> int:
         _say_json(code, reason, text, field)
     else:
         shown = f" (field: {field})" if isinstance(exc, errors.RequestError) and field else ""
-        note(click.style("error: ", fg="red", bold=True) + text + shown)
+        note(text + shown, head="error: ")
     return code
 
 

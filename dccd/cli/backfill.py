@@ -11,7 +11,7 @@ import click
 
 from dccd.cli.app import DONE, App, Session, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of, time_range
-from dccd.cli.output import count, duration, interval, json_document
+from dccd.cli.output import count, duration, interval, json_document, say
 from dccd.cli.progress import display
 from dccd.runs import ACTIVE
 from dccd.symbols import NS, Dataset
@@ -138,7 +138,7 @@ def cancel(app: App, run_id: str) -> int:
             if app.json:
                 json_document(run)
             else:
-                click.echo(f"{run.dataset}: {run.state} after {count(run.rows)} rows, which are kept")
+                say(f"{run.dataset}: {run.state} after {count(run.rows)} rows, which are kept")
             return DONE
 
     return app.run(main)

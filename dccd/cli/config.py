@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from dccd.cli.app import DONE, FAILED, App, note, options
-from dccd.cli.output import json_document
+from dccd.cli.output import json_document, say
 from dccd.errors import RequestError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ async def _edit(app: App, client: Client, found: ConfigReply, path: Path) -> int
             if exc.reason == "conflict" or exc.code not in (400, 422) or not sys.stdin.isatty():
                 note(f"what you have written is in {kept}")
                 raise
-            note(click.style("error: ", fg="red", bold=True) + str(exc))
+            note(str(exc), head="error: ")
             if not click.confirm("Edit it again?", default=True, err=True):
                 note(f"what you have written is in {kept}")
                 raise
@@ -197,7 +197,7 @@ def _notes(found: ConfigReply) -> None:
     where = "the bus: the daemon has no file" if found.file is None else found.file
     note(f"revision {found.revision}, in {where}{'' if found.writable else ', which is read-only'}")
     if found.error is not None:
-        note(click.style("not taken over: ", fg="red", bold=True) + found.error)
+        note(found.error, head="not taken over: ")
     if found.restart_required:
         note(f"in force after a restart: {', '.join(found.restart_required)}")
 
@@ -227,7 +227,7 @@ def show_applied(app: App, done: ConfigApplied) -> int:
         for name in names:
             click.echo(f"{name}: {would}{what}")
     for name, why in done.failed.items():
-        click.echo(f"stream.{name}: not started: {why}")
+        say(f"stream.{name}: not started: {why}")
     if not _does(done) and not done.failed:
         click.echo("nothing to do" if done.dry_run else "nothing else to do")
     for warning in done.warnings:

@@ -13,7 +13,7 @@ import anyio
 import click
 
 from dccd.cli.app import DONE, FAILED, App, note, options
-from dccd.cli.output import count, interval, json_line, size
+from dccd.cli.output import count, interval, json_line, say, size
 from dccd.errors import BusUnavailable
 
 if TYPE_CHECKING:
@@ -120,4 +120,4 @@ def _progress(line: m.DoctorLine | None) -> None:
 def _say(line: m.DoctorLine) -> None:
     where = "" if line.start is None or line.end is None else f", rows of {interval(line.start, line.end)}"
     moved = "" if line.moved is None else f"\n  set aside as {line.moved}; missing from now on"
-    click.echo(f"{line.what}: {line.path}{where}\n  {line.detail}{moved}")
+    say(f"{line.what}: {line.path}{where}\n  {line.detail}{moved}")

@@ -8,6 +8,7 @@ import msgspec
 
 from dccd import messages as m
 from dccd.cli.output import count, duration, interval, size
+from dccd.printable import printable
 from dccd.runs import Run
 from dccd.symbols import NS, format_time
 
@@ -28,8 +29,8 @@ def event_line(kind: str, event: m.Event | dict[str, Any], *, brief: bool = Fals
         when, host = format_time(event.at), event.host
         text = _text(event, brief)
     # A message may hold lines of its own; what isn't printable could do anything to a terminal.
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return f"{_millis(when)}  {text}" if brief else f"{_millis(when)}  {host}  {kind:14}  {text}"
+    text = printable(text)
+    return f"{_millis(when)}  {text}" if brief else f"{_millis(when)}  {printable(host)}  {printable(kind):14}  {text}"
 
 
 def _millis(when: str) -> str:

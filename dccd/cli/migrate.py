@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dccd.cli.app import DONE, FAILED, App, local_options, note, options
-from dccd.cli.output import count, json_document, size, table
+from dccd.cli.output import count, json_document, say, size, table
 from dccd.cli.progress import watch
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def migrate(
         if app.json:
             return _code(run, files)
         _show(files, every)
-        click.echo(f"{run.summary}" + ("" if apply else "; nothing was changed. To do it: --apply"))
+        say(f"{run.summary}" + ("" if apply else "; nothing was changed. To do it: --apply"))
         return _code(run, files)
 
     return app.run(main)

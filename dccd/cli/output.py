@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from dccd.printable import printable
 from dccd.symbols import NS, format_time
 
 if TYPE_CHECKING:
@@ -26,10 +27,16 @@ __all__ = [
     "json_line",
     "number",
     "percent",
+    "say",
     "size",
     "table",
     "when",
 ]
+
+
+def say(text: str) -> None:
+    """Print *text* for people: its lines, and nothing that would do something to a terminal."""
+    click.echo(printable(text, keep="\n"))
 
 
 def json_document(value: Any) -> None:
@@ -60,7 +67,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str =
     for name in columns:
         shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        shown.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     if sys.stdout.isatty():
         Console(file=sys.stdout).print(shown)
         return

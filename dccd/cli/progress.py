@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
-import click
-
 from dccd import messages as m
+from dccd.cli.app import note
 from dccd.cli.output import count, duration, interval, json_line, size, when
+from dccd.printable import printable
 
 if TYPE_CHECKING:
     from dccd.client import RunEvent
@@ -112,7 +112,7 @@ class LineDisplay:
             self._say(f"{event.fraction:.1%}, {_at(event)}, {rows}{left}")
 
     def _say(self, text: str) -> None:
-        click.echo(f"{self._subject}: {text}", err=True)
+        note(f"{self._subject}: {text}")
 
 
 class BarDisplay:
@@ -145,7 +145,8 @@ class BarDisplay:
         progress = self._progress
         if isinstance(event, m.RunLog):
             if event.level == "warning":
-                progress.console.print(f"{event.level}: {event.message}", markup=False, highlight=False)
+                text = printable(f"{event.level}: {event.message}")
+                progress.console.print(text, markup=False, highlight=False)
         elif isinstance(event, m.RunFile):
             pass  # told in a table at the end
         elif isinstance(event, m.RunStatus):

@@ -11,7 +11,7 @@ import click
 
 from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import time_range
-from dccd.cli.output import duration, json_document, size, table, when
+from dccd.cli.output import duration, json_document, say, size, table, when
 from dccd.cli.progress import watch
 from dccd.runs import require_done
 
@@ -123,7 +123,7 @@ def done_by_run(
             run = await watch(what, session.client.storage(message), json=app.json)
         require_done(run)
         if not app.json:
-            click.echo(run.summary or nothing)
+            say(run.summary or nothing)
         return DONE
 
     return app.run(main)

@@ -14,6 +14,7 @@ from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.output import clock, number, when
 from dccd.errors import DccdError
+from dccd.printable import printable
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.symbols import NS, Dataset, DataType, format_time
 
@@ -137,7 +138,7 @@ def line(record: Record) -> str:
     match record:
         case Trade():
             what = f"{record.side or '':4}  {number(record.price):>14}  {number(record.amount):>16}"
-            return f"{clock(record.ts)}  {what}  {record.tid or ''}"
+            return f"{clock(record.ts)}  {what}  {printable(record.tid or '')}"
         case Bar():
             prices = "  ".join(f"{number(p):>12}" for p in (record.open, record.high, record.low, record.close))
             return f"{when(record.ts)}  {prices}  {number(record.volume):>16}  {'closed' if record.closed else 'open'}"

@@ -9,6 +9,7 @@ import aiohttp
 
 from dccd.errors import NotTold
 from dccd.notify.forms import Post
+from dccd.printable import printable
 
 __all__ = ["Sender"]
 
@@ -54,7 +55,8 @@ class Sender:
             async with self._session.post(url, data=post.body, headers=post.headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:
                     return
-                said = _shown((await answer.content.read(_SAID)).decode("utf-8", "replace"))
+                # On one line: it goes into logs and onto terminals.
+                said = " ".join(printable((await answer.content.read(_SAID)).decode("utf-8", "replace")).split())
                 retry = answer.headers.get("Retry-After", "")
                 raise NotTold(
                     f"HTTP {answer.status}" + (f": {said}" if said else ""), float(retry) if retry.isdecimal() else None
@@ -65,8 +67,3 @@ class Sender:
             raise NotTold(f"no connection: {exc.os_error.strerror or exc.os_error}") from exc
         except (aiohttp.ClientError, ValueError) as exc:
             raise NotTold(type(exc).__name__) from exc
-
-
-def _shown(text: str) -> str:
-    """*text* on one line, and without what isn't printed: it goes into logs and onto terminals."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

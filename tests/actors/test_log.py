@@ -92,3 +92,12 @@ def test_the_level_may_change_while_others_hold_loggers() -> None:
     set_level("error")
     log.warning("third")
     assert [word for word in ("first", "second", "third") if word in stream.getvalue()] == ["second"]
+
+
+def test_what_others_have_said_does_nothing_to_a_terminal() -> None:
+    """Neither in the words of a line nor in its values."""
+    disk = Disk()
+    configure("info", "console", disk)
+    structlog.get_logger("test").info("a\x1b[2Jline\nof", error="two\x9b31m")
+    (line,) = disk.getvalue().splitlines()
+    assert line.split("] ")[1].split() == ["a", "[2Jline", "of", "error='two", "31m'"]

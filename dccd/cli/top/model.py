@@ -13,6 +13,7 @@ import msgspec
 
 from dccd.cli.output import ago, branches, count, duration, number, percent, when
 from dccd.messages import Health, HostEntry, Incident, RunProgress, StreamEntry, TreeNode
+from dccd.printable import printable
 from dccd.runs import Run
 from dccd.symbols import NS
 
@@ -107,9 +108,15 @@ def _table(columns: Sequence[Column], rows: Iterable[Row], width: int, empty: st
         shown[-1] = shown[-1]._replace(width=shown[-1].width + left)
     return Table(
         tuple(shown),
-        [Row(row.key, tuple(row.cells[index] for index in wanted), row.look, row.cells[-1]) for row in rows],
-        empty,
+        [_shown(row, wanted) for row in rows],
+        printable(empty),
     )
+
+
+def _shown(row: Row, wanted: Sequence[int]) -> Row:
+    """*row* with those of its cells; an exchange's words are a cell, and could do anything to a terminal."""
+    cells = [printable(cell) for cell in row.cells]
+    return Row(row.key, tuple(cells[index] for index in wanted), row.look, cells[-1])
 
 
 def summary(snapshot: Snapshot) -> str:

@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Footer, Input, Label, TabbedContent, TabP
 from dccd.cli.output import duration
 from dccd.cli.top import model
 from dccd.cli.top.model import Row, Snapshot, Table
+from dccd.printable import printable
 
 __all__ = ["Top"]
 
@@ -110,7 +111,7 @@ class Top(App[int]):
         if snapshot.problem is not None and age > _STALE:
             text = f"no answer for {duration(age)}: {snapshot.problem}"
         held = "PAUSED · " if self._held else ""
-        label.update(Text(f"{held}{text} · {snapshot.bus}", no_wrap=True, overflow="ellipsis"))
+        label.update(Text(printable(f"{held}{text} · {snapshot.bus}"), no_wrap=True, overflow="ellipsis"))
         label.set_class(snapshot.problem is not None and age > _STALE, "bad")
 
     def _draw_table(self, name: str, table: Table) -> None:
