@@ -41,6 +41,7 @@ from dccd.feeds.history import RestPool
 from dccd.feeds.pool import SocketPools
 from dccd.jobs import specs_of
 from dccd.store.claims import NoteBook
+from dccd.store.hosts import note_host
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
 from dccd.store.remote.past import Past
@@ -78,6 +79,7 @@ def make_links(config: Config, path: Path | None = None) -> Links:
     except OSError as exc:
         raise StoreError(config.data_path, f"settings.data_path can't be made: {exc.strerror or exc}") from exc
     layout, host = Layout(config.data_path), config.settings.host_id
+    note_host(layout, host)
     remotes = remotes_of(config)
     past = Past(layout, [state.remote for state in remotes.values()], host, parse_size(config.storage.cache))
     return Links(

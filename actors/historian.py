@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import msgspec
 
 from actors.control.runbook import RunBook
@@ -23,8 +24,9 @@ from dccd import subjects
 from dccd.bus.history import hosts_there
 from dccd.bus.kv import Entry
 from dccd.config import RunsConfig, parse_duration
-from dccd.errors import BusError, BusUnavailable
+from dccd.errors import BusError, BusUnavailable, StoreError
 from dccd.runs import ACTIVE, RunState
+from dccd.store.hosts import hosts_of
 from dccd.symbols import NS
 
 __all__ = ["Historian", "kept_for"]
@@ -136,13 +138,15 @@ class Historian(Actor):
     async def look(self) -> None:
         """Say of runs whose host was absent the last time, too, that they are interrupted. Raises BusError.
 
-        Where the bus is our own, what they have stored is here: then they go on here.
+        Where the bus is our own and their host had our ``data_path``, it is this one under another name, and what they
+        have stored is here: then they go on here.
         """
         links = self.links
         await self._say_again()
         others = {run_id: host for run_id, host in (await self._book.history.marks()).items() if host != links.host}
         hosts = await hosts_there(links.bus) if others else set()
         absent = {host for host in others.values() if host not in hosts}
+        ours = await self._earlier_names() if absent else set()
         orphans = set()
         for run_id, host in others.items():
             if host not in absent & self._absent:
@@ -151,12 +155,23 @@ class Historian(Actor):
             if run is None:
                 continue
             orphans.add(run_id)
-            if links.config.bus.url is None and links.runner is not None:
+            if run.host in ours and links.runner is not None:
                 try:
                     await links.runner.tell(AdoptRun(run))
                 except ActorError:
                     pass  # it restarts: the next time
         self._absent, self._orphans = absent, orphans
+
+    async def _earlier_names(self) -> set[str]:
+        """The names that this host had; none where that can't be told."""
+        links = self.links
+        if links.config.bus.url is not None:
+            return set()
+        try:
+            return await anyio.to_thread.run_sync(hosts_of, links.layout)
+        except StoreError as exc:
+            self.context.log.warning("earlier names of this host aren't known", error=str(exc))
+            return set()
 
     async def _say_again(self) -> None:
         """After a time in which this host may have passed for gone: say of its runs how they are."""

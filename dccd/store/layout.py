@@ -9,6 +9,7 @@ Datasets and times flow in, paths and periods flow out. Touches no disk but to l
     {root}/.dccd/segments/{dataset}/{period}/m{level}/{writer}-{seq}-{since}-{rows}.parquet  merged from lower ones
     {root}/.dccd/segments/{dataset}/fold.lock
     {root}/.dccd/coverage/{dataset}/{writer}.json                             see ``claims``
+    {root}/.dccd/hosts/{host}                                                 see ``hosts``
 
 ``since`` (ns, when the oldest rows in it were written) and the number of rows are in a segment's name so that
 planning a fold costs a listing.

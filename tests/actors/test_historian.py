@@ -26,6 +26,8 @@ from dccd.bus.streams import ensure_bucket
 from dccd.config import BusConfig, Config, RunsConfig
 from dccd.messages import RunsList
 from dccd.runs import Run, RunState, new_run_id
+from dccd.store.hosts import note_host
+from dccd.store.layout import Layout
 from dccd.symbols import NS
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +55,7 @@ class Ref:
 class Stage:
     """A history on a bus, and a clock that starts now."""
 
-    def __init__(self, bus: Bus, url: str | None = None) -> None:
+    def __init__(self, bus: Bus, url: str | None = None, folder: Path | None = None) -> None:
         config = Config(bus=BusConfig(url=url), runs=RunsConfig(keep="10d", keep_failed="20d"))
         self.clock = FakeClock(wall_ns=0)
         self.events: list[Any] = []
@@ -61,7 +63,7 @@ class Stage:
         self.links: Any = SimpleNamespace(
             runs=Bucket(bus, subjects.BUCKET_RUNS), active={}, progress={}, recent=[], host="alpha", bus=bus,
             emit=lambda _, event: self.events.append(event), tally=Tally(), clock=self.clock, config=config,
-            runner=self.runner,
+            runner=self.runner, layout=Layout(folder or "nowhere"),
         )  # fmt: skip
         self.book = RunBook(self.links)
 
@@ -179,10 +181,12 @@ async def test_a_run_whose_host_is_gone_is_interrupted(bus: Bus) -> None:
     assert not stage.runner.got, "on another's bus its rows need not be here"
 
 
-async def test_on_a_bus_of_our_own_it_goes_on_here(bus: Bus) -> None:
-    """What it has stored is here, under another name of this host."""
-    stage = Stage(bus)
+async def test_a_run_of_an_earlier_name_goes_on_here(bus: Bus, tmp_path: Path) -> None:
+    """What it has stored is here; that of a host that had joined our bus is not, and its run waits for it."""
+    stage = Stage(bus, folder=tmp_path)
+    note_host(Layout(tmp_path), "old-name")
     await stage.put(1, "running", "old-name")
+    await stage.put(2, "running", "joined")
     stage.links.active = {}
     historian = Historian(stage.links)
     await historian.look()
