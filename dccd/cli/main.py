@@ -365,4 +365,18 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_all()
     cli.main()
+
+
+def _open_all() -> None:
+    """A standard stream that the caller has closed (``>&-``) goes nowhere: Python has None in its place, and whatever
+    is opened next would get its number, and be written to."""
+    for number, mode in enumerate("rww"):
+        name = ("stdin", "stdout", "stderr")[number]
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))

@@ -189,3 +189,12 @@ async def test_a_bus_without_a_daemon_is_4(server: EmbeddedServer, alone: Comman
     assert done.code == 4
     assert "nobody answers" in done.err
     assert "dccd start" in done.err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_nobodys_fault(closed: str, tmp_path: Path) -> None:
+    """What would be written there goes nowhere; it isn't a crash, and no other file takes its place."""
+    command = ["sh", "-c", f'exec "$0" -m dccd req --list {closed}', sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
