@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from actors.control import alerts, books, coverage, doctor, hosts, jobs, metrics, reading, storage
+from actors.control.cancelling import cancel
 from actors.control.chunks import in_threads
 from actors.control.kept import Kept
 from actors.control.listing import check_listed, streams_of
@@ -22,7 +23,7 @@ from actors.control.replays import ReplayDesk
 from actors.control.runbook import RunBook
 from actors.control.streams import StreamDesk
 from actors.links import Links
-from actors.mail import CancelBackfill, GetHealth, GetInventory, StartBackfill, StartWhole
+from actors.mail import GetHealth, GetInventory, StartBackfill, StartWhole
 from dccd import messages as m
 from dccd.errors import RequestError
 from dccd.exchanges.base import Capability, Exchange, StreamOptions
@@ -115,8 +116,7 @@ class Handlers:
         return await self.book.get(request.run_id)
 
     async def do_backfill_cancel(self, request: m.BackfillCancel) -> Run:
-        run: Run = await self.links.ask_runner(CancelBackfill(request.run_id))
-        return run
+        return await cancel(self.links, request)
 
     async def do_runs_list(self, request: m.RunsList) -> m.Runs:
         return await self.book.list(request)

@@ -44,7 +44,7 @@ TABLE = (
         refusals=(
             RUN,
             Refusal(409, "not_running", "the run is over"),
-            Refusal(409, "not_here", "another host is at it: ask that one"),
+            Refusal(503, "not_now", "another host is at it, and doesn't answer"),
         ),
         example={"run_id": "$run"},
         setup="run=$(dccd backfill kraken BTC/USD --type trades --start origin --detach)",

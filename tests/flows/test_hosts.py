@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 import yaml
 
 from actors.daemon import daemon
 from dccd.client import Client
 from dccd.config import BusConfig, Config, Settings
+from dccd.errors import RequestError
 from dccd.messages import HostChanged
+from dccd.runs import new_run_id
 from tests.flows.support import watching
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +46,24 @@ async def test_a_killed_host_disappears_and_is_told_by_another(tmp_path: Path) -
         assert time.monotonic() - killed < 15
         assert [host.id for host in await client.hosts()] == ["alpha"]
         assert (await client.health()).ok
+
+
+async def test_any_host_cancels_a_run_of_another(config: Config, tmp_path: Path) -> None:
+    """The order goes on to the host that is at it; when that is away, the answer says which one it is."""
+    there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client:
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        async with daemon(other) as beta:
+            ask = {"dataset": "binance.trades.BTC-USDT", "start": "origin"}
+            run = (await client.request("backfill.start", ask, host="beta")).run
+            ended = await client.request("backfill.cancel", {"run_id": run.run_id}, host="alpha")
+            assert (ended.run_id, ended.host, ended.state) == (run.run_id, "beta", "cancelled")
+            assert await beta.links.runs.get(f"active.{run.run_id}") is None
+            with pytest.raises(RequestError) as over:
+                await client.request("backfill.cancel", {"run_id": run.run_id}, host="alpha")
+            assert (over.value.code, over.value.reason) == (409, "not_running")
+        lost = msgspec.structs.replace(run, run_id=new_run_id(1, 1), host="gamma", state="running")
+        await alpha.links.runs.put(f"{lost.run_id}.{lost.job}", msgspec.json.encode(lost))
+        with pytest.raises(RequestError, match="host gamma") as away:
+            await client.cancel(lost.run_id)
+        assert (away.value.code, away.value.reason) == (503, "not_now")
