@@ -182,12 +182,14 @@ class _Editor:
             gap = "" if self.text.endswith("\n") or not self.text else "\n"
             return self.text + gap + _block(target, 0)
         self._mapping(root, raw, target)
+        if "\r\n" in self.text:  # a file of Windows stays one
+            self.edits = [(start, end, new.replace("\n", "\r\n")) for start, end, new in self.edits]
         return replaced(self.text, self.edits)
 
     def _value(self, node: yaml.Node, raw: Any, target: Any) -> None:
         if raw == target and type(raw) is type(target):
             return
-        if isinstance(node, yaml.MappingNode) and isinstance(target, dict) and node.value and target:
+        if isinstance(node, yaml.MappingNode) and isinstance(target, dict) and any(key in target for key in raw):
             self._mapping(node, raw, target)
         elif isinstance(node, yaml.SequenceNode) and isinstance(target, list) and node.value and target:
             self._sequence(node, raw, target)
@@ -231,7 +233,7 @@ class _Editor:
         new = {key: value for key, value in target.items() if key not in raw}
         if new and node.flow_style:
             at = end_of(node.value[max(kept)][1]).index
-            self.edits.append((at, at, "".join(f", {key}: {_flow(value)}" for key, value in new.items())))
+            self.edits.append((at, at, "".join(f", {_flow(key)}: {_flow(value)}" for key, value in new.items())))
         elif new:
             column = node.value[0][0].start_mark.column
             # The sections of a file are set apart.

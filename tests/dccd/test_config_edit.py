@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import random
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -142,10 +144,13 @@ def test_a_file_that_cannot_be_edited_in_parts_is_written_anew() -> None:
 
 
 def test_line_ends_of_windows_stay() -> None:
-    """No line but the new one is written by us."""
+    """No line but the new one is written by us, and new ones end as the others do."""
     made, kept = edit(FILE.replace("\n", "\r\n"), replace(OLD, bus=replace(OLD.bus, port=7)))
     assert kept
     assert made == FILE.replace("\n", "\r\n").replace("port: 0", "port: 7")
+    made, kept = edit(made, replace(OLD, jobs=[ETH, *OLD.jobs], storage=replace(OLD.storage, fold_interval="9s")))
+    assert kept
+    assert made.count("\n") == made.count("\r\n") == FILE.count("\n") + 6
 
 
 SOL = replace(ETH, exchange="binance", pairs=["SOL/USDT", "ADA/USDT"])
@@ -213,3 +218,28 @@ def test_what_is_written_is_what_one_would_write() -> None:
     assert plain(ETH) == {**job, "operation": "stream"}
     assert plain(Config())["bus"]["port"] == 4222
     assert "url" not in plain(Config())["bus"]
+
+
+GLOBS = ["*.funding.*", "binance.trades.*", "kraken.>", "*"]
+FLOW = "jobs:  # all\n- {exchange: kraken, pairs: [BTC/USD], data_type: trades}\nalerts: {silence: {a: 1m}}  # us"
+
+
+@pytest.mark.parametrize("text", [FILE, FILE.replace("\n", "\r\n"), FLOW, FLOW + "\n"])
+def test_a_hundred_changes_lose_no_comment(text: str) -> None:
+    """Of what is there all the time; and the file is never written anew, whatever names patterns have."""
+    chance = random.Random(text)
+    comments = re.findall(r"# (?:Ours|where|the level|on one line|all of them|Alarms|all|us)\b", text)
+    stay = parse(text).jobs
+    for _ in range(100):
+        old = parse(text)
+        silence = {name: chance.choice(["1m", "2h"]) for name in chance.sample(GLOBS, chance.randint(1, 3))}
+        new = replace(
+            old,
+            jobs=[*chance.choice([[], [ETH]]), *stay, *chance.choice([[], [SOL]])],
+            alerts=replace(old.alerts, silence=silence, settle=chance.choice(["1s", "5s"])),
+            settings=replace(old.settings, log_level=chance.choice(["info", "debug"])),
+        )
+        text, kept = edit(text, new)
+        assert kept
+        assert parse(text) == new
+        assert [comment for comment in comments if comment not in text] == []
