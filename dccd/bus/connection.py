@@ -31,6 +31,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from nats.js import JetStreamContext
 
 from dccd import subjects
+from dccd.bus.echo import Echo
 from dccd.bus.login import Login, options
 from dccd.bus.translation import raise_service_error, text_of, translated
 from dccd.bus.wire import WireClient
@@ -40,7 +41,6 @@ __all__ = ["Bus", "Message", "Subscription"]
 
 _PENDING_BYTES = 8 << 20
 _MAX_WAIT = 1.0
-_ECHO = 5.0
 _INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in reversed(subjects.INBOX_ROLES)))
 """Where replies may come to, as dccd's users have it (:mod:`dccd.auth.permissions`): tried in this order."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
@@ -101,9 +101,7 @@ class Bus:
         self._ending: asyncio.Task[None] | None = None
         self._since = time.monotonic()
         self._attempt = 0
-        self._echo = ""
-        self._echo_number = 0
-        self._echoes: dict[bytes, asyncio.Future[None]] = {}
+        self._echo = Echo(self.client, self.refusal)
         self._js: JetStreamContext | None = None
 
     # ---------------------------------------------------------------- life
@@ -395,15 +393,15 @@ class Bus:
                 await subscription.unsubscribe()
 
     async def barrier(self, timeout: float = 5.0) -> None:
-        """Wait until the server has taken all that was sent before (nats-py's ``flush`` doesn't tell)."""
-        if self.connected and self._echo:
+        """Wait until the server has taken all that was sent before."""
+        if self.connected and self._echo.subject:
             with (
                 translated("waiting for the server"),
                 # It may have been killed at this moment: what was sent is sent again when it is back.
                 contextlib.suppress(TimeoutError, nats.errors.NoRespondersError),
             ):
                 async with asyncio.timeout(timeout):
-                    await self._hear_echo()
+                    await self._echo.hear()
 
     # ---------------------------------------------------------------- for people
 
@@ -469,9 +467,7 @@ class Bus:
         # Subscriptions don't need it; they are made again from a list.
         self.client._pending.clear()
         self.client._pending_data_size = 0
-        for waiting in self._echoes.values():
-            if not waiting.done():
-                waiting.set_result(None)  # it was lost; and subscriptions are made again before anything else is sent
+        self._echo.lost()
         self._since = time.monotonic()
         self._attempt = 0
         if not self._closing:
@@ -513,44 +509,9 @@ class Bus:
         """Begin inboxes with the first of *prefixes* that we may subscribe to. Raises BusRefused when that is none."""
         for prefix in prefixes:
             self.client._inbox_prefix = bytearray(prefix.encode())
-            if await self._start_echo():
+            if await self._echo.start(prefix):
                 return
         raise BusRefused(f"no inbox may be used, as {prefixes[-1]}.>: which inbox_prefix has this user?")
-
-    async def _start_echo(self) -> bool:
-        """Hear ourselves; returns whether we may.
-
-        On a subject of its own within the inbox, that a user may publish to which may not to inboxes otherwise.
-        """
-        self._echo = subjects.echo(self.inbox_prefix, self.client._nuid.next().decode())
-
-        async def heard(message: Msg) -> None:
-            waiting = self._echoes.pop(message.data, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
-
-        with self.refusal(self._echo) as refused, translated("subscribing to an inbox"):
-            subscription = await self.client.subscribe(self._echo, cb=heard)
-            echo = asyncio.ensure_future(self._hear_echo())
-            try:
-                await asyncio.wait({echo, refused}, timeout=_ECHO, return_when=asyncio.FIRST_COMPLETED)
-                if echo.done():
-                    return True
-                await subscription.unsubscribe()
-            finally:
-                echo.cancel()
-        self._echo = ""
-        return False
-
-    async def _hear_echo(self) -> None:
-        self._echo_number += 1
-        number = b"%d" % self._echo_number
-        self._echoes[number] = heard = asyncio.get_running_loop().create_future()
-        try:
-            await self.client.publish(self._echo, number)
-            await heard
-        finally:
-            self._echoes.pop(number, None)
 
     def _check_size(self, payload: bytes) -> None:
         # Headers count too, and a message that only they push over closes the connection for good.
