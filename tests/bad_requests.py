@@ -85,9 +85,19 @@ _FIELDS: dict[str, list[Any]] = {
     "source": ["trades", "stored", "auto", "1m", "nonsense", "0m", "-1s"],
     "depth": [1, 100_000, 7],
     "limit": [1, 1000, 1001, 2**63 - 1],
+    "wait": [0, 0.01, -1, 31],
+    "stream": ["ticks", "events", "binance", "binance.trades.BTC-USDT", "a..b", "*"],
+    "filters": [["dccd.ticks.>"], ["dccd.events.>"], ["dccd.>"], [">"], ["dccd.ticks.*.trades.*", "dccd.ticks.>"]],
+    "inbox": ["_INBOX.nobody.x", "_INBOX.*", "$KV.dccd_runs.x", "dccd.ticks.binance.trades.BTC-USDT", "_INBOX", "x"],
+    "kinds": [["run"], ["run.log", "stream"], ["nothing"], ["run", "run"], ["*"]],
+    "subject": ["dccd.events.>", "dccd.events.run.*.log", "dccd.ticks.>", "$KV.>", "dccd.events"],
+    "seq": [1, 10**18],
+    "last": [0, 1, 100_000, 1001],
     "speed": [0, 1e-9, 1_000_000, "max", 1e-300],
 }  # fmt: skip
 """By field: what has the right shape, as a rule, and is nothing, or not this."""
+_WAIT = re.compile(rb'("wait": ?)(?:30|0\.5)\b')
+"""How long an answer may be put off, at its bounds: it rightly would be."""
 _PARTS = ["exchange", "symbol", "data_type", "span"]
 _ODD_HEADERS: list[dict[str, str]] = [
     {"Status": "503"}, {"Nats-Service-Error-Code": "500", "Nats-Service-Error": "x"}, {"Nats-Msg-Id": "1"},
@@ -158,7 +168,7 @@ class Generator:
         """A request of *operation*, on its subject or on the host's own."""
         kind = kind or self.chance.choices(list(KINDS), [_WEIGHTS.get(one, 1) for one in KINDS])[0]
         made = KINDS[kind](self, operation)
-        payload = made if isinstance(made, bytes) else _encoded(made)
+        payload = _WAIT.sub(rb"\g<1>0.02", made if isinstance(made, bytes) else _encoded(made))
         own = self.chance.random() < 0.3
         subject = subjects.host_request(self.host, operation) if own else subjects.request(operation)
         headers = self.chance.choice(_ODD_HEADERS) if self.chance.random() < 0.1 else {}

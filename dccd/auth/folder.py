@@ -87,7 +87,7 @@ class AuthFolder:
         if self.exists:
             for user in self.users:
                 self._forget(user.name)
-        users = [self._make(role, role, url, passwords) for role in ROLES if role != "listener"]
+        users = [self._make(role, role, url, passwords) for role in ROLES if role != "reader"]
         self._write(_Users(url, users))
         return users
 
@@ -150,7 +150,16 @@ class AuthFolder:
         except FileNotFoundError as exc:
             raise AuthError(f"{self.path} has no users yet: `dccd auth init` makes them") from exc
         except (OSError, msgspec.DecodeError) as exc:
-            raise AuthError(f"{self.path / 'users.json'} can't be read: {exc}") from exc
+            raise AuthError(f"{self.path / 'users.json'} can't be read: {exc}{self._hint()}") from exc
+
+    def _hint(self) -> str:
+        """Who has a role that there isn't, as of another release."""
+        try:
+            users = msgspec.json.decode((self.path / "users.json").read_bytes())["users"]
+            odd = [f"{user['name']} is a {user['role']}" for user in users if user["role"] not in ROLES]
+        except (OSError, ValueError, TypeError, LookupError):
+            return ""
+        return f": {', '.join(odd)}; the roles are {', '.join(ROLES)}" if odd else ""
 
     def _write(self, users: _Users) -> None:
         """The users, and what the server is told of them: nothing where that is so already, as on a full disk."""

@@ -1,11 +1,15 @@
 """What each role may publish and subscribe to: the operations and the names of subjects flow in, the server's
 configuration flows out. Pure.
 
-Nothing is denied by name: what isn't listed, a user may not. Three things shape the lists.
+Nothing is denied by name: what isn't listed, a user may not. Four things shape the lists.
 
 * A reply goes to whatever subject its request names, and whoever answers does so with its own rights. So nobody but a
   collector may publish where answers of use come from and where they could do harm at once; collectors answer to
   inboxes only, and take requests only from who names one (:mod:`dccd.bus.service`).
+* JetStream, too, puts its answers wherever a question or an acknowledgement says, and what a consumer delivers wherever
+  the consumer says, with nobody's rights: into a bucket, among the ticks. The server can't be told otherwise. So who
+  listens asks a daemon, which makes consumers for inboxes only (:mod:`dccd.bus.following`), and answers nothing but
+  flow control, to which nothing is said.
 * ``allow_responses`` would let a collector answer anywhere, and who hears ticks answer the publisher in the bus's name
   (each tick message carries the inbox of its acknowledgement). So nobody has it: collectors may publish to inboxes.
 * Who may make consumers of a stream may also read, acknowledge, change and delete those of others whose names it knows.
@@ -24,15 +28,14 @@ from dccd.operations import OPERATIONS, Operation
 
 __all__ = ["ROLES", "Access", "Role", "access", "authorization", "inbox_prefix"]
 
-Role = Literal["collector", "operator", "viewer", "listener"]
-"""Daemons; who may ask for all operations; who may only see; who sees as a viewer, but reads no stream.
+Role = Literal["collector", "operator", "viewer", "reader"]
+"""Daemons; who may ask for all operations; who may only see; who sees, and reads streams and buckets by itself.
 
-JetStream publishes its answers wherever a question says, and what a consumer delivers wherever the consumer says, with
-nobody's rights. Of who reads streams, it can so be had to put such messages where it may not publish. Daemons take none
-for a request or a tick, but it can litter a bucket; a listener can't.
+A reader can have JetStream put answers and messages where it may not publish. Daemons take none for a request or a
+tick, but it can litter a bucket, or write over an entry of one.
 """
 
-ROLES: tuple[Role, ...] = ("collector", "operator", "viewer", "listener")
+ROLES: tuple[Role, ...] = ("collector", "operator", "viewer", "reader")
 
 _STREAMS = (subjects.STREAM_TICKS, subjects.STREAM_EVENTS)
 _BUCKETS = sorted(name for key, name in vars(subjects).items() if key.startswith("BUCKET_"))
@@ -68,42 +71,36 @@ def access(role: Role, operations: Mapping[str, Operation] = OPERATIONS) -> Acce
             subscribe=(f"{subjects.SERVICE}.>", "$SRV.>", own),
         )
     allowed = [op.name for op in operations.values() if role == "operator" or op.role == "viewer"]
-    more: tuple[str, ...] = ()
-    if role != "listener":
-        more = *_reading(role), *(f"$SRV.{verb}{tail}" for verb in ("PING", "INFO", "STATS") for tail in ("", ".>"))
     return Access(
         publish=(
             *(subjects.request(name) for name in allowed),
             *(subjects.host_request("*", name) for name in allowed),
             *subjects.FROM_CONSUMERS,
+            *(f"$JS.FC.{stream}.>" for stream in _STREAMS),
             subjects.echo(inbox_prefix(role), "*"),
-            *more,
+            *(f"$SRV.{verb}{tail}" for verb in ("PING", "INFO", "STATS") for tail in ("", ".>")),
+            *(_jetstream() if role == "reader" else ()),
         ),
         subscribe=(*subjects.TO_CONSUMERS, own),
     )
 
 
-def _reading(role: Role) -> Iterable[str]:
-    """The JetStream API as who reads streams needs it, and nothing of it that changes them."""
+def _jetstream() -> Iterable[str]:
+    """The JetStream API as who reads streams by itself needs it, and nothing of it that changes them."""
     api = "$JS.API"
-    yield from (f"{api}.INFO", f"{api}.STREAM.NAMES")
-    streams = [*_STREAMS]
-    if role == "operator":
-        # Requests mask what is secret in a configuration: its bucket would tell it.
-        hidden = {subjects.BUCKET_PRIVATE, subjects.BUCKET_CONFIG}
-        streams += [f"KV_{bucket}" for bucket in _BUCKETS if bucket not in hidden]
-        yield f"{api}.STREAM.LIST"
-    for stream in streams:
+    yield from (f"{api}.INFO", f"{api}.STREAM.NAMES", f"{api}.STREAM.LIST")
+    # Requests mask what is secret in a configuration: its bucket would tell it.
+    hidden = {subjects.BUCKET_PRIVATE, subjects.BUCKET_CONFIG}
+    for stream in (*_STREAMS, *(f"KV_{bucket}" for bucket in _BUCKETS if bucket not in hidden)):
         yield f"{api}.STREAM.INFO.{stream}"
         yield f"{api}.STREAM.MSG.GET.{stream}"
         yield from (f"{api}.DIRECT.GET.{stream}", f"{api}.DIRECT.GET.{stream}.>")
         yield from (f"{api}.CONSUMER.CREATE.{stream}", f"{api}.CONSUMER.CREATE.{stream}.>")
         yield f"{api}.CONSUMER.DURABLE.CREATE.{stream}.*"
         yield from (f"{api}.CONSUMER.{verb}.{stream}.*" for verb in ("INFO", "MSG.NEXT", "DELETE"))
-        yield from (f"$JS.ACK.{stream}.>", f"$JS.FC.{stream}.>")
-    if role != "operator":
-        # How far the ticks are stored: who reads what is stored and goes on with the stream asks.
-        yield f"{api}.DIRECT.GET.KV_{subjects.BUCKET_ARCHIVERS}.>"
+        yield f"$JS.ACK.{stream}.>"
+        if stream not in _STREAMS:
+            yield f"$JS.FC.{stream}.>"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -183,10 +183,11 @@ def _check_inbox(inbox: str | None) -> None:
     """Raises IdentityError unless it is an inbox where an answer may go, of the role that the asker's own is of."""
     if inbox is None:
         return
-    if not inbox.startswith(f"{subjects.INBOX}.") or not is_inbox(inbox):
+    role = subjects.inbox_role(inbox)
+    if not inbox.startswith(f"{subjects.INBOX}.") or not is_inbox(inbox) or (role and inbox.count(".") < 2):
         raise IdentityError("inbox", "no inbox: a subject that you listen to, as _INBOX.viewer.x.y")
     asked_from = ASKED_FROM.get()
-    if asked_from.startswith(subjects.INBOX) and subjects.inbox_role(asked_from) != subjects.inbox_role(inbox):
+    if asked_from.startswith(subjects.INBOX) and subjects.inbox_role(asked_from) != role:
         raise IdentityError("inbox", "not an inbox of the user that asks")
 
 

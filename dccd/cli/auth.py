@@ -77,7 +77,7 @@ def init(app: App, folder: Path | None, url: str | None, passwords: bool, contex
 @auth.command()
 @click.argument("name")
 @click.option(
-    "--role", type=click.Choice([*_ROLES, "listener"]), default="viewer", show_default=True, help="What it may do."
+    "--role", type=click.Choice([*_ROLES, "reader"]), default="viewer", show_default=True, help="What it may do."
 )
 @click.option("--password", is_flag=True, help="A password (bcrypt) instead of an NKEY.")
 @_dir

@@ -19,9 +19,10 @@ class Follow(Request, frozen=True, kw_only=True):
     all) delivered to ``inbox``: from message ``seq`` on, what was stored ``since`` a time, with the ``last`` so many,
     or what comes; and then live.
 
-    ``inbox`` is one that you listen to. The messages come as JetStream's push consumers send them, each in order, with
-    its number in the reply subject, a heartbeat a second, and now and then a message that asks for a reply, without
-    which no more come after a while (flow control). It ends 5 s after nobody listens any more.
+    ``inbox`` is one that you listen to, by its name and not by a wildcard. The messages come as JetStream's push
+    consumers send them, each in order, with its number in the reply subject, a heartbeat a second, and now and then a
+    message that asks for a reply, without which no more come after a while (flow control). It ends 5 s after nobody
+    listens any more.
 
     Without ``inbox`` nothing is delivered: the reply says what there is, and what is the oldest of the ``filters``.
     """

@@ -228,7 +228,7 @@ async def test_bad_requests_of_each_role(config: Config, count: int) -> None:
     stranger gets nothing."""
     users = auth_folder(config)
     users.init("nats://127.0.0.1:4222")
-    users.add("listener", "listener", password=True)
+    users.add("reader", "reader", password=True)
     logins = {role: read_credentials(str(users.credentials(role))).login for role in ROLES}
     async with victim(config, logins["operator"]) as it:
         for seed, role in enumerate(ROLES):
@@ -243,7 +243,7 @@ async def test_bad_requests_of_each_role(config: Config, count: int) -> None:
                     else:
                         answer = await asker.ask(bad)
                         assert answer.said == "refused", (role, bad, answer)
-            if role in ("viewer", "listener"):
+            if role in ("viewer", "reader"):
                 changed = {name for name, number in done(it.running).items() if number != before[name]}
                 assert {OPERATIONS[name].role for name in changed - {UNKNOWN}} == {"viewer"}
         await it.undo()

@@ -30,9 +30,10 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def users(config: Config) -> AuthFolder:
-    """A collector, an operator and a viewer of the embedded bus."""
+    """A user of each role of the embedded bus."""
     folder = auth_folder(config)
     folder.init("nats://127.0.0.1:4222")
+    folder.add("reader", "reader")
     return folder
 
 
@@ -52,16 +53,31 @@ async def test_the_daemon_works_whole_as_a_collector(sim: Simulator, config: Con
     start = sim.binance.truth.opened("BTC/USDT") // (60 * NS) * 60 * NS + 300 * NS
     async with daemon(config) as running:
         url = running.bus_url
-        async with client(url, users, "operator") as operator, client(url, users, "viewer") as viewer:
+        async with (
+            client(url, users, "operator") as operator,
+            client(url, users, "viewer") as viewer,
+            client(url, users, "reader") as reader,
+        ):
             async with watching(viewer) as expect:
                 run = await operator.backfill("binance", "BTC/USDT", "ohlc", "1m", start=start, end=start + 600 * NS)
                 await expect(lambda event: getattr(event, "run_id", None) == run.run_id)
             assert (run.state, run.rows) == ("done", 10)
             assert len(await take(viewer.ticks("kraken", "BTC/USD"), 20)) == 20
             assert len(await take(viewer.ticks("kraken", "BTC/USD", since="5m"), 20)) == 20
-            assert len(await take(viewer.ticks("*", "*", since="5m", group="g", store=False), 20)) == 20
-            assert await viewer.drop_group("g")
+            assert len(await take(operator.ticks("*", "*", since="5m", store=False), 20)) == 20
+            assert len(await take(viewer.ticks("*", "*", group="g"), 20)) == 20
+            for refused in (
+                viewer.ticks("*", "*", group="g", durable=True).open(),
+                operator.ticks("*", "*", group="g", since="5m").open(),
+                viewer.drop_group("g"),
+            ):
+                with pytest.raises(BusRefused, match="needs the role reader: `dccd auth add NAME --role reader`"):
+                    await refused
+            assert len(await take(reader.ticks("*", "*", since="5m", group="g", store=False), 20)) == 20
+            assert await reader.drop_group("g")
             assert (await viewer.read("binance.ohlc.BTC-USDT.1m")).height == 10
+            page = await viewer.journal(m.Journal(run=run.run_id, kinds=["run.status"]))
+            assert page.events[-1].event["run"]["state"] == "done"
             events = [event async for event in viewer.events(run=run.run_id)]
             assert events[-1].event.run.state == "done"  # type: ignore[union-attr]  # a run's last
             async with operator.replay("binance.ohlc.BTC-USDT.1m") as replay, asyncio.timeout(20):

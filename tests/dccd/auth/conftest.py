@@ -25,7 +25,7 @@ def users(tmp_path: Path) -> AuthFolder:
     """A user of each role; one has a password."""
     folder = AuthFolder(tmp_path / "auth")
     folder.init("nats://127.0.0.1:4222")
-    folder.add("listener", "listener", password=True)
+    folder.add("reader", "reader", password=True)
     return folder
 
 

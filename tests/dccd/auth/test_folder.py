@@ -93,6 +93,14 @@ def test_nobody_twice(folder: AuthFolder) -> None:
         folder.add("viewer", "operator")
 
 
+def test_a_role_of_another_release(tmp_path: Path) -> None:
+    """A user of a role that there isn't is named, and so are the roles that there are."""
+    folder = AuthFolder(tmp_path)
+    (tmp_path / "users.json").write_text('{"url": "x", "users": [{"name": "bob", "role": "listener", "nkey": "U"}]}')
+    with pytest.raises(AuthError, match="bob is a listener; the roles are collector, operator, viewer, reader"):
+        _ = folder.users
+
+
 def test_without_users(tmp_path: Path) -> None:
     """Whoever asks of none is told how to make some."""
     with pytest.raises(AuthError, match="dccd auth init"):

@@ -31,14 +31,14 @@ def test_a_new_operation_is_for_whom_its_role_says() -> None:
         name: Operation(name=name, request=Empty, reply=Empty, description="", role=role)  # type: ignore[arg-type]
         for name, role in (("look", "viewer"), ("touch.it", "operator"))
     }
-    for role in ("viewer", "listener"):
+    for role in ("viewer", "reader"):
         allowed = access(role, operations).publish  # type: ignore[arg-type]
         assert {"dccd.look", "dccd.host.*.look"} <= set(allowed)
         assert not [subject for subject in allowed if "touch" in subject]
     assert {"dccd.look", "dccd.touch.it", "dccd.host.*.touch.it"} <= set(access("operator", operations).publish)
 
 
-@pytest.mark.parametrize("role", ["operator", "viewer", "listener"])
+@pytest.mark.parametrize("role", ["operator", "viewer", "reader"])
 def test_no_wildcard_lets_in_more(role: str) -> None:
     """Of what others than collectors may, nothing matches a stream's or a bucket's subject, or another's inbox."""
     allowed = access(role)  # type: ignore[arg-type]
@@ -55,6 +55,17 @@ def test_no_wildcard_lets_in_more(role: str) -> None:
     assert not [
         pattern for pattern in (*allowed.publish, *allowed.subscribe) if pattern in (">", "*", "dccd.>", "$JS.>")
     ]
+
+
+@pytest.mark.parametrize("role", ["operator", "viewer"])
+def test_only_collectors_and_readers_ask_jetstream(role: str) -> None:
+    """Of what JetStream listens to, the others publish only where it answers nothing."""
+    asked = [subject for subject in access(role).publish if subject.startswith("$")]  # type: ignore[arg-type]
+    assert {subject.split(".")[0] for subject in asked} == {"$JS", "$SRV"}
+    assert {subject for subject in asked if subject.startswith("$JS")} == {
+        "$JS.FC.DCCD_TICKS.>",
+        "$JS.FC.DCCD_EVENTS.>",
+    }
 
 
 def test_every_operation_has_a_role_that_may_not_change_by_mistake() -> None:

@@ -7,22 +7,28 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import pytest
 
+from dccd import messages as m
 from dccd import subjects
 from dccd.auth.folder import AuthFolder
 from dccd.auth.logins import read_credentials
+from dccd.auth.permissions import Role, access
 from dccd.bus.connection import Bus, Message
 from dccd.bus.consumer import archived
 from dccd.bus.direct import api, get_batch, get_last, stream_state
+from dccd.bus.following import Followers
+from dccd.bus.journal import EventLog
 from dccd.bus.kv import Bucket
+from dccd.bus.ordered import OrderedReader
 from dccd.bus.publisher import Publisher
 from dccd.bus.reader import TickReader
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.service import Service
 from dccd.bus.streams import BUCKETS
 from dccd.bus.transfer import receive
-from dccd.errors import BusRefused
+from dccd.errors import BusRefused, RequestError
 from dccd.operations import OPERATIONS
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +36,8 @@ pytestmark = pytest.mark.anyio
 Open = Callable[[str], Awaitable[Bus]]
 Nats = Callable[..., Awaitable[str]]
 SUBJECT = "dccd.ticks.binance.trades.BTC-USDT"
-SEES = ("viewer", "listener")
-NO_COLLECTORS = ("operator", "viewer", "listener")
+SEES = ("viewer", "reader")
+NO_COLLECTORS = ("operator", "viewer", "reader")
 
 
 @pytest.fixture
@@ -156,9 +162,9 @@ async def test_nobody_listens_to_others(connect: Open, done: Counter[str], role:
             await bus.subscribe(subject, _ignore, queue="dccd")
 
 
-async def test_who_sees_hears_and_reads_the_past(connect: Open) -> None:
-    """A viewer hears ticks live, alone or in a group, and reads both streams from the beginning."""
-    collector, viewer = await connect("collector"), await connect("viewer")
+async def test_a_reader_reads_streams_by_itself(connect: Open) -> None:
+    """It hears ticks live, alone or in a group, and reads both streams from the beginning with any client."""
+    collector, viewer = await connect("collector"), await connect("reader")
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def hear(message: Message) -> None:
@@ -198,7 +204,7 @@ async def test_the_archiver_s_consumer_is_out_of_reach(connect: Open, role: str)
 
 async def test_how_far_ticks_are_stored_is_no_secret(connect: Open) -> None:
     """Who reads what is stored and goes on with the stream may ask where these meet."""
-    collector, viewer = await connect("collector"), await connect("viewer")
+    collector, viewer = await connect("collector"), await connect("reader")
     await collector.jetstream.publish(SUBJECT, b"[]")
     async with await TickReader.open(collector, "alpha") as reader, asyncio.timeout(10):
         await reader.ack((await reader.fetch())[0].seq)
@@ -215,8 +221,8 @@ async def test_what_a_configuration_hides_is_out_of_reach(connect: Open, role: s
 
 
 async def test_what_jetstream_sends_where_it_is_told_does_nothing(connect: Open, done: Counter[str]) -> None:
-    """Answers and deliveries that a viewer has JetStream send to an operator's operation aren't taken for requests."""
-    collector, viewer = await connect("collector"), await connect("viewer")
+    """Answers and deliveries that a reader has JetStream send to an operator's operation aren't taken for requests."""
+    collector, viewer = await connect("collector"), await connect("reader")
     await collector.jetstream.publish(SUBJECT, b"[]")
     target = subjects.request("jobs.run_all")
     # An empty answer, as that nothing is found, is an empty request: all jobs would run.
@@ -258,8 +264,8 @@ async def test_acknowledgements_of_the_bus_can_not_be_made_up(connect: Open, don
 
 
 async def test_no_ticks_are_made_of_answers(connect: Open) -> None:
-    """A tick that JetStream hands out where somebody has told it to is no tick of that dataset to the archiver."""
-    collector, viewer = await connect("collector"), await connect("viewer")
+    """A tick that JetStream hands out where a reader has told it to is no tick of that dataset to the archiver."""
+    collector, viewer = await connect("collector"), await connect("reader")
     await collector.jetstream.publish(SUBJECT, b"[]")
     question = b'{"last_by_subj": "dccd.ticks.binance.>"}'
     await viewer.client.publish("$JS.API.DIRECT.GET.DCCD_TICKS", question, reply="dccd.ticks.kraken.trades.ETH-USD")
@@ -271,14 +277,189 @@ async def test_no_ticks_are_made_of_answers(connect: Open) -> None:
     assert found == [b"[]", b'"an answer of JetStream, which somebody has had sent here"']
 
 
-async def test_a_listener_has_nothing_sent_anywhere(connect: Open) -> None:
-    """Who may not read streams can't ask JetStream anything, nor the services' monitoring."""
-    bus = await connect("listener")
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_who_is_no_reader_asks_jetstream_nothing(connect: Open, role: str) -> None:
+    """Nor answers it: of its subjects only flow control is theirs."""
+    bus = await connect(role)
     for subject in (
         "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.DCCD_TICKS", "$JS.API.DIRECT.GET.DCCD_TICKS",
-        "$JS.API.CONSUMER.CREATE.DCCD_TICKS", "$JS.ACK.DCCD_TICKS.x", "$SRV.INFO", "$SYS.REQ.USER.INFO",
+        "$JS.API.DIRECT.GET.KV_dccd_archivers.$KV.dccd_archivers.alpha", "$JS.API.STREAM.MSG.GET.KV_dccd_runs",
+        "$JS.API.CONSUMER.CREATE.DCCD_TICKS", "$JS.API.CONSUMER.MSG.NEXT.DCCD_TICKS.x", "$JS.ACK.DCCD_TICKS.x",
+        "$JS.ACK.DCCD_TICKS.x.1.1.1.1.0", "$JS.FC.KV_dccd_runs.x.y", "$SYS.REQ.USER.INFO",
     ):  # fmt: skip
         assert await refused(bus, subject)
+
+
+TARGETS = (
+    "$KV.dccd_runs.x", "$KV.dccd_jobs.alpha.job.x", "$KV.dccd_config.alpha", SUBJECT, "dccd.ticks.x",
+    "dccd.events.run.x.status", "dccd.replay.x.status", "dccd.jobs.run_all", "dccd.host.alpha.jobs.run_all",
+    "dccd.flow.x.y", "$JS.API.STREAM.PURGE.KV_dccd_runs", "$JS.API.STREAM.DELETE.DCCD_TICKS",
+    "$JS.ACK.DCCD_TICKS.x.1.1.1.1.0", "$SRV.PING", "_INBOX.collector.acks.x.1",
+)  # fmt: skip
+"""Where something would do harm, or what others know of who listens there."""
+
+
+@pytest.fixture
+async def daemon(connect: Open) -> AsyncIterator[Counter[str]]:
+    """A host alpha whose ``follow`` and ``journal`` are the real ones; it counts what it was asked of others."""
+    counts: Counter[str] = Counter()
+    bus = await connect("collector")
+    kept = {"follow": (m.Follow, Followers(bus, "alpha").follow), "journal": (m.Journal, EventLog(bus, "alpha").read)}
+
+    def handler(name: str) -> Callable[[bytes], Awaitable[bytes]]:
+        async def answer(body: bytes) -> bytes:
+            counts[name] += 1
+            if name not in kept:
+                return b'{"done": true}'
+            kind, do = kept[name]
+            try:
+                return msgspec.json.encode(await do(msgspec.json.decode(body, type=kind)))  # type: ignore[operator]
+            except msgspec.DecodeError as exc:
+                raise RequestError(400, "malformed", str(exc)) from exc
+
+        return answer
+
+    async with Service(bus, "alpha", "4.0.0") as service:
+        for name in OPERATIONS:
+            await service.add(name, handler(name), {"type": "object"}, {"type": "object"}, "")
+        yield counts
+
+
+class Watch:
+    """What streams and buckets hold, and what else comes where nobody may publish."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.heard: list[str] = []
+
+    async def open(self) -> None:
+        for subject in ("dccd.>", "$SRV.>", "_INBOX.collector.acks.>"):
+            await self._bus.subscribe(subject, self._hear)
+
+    async def _hear(self, message: Message) -> None:
+        self.heard.append(message.subject)
+
+    async def ends(self) -> dict[str, tuple[int, int, int]]:
+        """Of each stream its last number, how many messages it has, and consumers that aren't followers'."""
+        listed = await api(self._bus, "STREAM.LIST", None, dict)
+        await self._bus.barrier()
+        return {
+            one["config"]["name"]: (one["state"]["last_seq"], one["state"]["messages"], one["state"]["consumer_count"])
+            for one in listed["streams"]
+        }
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_nothing_can_be_had_put_anywhere(connect: Open, daemon: Counter[str], role: Role) -> None:
+    """Whatever a viewer or an operator publishes, with whatever subject for the answer: no answer of anybody comes into
+    a stream or a bucket, nor to any other subject where they may not publish; requests aren't done."""
+    collector, bus = await connect("collector"), await connect(role)
+    await collector.jetstream.publish(SUBJECT, b"[]")
+    await collector.jetstream.publish("dccd.events.run.1.status", b'{"kind": "run.status"}')
+    await Bucket(collector, subjects.BUCKET_RUNS).put("x", b"true")
+    watch = Watch(await connect("collector"))
+    await watch.open()
+    before = await watch.ends()
+    follow = b'{"stream": "ticks", "seq": 1, "inbox": "_INBOX.%s.x"}' % role.encode()
+    allowed = [pattern.replace("*", "alpha").replace(".>", ".x.y") for pattern in access(role).publish]
+    sent = 0
+    for target in TARGETS:
+        for subject in allowed:
+            for body in (b"", follow if subject.endswith("follow") else b'{"last_by_subj": "dccd.ticks.>", "seq": 1}'):
+                await bus.client.publish(subject, body, reply=target)
+                sent += 1
+        await bus.barrier()
+    assert sent > 1000
+    async with asyncio.timeout(20):
+        await collector.request("dccd.health")
+        await collector.request("dccd.host.alpha.health")
+    assert daemon == {"health": 2}  # none of the others was done
+    assert await watch.ends() == before
+    came = Counter(subject for subject in watch.heard if subject in TARGETS)
+    own = Counter(subject for subject in allowed if subject in TARGETS)  # what this user has itself published there
+    # The server lets nobody name an acknowledgement for the answer.
+    times = 2 * sum(not target.startswith("$JS.ACK.") for target in TARGETS)
+    assert came == Counter({subject: number * times for subject, number in own.items()})
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_what_is_followed_comes_to_one_s_own_inbox_only(connect: Open, daemon: Counter[str], role: str) -> None:
+    """A delivery to anything else is refused: a bucket, a stream's subject, others' inboxes, and any wildcard."""
+    collector, bus = await connect("collector"), await connect(role)
+    await collector.jetstream.publish(SUBJECT, b"[]")
+    watch = Watch(await connect("collector"))
+    await watch.open()
+    before = await watch.ends()
+    others = [f"_INBOX.{other}.x.y" for other in ("collector", "operator", "viewer", "reader") if other != role]
+    mine = f"_INBOX.{role}"
+    wild = [mine, f"{mine}.*", f"{mine}.>", "_INBOX.>", f"{mine}.x y", f"{mine}..x", f"{mine}.x\r\nPUB", "_INBOX.x",
+            "_R_.x", "_INBOX", f"{mine}.acks.x", mine + ".x" * 100]  # fmt: skip
+    for inbox in (*TARGETS, *others, *wild):
+        for stream in ("ticks", "events"):
+            with pytest.raises(RequestError) as told:
+                await bus.request("dccd.follow", msgspec.json.encode({"stream": stream, "last": 1, "inbox": inbox}))
+            assert (told.value.code, told.value.reason) == (400, "malformed")
+    assert await watch.ends() == before
+    arrived = asyncio.Event()
+
+    async def hear(message: Message) -> None:
+        arrived.set()
+
+    await bus.subscribe(f"_INBOX.{role}.mine.x", hear)
+    ask = {"stream": "ticks", "seq": 1, "inbox": f"_INBOX.{role}.mine.x"}
+    await bus.request("dccd.follow", msgspec.json.encode(ask))
+    async with asyncio.timeout(10):
+        await arrived.wait()
+
+
+async def test_nobody_answers_flow_control(connect: Open, daemon: Counter[str]) -> None:
+    """An answer to it that names a subject for an answer lets the delivery go on, and nothing comes to that subject."""
+    collector, bus = await connect("collector"), await connect("viewer")
+    async with Publisher(collector) as ticks:
+        for _ in range(20):
+            ticks.offer(SUBJECT, b"[%s]" % (b" " * (1 << 19)))
+            await ticks.room()
+        assert await ticks.drain() == 0
+    watch = Watch(await connect("collector"))
+    await watch.open()
+    came, all_came = 0, asyncio.Event()
+
+    async def hear(message: Message) -> None:
+        nonlocal came
+        came += message.reply.startswith("$JS.ACK.")
+        if came == 20:
+            all_came.set()
+        if message.reply.startswith("$JS.FC."):
+            for target in TARGETS:
+                await bus.client.publish(message.reply, b"x", reply=target)
+
+    before = await watch.ends()
+    await bus.subscribe("_INBOX.viewer.mine.x", hear)
+    ask = {"stream": "ticks", "seq": 1, "inbox": "_INBOX.viewer.mine.x"}
+    await bus.request("dccd.follow", msgspec.json.encode(ask))
+    async with asyncio.timeout(20):
+        await all_came.wait()
+    after = await watch.ends()
+    assert {name: counts[:2] for name, counts in after.items()} == {name: counts[:2] for name, counts in before.items()}
+    assert not [subject for subject in watch.heard if subject in TARGETS]
+
+
+async def test_who_listens_reads_the_past(connect: Open, daemon: Counter[str]) -> None:
+    """A viewer and an operator have ticks and events delivered, from the beginning on and live."""
+    collector = await connect("collector")
+    await collector.jetstream.publish(SUBJECT, b"[]")
+    await collector.jetstream.publish("dccd.events.run.1.status", b'{"kind": "run.status"}')
+    for role in NO_COLLECTORS:
+        bus = await connect(role)
+
+        async def ask(what: m.Follow, bus: Bus = bus) -> m.Followed:
+            return msgspec.json.decode(await bus.request("dccd.follow", msgspec.json.encode(what)), type=m.Followed)
+
+        for stream, name in (("ticks", SUBJECT), ("events", "dccd.events.run.1.status")):
+            async with await OrderedReader.open(bus, ask, stream, [name], seq=1) as reader:  # type: ignore[arg-type]
+                assert [message.subject for message in await reader.fetch(wait=10)] == [name]
+        page = msgspec.json.decode(await bus.request("dccd.journal"), type=m.JournalPage)
+        assert [entry.event for entry in page.events] == [{"kind": "run.status"}]
 
 
 async def test_replies_in_chunks(connect: Open) -> None:
