@@ -36,6 +36,7 @@ __all__ = [
     "local_options",
     "note",
     "options",
+    "own_host_options",
     "report",
 ]
 
@@ -65,6 +66,7 @@ class App:
     context: str | None = None
     credentials: str | None = None
     user: str | None = None
+    host: str | None = None
     json: bool = False
     debug: bool = False
     data_path: str | None = None
@@ -121,11 +123,11 @@ class App:
             targets.append(Target(url=f"nats://127.0.0.1:{port}", login=client_login(self.config()), default=True))
         for candidate in targets:
             if await _listens(candidate.url):
-                async with Client(candidate) as client:
-                    if not target.default or await _is_daemon(client):
+                async with Client(candidate, host=self.host) as client:
+                    if not target.default or self.host is not None or await _is_daemon(client):
                         yield Session(client, embedded=False)
                         return
-        if not (embed and target.default):
+        if not (embed and target.default and self.host is None):
             raise BusUnavailable(
                 f"no daemon answers at {target.url.rpartition('@')[2] or self.data_path}. "
                 "Start one with `dccd start`, or name the bus of one with --bus or DCCD_BUS_URL"
@@ -145,6 +147,16 @@ class App:
         run_daemon: Callable[..., AbstractAsyncContextManager[Any]] = entry_point("embedded")
         async with run_daemon(config, jobs=False) as daemon:
             yield daemon.bus_url
+
+    @asynccontextmanager
+    async def connect_to_one(self) -> AsyncIterator[Session]:
+        """As :meth:`connect`, for what is of one host and changes it: where there are several, --host says which."""
+        async with self.connect() as session:
+            if self.host is None:
+                hosts = [one.id for one in await session.client.hosts()]
+                if len(hosts) > 1:
+                    raise click.UsageError(f"of which host? --host names one of {', '.join(hosts)}")
+            yield session
 
     def connect_to_store(self) -> AbstractAsyncContextManager[Session]:
         """As :meth:`connect`, with a daemon of our own only where there is a store that it can look into."""
@@ -246,12 +258,18 @@ _CREDS = _common(
     help="Who to be: a file of `dccd auth`, an NKEY's seed or a .creds file.",
 )
 _USER = _common(names=("--user",), metavar="NAME", help="Who to be; the password is NATS_PASSWORD, or asked for.")
+_HOST = _common(names=("--host",), metavar="HOST", help="The host that is to answer; otherwise any may.")
 _JSON = _common(names=("--json",), is_flag=True, help="JSON for scripts; errors are JSON on stderr.")
 _DEBUG = _common(names=("--debug",), is_flag=True, help="Show tracebacks of errors.")
 
 
 def options(command: F) -> F:
     """Give *command* the common options; their values are in the App."""
+    return _CONFIG(_BUS(_CONTEXT(_CREDS(_USER(_HOST(_JSON(_DEBUG(command))))))))
+
+
+def own_host_options(command: F) -> F:
+    """The same for a command whose ``--host`` means something else: ``dccd --host HOST`` is for that."""
     return _CONFIG(_BUS(_CONTEXT(_CREDS(_USER(_JSON(_DEBUG(command)))))))
 
 

@@ -48,7 +48,7 @@ def get(app: App) -> int:
     """Print the configuration as YAML, with its file's comments and without its secrets (--json: all of it)."""
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             found = await session.client.config(yaml=True)
         if app.json:
             json_document(found)
@@ -79,7 +79,7 @@ def put(app: App, file: IO[str], revision: str | None, dry_run: bool) -> int:
     text = file.read()
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             # What `get --json` prints is taken, too, with the revision that it has.
             wanted, known = _of_reply(text)
             expected = revision or known or (await session.client.config()).revision
@@ -98,7 +98,7 @@ def diff(app: App, file: IO[str]) -> int:
     text = file.read()
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             found = await session.client.config(yaml=True)
             wanted, _ = _of_reply(text)
             done = await session.client.put_config(wanted, found.revision, dry_run=True)
@@ -123,7 +123,7 @@ def edit(app: App) -> int:
         raise click.UsageError("no terminal and no $EDITOR: use `dccd config put`")
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             found = await session.client.config(yaml=True)
             with tempfile.TemporaryDirectory(prefix="dccd-") as folder:
                 path = Path(folder) / "config.yml"

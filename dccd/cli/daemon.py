@@ -51,7 +51,7 @@ def health(app: App) -> int:
 Examples:
   dccd hosts
   dccd hosts --json | jq -r '.[].id'
-  dccd req tree --host collector-2
+  dccd tree --host collector-2
 
 A host that says nothing disappears within seconds; `dccd.events.host.>` has who came and went.
 """

@@ -86,7 +86,7 @@ def create(
     given = _trigger(fields)
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             done = await session.client.create_job(exchange, list(pairs), data_type, span, operation=operation, **given)
         return show_applied(app, done)
 
@@ -116,7 +116,7 @@ def update(app: App, /, name: str, unset: tuple[str, ...], **fields: Any) -> int
         raise click.UsageError("nothing to change: give an option, as --every 1h")
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             done = await session.client.update_job(name, **given)
         return show_applied(app, done)
 
@@ -131,7 +131,7 @@ def delete(app: App, name: str) -> int:
     """Delete the job NAME: its stream stops. What it has stored stays, and so do its runs."""
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             done = await session.client.delete_job(name)
         return show_applied(app, done)
 

@@ -131,7 +131,7 @@ def run(app: App, name: str, following: bool) -> int:
     """Run the job NAME now, whatever its trigger; a job of a stream starts that."""
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             started = await session.client.run_job(name)
             if started.run is not None and following:
                 if not app.json:
@@ -174,7 +174,7 @@ def run_all(
     """Run all backfill jobs now, or those that match; the daemon runs a few at once, the others wait their turn."""
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             done = await session.client.run_jobs(
                 operation=operation or "backfill", exchange=exchange, data_type=data_type, trigger_kind=trigger_kind
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, App, note, options
+from dccd.cli.app import DONE, App, note, options, own_host_options
 from dccd.cli.arguments import time_range
 from dccd.cli.output import duration, json_document, say, size, table, when
 from dccd.cli.progress import watch
@@ -99,7 +99,7 @@ def verify(app: App, names: tuple[str, ...], dataset: str | None, mend: bool) ->
 @click.option("--from", "name", metavar="REMOTE", help="From this remote; else the first of the configuration.")
 @click.option("--host", help="What another host has copied there.")
 @time_range("the first that there is")
-@options
+@own_host_options
 @click.pass_obj
 def restore(
     app: App, dataset: str | None, name: str | None, host: str | None, start: str | None, end: str | None

@@ -63,19 +63,15 @@ def replay(ctx: click.Context) -> int | None:
     """Publish stored records again, merged by time, at a pace; list replays and direct them."""
     if ctx.invoked_subcommand is not None:
         return None
-    return _list(ctx.ensure_object(App), None)
-
-
-_host = click.option("--host", metavar="HOST", help="The host that has it; by default whichever answers.")
+    return _list(ctx.ensure_object(App))
 
 
 @replay.command("list")
-@_host
 @options
 @click.pass_obj
-def list_(app: App, host: str | None) -> int:
+def list_(app: App) -> int:
     """List the replays of a host, and where they are."""
-    return _list(app, host)
+    return _list(app)
 
 
 @replay.command()
@@ -92,7 +88,6 @@ def list_(app: App, host: str | None) -> int:
 @click.option("--paused", is_flag=True, help="Don't begin before `dccd replay resume`.")
 @click.option("--skip-gaps", is_flag=True, help="Jump over time of which nothing is known to be there.")
 @click.option("--id", "name", metavar="ID", help="Its name on the bus; made up by default.")
-@_host
 @options
 @click.pass_obj
 def start(
@@ -106,13 +101,12 @@ def start(
     paused: bool,
     skip_gaps: bool,
     name: str | None,
-    host: str | None,
 ) -> int:
     """Start one, of datasets by name or by patterns; it waits for a subscriber."""
     from dccd.messages import ReplayStart
 
-    if (printed or limit is not None) and (paused or name is not None or host is not None):
-        raise click.UsageError("--print is of a replay of its own: leave out --paused, --id and --host")
+    if (printed or limit is not None) and (paused or name is not None):
+        raise click.UsageError("--print is of a replay of its own: leave out --paused and --id")
 
     async def print_it() -> int:
         async with app.connect_to_store() as session:
@@ -133,7 +127,7 @@ def start(
             skip_gaps=skip_gaps,
         )
         async with app.connect() as session:
-            started = await session.client.start_replay(asked, host=host)
+            started = await session.client.start_replay(asked)
         if app.json:
             json_document(started)
             return DONE
@@ -150,57 +144,52 @@ def start(
 
 @replay.command()
 @click.argument("id")
-@_host
 @options
 @click.pass_obj
-def pause(app: App, id: str, host: str | None) -> int:
+def pause(app: App, id: str) -> int:
     """Hold a replay where it is."""
-    return _change(app, "pause", host, id=id)
+    return _change(app, "pause", id=id)
 
 
 @replay.command()
 @click.argument("id")
-@_host
 @options
 @click.pass_obj
-def resume(app: App, id: str, host: str | None) -> int:
+def resume(app: App, id: str) -> int:
     """Let a replay go on, whether anybody listens or not."""
-    return _change(app, "resume", host, id=id)
+    return _change(app, "resume", id=id)
 
 
 @replay.command()
 @click.argument("id")
 @click.argument("time")
-@_host
 @options
 @click.pass_obj
-def seek(app: App, id: str, time: str, host: str | None) -> int:
+def seek(app: App, id: str, time: str) -> int:
     """Go on at TIME: a date, an ISO time (UTC), or ns."""
-    return _change(app, "seek", host, id=id, to=time)
+    return _change(app, "seek", id=id, to=time)
 
 
 @replay.command()
 @click.argument("id")
 @click.argument("speed", type=_speed, metavar="SPEED")
-@_host
 @options
 @click.pass_obj
-def speed(app: App, id: str, speed: float | Literal["max"], host: str | None) -> int:
+def speed(app: App, id: str, speed: float | Literal["max"]) -> int:
     """Go on SPEED times as fast as it was, or as max."""
-    return _change(app, "speed", host, id=id, speed=speed)
+    return _change(app, "speed", id=id, speed=speed)
 
 
 @replay.command()
 @click.argument("id")
-@_host
 @options
 @click.pass_obj
-def stop(app: App, id: str, host: str | None) -> int:
+def stop(app: App, id: str) -> int:
     """End a replay."""
-    return _change(app, "stop", host, id=id)
+    return _change(app, "stop", id=id)
 
 
-def _change(app: App, operation: str, host: str | None, **fields: Any) -> int:
+def _change(app: App, operation: str, **fields: Any) -> int:
     from dccd.messages import ReplayOf, ReplaySeek, ReplaySpeed
 
     kinds: dict[str, Any] = {"seek": ReplaySeek, "speed": ReplaySpeed}
@@ -208,7 +197,7 @@ def _change(app: App, operation: str, host: str | None, **fields: Any) -> int:
 
     async def main() -> int:
         async with app.connect() as session:
-            entry = await session.client.change_replay(operation, message, host=host)
+            entry = await session.client.change_replay(operation, message)
         if app.json:
             json_document(entry)
         else:
@@ -218,10 +207,10 @@ def _change(app: App, operation: str, host: str | None, **fields: Any) -> int:
     return app.run(main)
 
 
-def _list(app: App, host: str | None) -> int:
+def _list(app: App) -> int:
     async def main() -> int:
         async with app.connect() as session:
-            found = await session.client.replays(host=host)
+            found = await session.client.replays()
         if app.json:
             json_document(found)
             return DONE

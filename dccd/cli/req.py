@@ -69,7 +69,6 @@ The same without dccd: nats req dccd.runs.list '{{"limit": 5}}'
 )
 @click.argument("operation", required=False)
 @click.argument("message", nargs=-1)
-@click.option("--host", help="Ask this host; otherwise any may answer.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @click.option("--list", "list_them", is_flag=True, help="List the operations.")
 @click.option("--schema", "show_schema", is_flag=True, help="Show the JSON schemas of OPERATION's request and reply.")
@@ -79,7 +78,6 @@ def req(
     app: App,
     operation: str | None,
     message: tuple[str, ...],
-    host: str | None,
     timeout: float,
     list_them: bool,
     show_schema: bool,
@@ -111,11 +109,11 @@ def req(
     async def main() -> int:
         async with app.connect() as session:
             try:
-                reply = await session.client.request_raw(operation, body, host=host, timeout=timeout)
+                reply = await session.client.request_raw(operation, body, timeout=timeout)
             except (BusUnavailable, RequestError) as exc:
                 # One that we don't know may be of a newer daemon; where nobody does, it is misspelt.
                 unknown = isinstance(exc, BusUnavailable) or exc.reason == "no_operation"
-                if operation in OPERATIONS or not unknown or not await _answers(session.client, host):
+                if operation in OPERATIONS or not unknown or not await _answers(session.client):
                     raise
                 raise RequestError(404, "no_operation", _meant(operation), "operation") from exc
         if sys.stdout.isatty():
@@ -129,10 +127,10 @@ def req(
     return app.run(main)
 
 
-async def _answers(client: Client, host: str | None) -> bool:
+async def _answers(client: Client) -> bool:
     """Whether there is a daemon at all."""
     try:
-        await client.request_raw("health", host=host, timeout=3)
+        await client.request_raw("health", timeout=3)
     except BusUnavailable:
         return False
     return True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, note, options
+from dccd.cli.app import DONE, FAILED, App, note, options, own_host_options
 from dccd.cli.event_lines import event_line
 from dccd.cli.events import coloured, show
 from dccd.cli.output import count, duration, interval, json_document, json_line, table, when
@@ -57,7 +57,7 @@ more is interrupted, and goes on as the same run once they are back.
 @click.option("--until", metavar="TIME", help="Only what was asked for before.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @click.option("--before", metavar="RUN_ID", help="Only runs that changed before this one: the next page.")
-@options
+@own_host_options
 @click.pass_obj
 def runs(
     app: App,

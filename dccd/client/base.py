@@ -29,6 +29,7 @@ Time = str | int | date | datetime
 """ns since 1970, an ISO date or time, or a date or datetime; UTC when it names no zone."""
 
 _NO_DAEMON = "Is a daemon running? `dccd start` starts one; --bus or DCCD_BUS_URL name another bus"
+_NO_HOST = "`dccd hosts` lists the hosts that are there"
 
 R = TypeVar("R")
 
@@ -43,7 +44,9 @@ class Requests:
         timeout: float = 10.0,
         context: str | None = None,
         credentials: str | None = None,
+        host: str | None = None,
     ) -> None:
+        self.host = host
         self._target = target if isinstance(target, Target) else None
         self._wanted = {
             "url": target if isinstance(target, str) else None,
@@ -96,7 +99,8 @@ class Requests:
         """Ask for *operation* (``backfill.start``) with *message*, a struct of ``dccd.messages`` or a mapping.
 
         Returns the operation's reply struct, or plain JSON values for an operation that this version doesn't know.
-        *host* asks that host, where otherwise any may answer. Raises RequestError, BusUnavailable.
+        *host* asks that host, where otherwise the client's own, or any, may answer. Raises RequestError,
+        BusUnavailable.
         """
         body = await self.request_raw(
             operation, b"" if message is None else msgspec.json.encode(message), host=host, timeout=timeout
@@ -108,18 +112,31 @@ class Requests:
         self, operation: str, payload: bytes = b"", *, host: str | None = None, timeout: float | None = None
     ) -> bytes:
         """As :meth:`request` with the bytes of request and reply as they are."""
-        subject = subjects.host_request(host, operation) if host else subjects.request(operation)
+        subject = self._subject(operation, host)
         try:
             return await self.bus.request(subject, payload, self.timeout if timeout is None else timeout)
         except BusUnavailable as exc:
-            raise self._unavailable(exc) from exc
+            raise self._unavailable(exc, host) from exc
 
-    def _unavailable(self, exc: BusUnavailable) -> BusUnavailable:
-        return BusUnavailable(f"{exc} at {self.url.rpartition('@')[2]}. {_NO_DAEMON}")
+    def _subject(self, operation: str, host: str | None) -> str:
+        host = host or self.host
+        return subjects.host_request(host, operation) if host else subjects.request(operation)
 
-    async def _ask(self, operation: str, kind: type[R], message: Any = None, timeout: float | None = None) -> R:
+    def _unavailable(self, exc: BusUnavailable, host: str | None) -> BusUnavailable:
+        hint = _NO_HOST if host or self.host else _NO_DAEMON
+        return BusUnavailable(f"{exc} at {self.url.rpartition('@')[2]}. {hint}")
+
+    async def _ask(
+        self,
+        operation: str,
+        kind: type[R],
+        message: Any = None,
+        timeout: float | None = None,
+        *,
+        host: str | None = None,
+    ) -> R:
         payload = b"" if message is None else msgspec.json.encode(message)
-        reply: R = decoded(await self.request_raw(operation, payload, timeout=timeout), kind, operation)
+        reply: R = decoded(await self.request_raw(operation, payload, host=host, timeout=timeout), kind, operation)
         return reply
 
     async def deliver(self, what: m.Follow) -> m.Followed:
@@ -133,14 +150,14 @@ class Requests:
         self, operation: str, message: Any, timeout: float = 30.0, *, host: str | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The pieces of a reply of any size; *timeout* seconds is for each."""
-        subject = subjects.host_request(host, operation) if host else subjects.request(operation)
+        subject = self._subject(operation, host)
         payload = msgspec.json.encode(message)
         try:
             async with aclosing(receive(self.bus, subject, payload, timeout)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except BusUnavailable as exc:
-            raise self._unavailable(exc) from exc
+            raise self._unavailable(exc, host) from exc
 
     async def _frame(self, operation: str, message: Any) -> pl.DataFrame:
         """The rows of a reply in Arrow."""

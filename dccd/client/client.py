@@ -42,7 +42,8 @@ class Client(
 
     *target* is a URL (``nats://host:4222``; several, separated by commas, for a cluster), or nothing for what
     :func:`find_target` says; *context* is a ``nats`` context, *credentials* a file of ``dccd auth``, an NKEY's seed or
-    a ``.creds`` file. *timeout* is how long a request waits for its reply, in seconds.
+    a ``.creds`` file. *host* is who is to answer, where otherwise any host may. *timeout* is how long a request waits
+    for its reply, in seconds.
     """
 
     _sync: SyncClient | None = None

@@ -21,9 +21,10 @@ class ConfigRequests(Requests):
         return await self._ask("config.get", m.ConfigReply, m.ConfigGet(yaml=yaml))
 
     async def put_config(
-        self, config: dict[str, Any] | str, revision: str, *, dry_run: bool = False
+        self, config: dict[str, Any] | str, revision: str, *, dry_run: bool = False, host: str | None = None
     ) -> m.ConfigApplied:
-        """Put the whole configuration, as a mapping or as YAML text, in place of the one at *revision*.
+        """Put the whole configuration, as a mapping or as YAML text, in place of the one at *revision*; where several
+        hosts are on the bus, that of *host*, which the reply to the get has named.
 
         Returns what that did (or would do, with *dry_run*). Raises RequestError: 409 when another was put meanwhile,
         422 that says what is wrong with it.
@@ -34,7 +35,7 @@ class ConfigRequests(Requests):
             yaml=config if isinstance(config, str) else None,
             dry_run=dry_run,
         )
-        return await self._ask("config.put", m.ConfigApplied, put, timeout=_SECONDS)
+        return await self._ask("config.put", m.ConfigApplied, put, timeout=_SECONDS, host=host)
 
     async def create_job(
         self,

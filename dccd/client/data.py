@@ -29,13 +29,14 @@ class DataRequests(Requests):
         """What is stored; *dataset* may be a prefix, as ``binance.trades``."""
         found: list[m.DatasetEntry] = []
         after: str | None = None
+        host: str | None = None
         while True:
             asked = m.InventoryList(dataset=dataset, after=after)
-            page = await self._ask("inventory", m.Inventory, asked, timeout=60)
+            page = await self._ask("inventory", m.Inventory, asked, timeout=60, host=host)
             found += page.datasets
             if page.next is None:
                 return found
-            after = page.next
+            after, host = page.next, page.host  # all of one host: another stores other datasets
 
     async def coverage(
         self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None
@@ -47,7 +48,7 @@ class DataRequests(Requests):
         intervals, following = list(found.intervals), found.next
         while following is not None:
             asked = m.CoverageGet(dataset=name, start=following, end=found.end)
-            part = await self._ask("coverage", m.Coverage, asked, timeout=60)
+            part = await self._ask("coverage", m.Coverage, asked, timeout=60, host=found.host)
             intervals += part.intervals
             following = part.next
         return msgspec.structs.replace(found, intervals=intervals, next=None)

@@ -28,13 +28,12 @@ Examples:
   dccd top --json | jq '.hosts[] | {id, ok: .health.ok, streams: (.streams | length)}'
 """
 )
-@click.option("--host", help="Only this one.")
 @click.option(
     "--interval", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between looks."
 )
 @options
 @click.pass_obj
-def top(app: App, host: str | None, interval: float) -> int:
+def top(app: App, interval: float) -> int:
     """Watch hosts, streams, backfills and the supervision tree, live. It only looks: nothing can be changed here."""
     if not app.json and not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise click.UsageError("it draws on a terminal; for scripts there are dccd top --json and dccd metrics")
@@ -42,7 +41,7 @@ def top(app: App, host: str | None, interval: float) -> int:
     async def main() -> int:
         from dccd.cli.top.gather import Gatherer
 
-        async with app.connect() as session, Gatherer(session.client, host) as gatherer:
+        async with app.connect() as session, Gatherer(session.client, app.host) as gatherer:
             if app.json:
                 snapshot = await gatherer.look()
                 json_document(snapshot)

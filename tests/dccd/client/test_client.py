@@ -136,8 +136,29 @@ async def test_a_reply_of_another_version_says_so(client: Client, daemon: FakeDa
 async def test_a_host_can_be_asked(client: Client) -> None:
     """``host`` reaches that host, and nobody else."""
     assert (await client.request("health", host="fake")).host == "fake"
-    with pytest.raises(BusUnavailable, match="dccd start"):
+    with pytest.raises(BusUnavailable, match="dccd hosts"):
         await client.request("health", host="elsewhere")
+
+
+async def test_a_client_may_be_of_one_host(client: Client) -> None:
+    """All that it asks goes there, Arrow streams too, but for what names another."""
+    async with Client(client.url, host="elsewhere") as pinned:
+        with pytest.raises(BusUnavailable, match=r"dccd\.host\.elsewhere\.jobs\.list"):
+            await pinned.jobs()
+        with pytest.raises(BusUnavailable, match=r"dccd\.host\.elsewhere\.read"):
+            await pinned.read(OHLC)
+        assert (await pinned.request("health", host="fake")).host == "fake"
+
+
+async def test_the_pages_of_a_list_are_of_one_host(client: Client, daemon: FakeDaemon) -> None:
+    """The second is asked of who gave the first, as another host stores, and misses, something else."""
+    daemon.replies["inventory"] = m.Inventory(host="first", data_path="/data", datasets=[], next="d1")
+    with pytest.raises(BusUnavailable, match=r"dccd\.host\.first\.inventory"):
+        await client.inventory()
+    found = m.Coverage(dataset=OHLC, host="first", start=0, end=9, fraction=0.0, seconds={}, intervals=[], next=5)
+    daemon.replies["coverage"] = found
+    with pytest.raises(BusUnavailable, match=r"dccd\.host\.first\.coverage"):
+        await client.coverage(OHLC)
 
 
 async def test_without_a_daemon_the_error_says_what_to_do(server: EmbeddedServer) -> None:
