@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from actors.control.refusals import as_request_errors, no_job
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -19,11 +21,24 @@ _MANY = 1000
 
 
 async def listing(links: Links, ask: m.JobsList) -> m.Jobs:
-    """The jobs that *ask* is for, in the configuration's order."""
+    """A page of the jobs that *ask* is for, in the configuration's order. Raises RequestError 404: no *after*."""
     found: list[tuple[JobSpec, JobState]] = await links.ask_scheduler(GetJobs())
     states = {spec.name: state for spec, state in found}
-    jobs = [entry(links, spec, states.get(spec.name)) for spec in links.specs.values() if _matches(spec, ask)]
-    return m.Jobs(host=links.host, jobs=jobs)
+    specs = list(links.specs.values())
+    if ask.after is not None:
+        if ask.after not in links.specs:
+            raise RequestError(404, "no_job", f"there is no job {ask.after} any more: ask anew without after", "after")
+        specs = specs[list(links.specs).index(ask.after) + 1 :]
+    wanted = [spec for spec in specs if _matches(spec, ask)]
+    jobs: list[m.JobEntry] = []
+    room = links.page
+    for spec in wanted[: ask.limit]:
+        told = entry(links, spec, states.get(spec.name))
+        room -= len(msgspec.json.encode(told)) + 1
+        if room < 0 and jobs:
+            break
+        jobs.append(told)
+    return m.Jobs(host=links.host, jobs=jobs, next=jobs[-1].name if len(jobs) < len(wanted) else None)
 
 
 def entry(links: Links, spec: JobSpec, state: JobState | None = None) -> m.JobEntry:

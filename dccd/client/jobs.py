@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from dccd import messages as m
 from dccd.client.base import Requests
 
@@ -27,7 +29,14 @@ class JobRequests(Requests):
     ) -> list[m.JobEntry]:
         """The jobs, one a dataset: when each runs next and what became of its last run. All, or those that match."""
         ask = m.JobsList(operation=operation, exchange=exchange, data_type=data_type, trigger_kind=trigger_kind)
-        return (await self._ask("jobs.list", m.Jobs, ask)).jobs
+        page = await self._ask("jobs.list", m.Jobs, ask)
+        found = list(page.jobs)
+        while page.next is not None:
+            # All of one host: another has other jobs.
+            more = msgspec.structs.replace(ask, after=page.next)
+            page = await self._ask("jobs.list", m.Jobs, more, host=page.host)
+            found += page.jobs
+        return found
 
     async def run_job(self, name: str) -> m.JobStarted:
         """Run the job *name* now and return at once; a run of it that goes on is returned as it is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dccd.messages.base import Name, Reply, Request
+from dccd.messages.base import Limit, Name, Reply, Request
 from dccd.runs import Run
 
 __all__ = [
@@ -22,12 +22,15 @@ _Kind = Literal["once", "interval", "cron", "supervised", "manual"]
 
 
 class JobsList(Request, frozen=True, kw_only=True):
-    """List jobs: all, or those that are as these say."""
+    """List jobs: all, or those that are as these say. ``limit``: so many at most (default: as many as 1 MiB holds);
+    ``after``: those after the ``next`` of the page before."""
 
     operation: Literal["stream", "backfill"] | None = None
     exchange: Name | None = None
     data_type: Name | None = None
     trigger_kind: _Kind | None = None
+    limit: Limit | None = None
+    after: Name | None = None
 
 
 class JobEntry(Reply, frozen=True, kw_only=True):
@@ -65,10 +68,12 @@ class JobEntry(Reply, frozen=True, kw_only=True):
 
 
 class Jobs(Reply, frozen=True, kw_only=True):
-    """The jobs of a host."""
+    """The jobs of a host, in its configuration's order; ``next``: ask again with this ``after`` for the following page,
+    null at the end."""
 
     host: str
     jobs: list[JobEntry]
+    next: str | None = None
 
 
 class JobRun(Request, frozen=True, kw_only=True):

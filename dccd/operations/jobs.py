@@ -16,6 +16,7 @@ TABLE = (
         reply=m.Jobs,
         description="The jobs, when each runs next, and what became of the last run",
         role="viewer",
+        refusals=(Refusal(404, "no_job", "there is no job `after` any more: ask anew"),),
         example={"operation": "backfill"},
     ),
     Operation(

@@ -37,7 +37,7 @@ class Desk(SimpleNamespace):
     """The daemon's shared names, its scheduler, which refuses what *refusals* say, and its streams."""
 
     def __init__(self, **refusals: Exception) -> None:
-        super().__init__(host="alpha", specs=SPECS, board={}, started=[])
+        super().__init__(host="alpha", specs=SPECS, board={}, started=[], page=1 << 20)
         self.refusals = {name.replace("_", "."): exc for name, exc in refusals.items()}
 
     async def ask_scheduler(self, message: Any) -> Any:
@@ -71,6 +71,26 @@ async def test_those_are_listed_that_match(ask: dict[str, Any], names: list[str]
     """In the configuration's order, streams among them."""
     desk: Any = Desk()
     assert [job.name for job in (await jobs.listing(desk, m.JobsList(**ask))).jobs] == names
+
+
+@pytest.mark.parametrize(("limit", "page", "sizes"), [(2, 1 << 20, [2, 2, 1]), (None, 1000, [2, 2, 1]), (5, 1, [1] * 5)])
+async def test_many_are_listed_in_pages(limit: int | None, page: int, sizes: list[int]) -> None:
+    """As many as are asked for, and have room in a message; the next page begins after the last."""
+    desk: Any = Desk()
+    desk.page = page
+    pages = [await jobs.listing(desk, m.JobsList(limit=limit))]
+    while pages[-1].next is not None:
+        pages.append(await jobs.listing(desk, m.JobsList(limit=limit, after=pages[-1].next)))
+    assert [len(one.jobs) for one in pages] == sizes
+    assert [job.name for one in pages for job in one.jobs] == list(SPECS)
+
+
+async def test_a_page_after_a_job_that_is_gone_is_refused() -> None:
+    """Where it was nobody knows any more."""
+    desk: Any = Desk()
+    with pytest.raises(RequestError, match="ask anew") as caught:
+        await jobs.listing(desk, m.JobsList(after="stream.okx.trades.BTC-USDT"))
+    assert (caught.value.code, caught.value.reason, caught.value.field) == (404, "no_job", "after")
 
 
 async def test_a_job_is_told_with_what_became_of_it() -> None:

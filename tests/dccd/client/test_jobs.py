@@ -22,6 +22,22 @@ async def test_some_jobs_are_listed(client: Client, daemon: FakeDaemon) -> None:
     assert daemon.asked("jobs.list") == [m.JobsList(exchange="binance", trigger_kind="once")]
 
 
+async def test_the_pages_of_many_jobs_are_one_list(client: Client, daemon: FakeDaemon) -> None:
+    """Each is asked for after the last of the one before, with what was asked for at first."""
+    every = [
+        m.JobEntry(name=f"j{n}", operation="backfill", dataset="binance.ohlc.BTC-USDT.1m", trigger_kind="once")
+        for n in range(5)
+    ]
+
+    def page(ask: m.JobsList) -> m.Jobs:
+        left = [job for job in every if job.name > (ask.after or "")]
+        return m.Jobs(host="fake", jobs=left[:2], next=left[1].name if len(left) > 2 else None)
+
+    daemon.replies["jobs.list"] = page
+    assert await client.jobs(exchange="binance") == every
+    assert daemon.asked("jobs.list") == [m.JobsList(exchange="binance", after=after) for after in (None, "j1", "j3")]
+
+
 async def test_a_job_is_run_and_can_be_followed(client: Client, daemon: FakeDaemon) -> None:
     """The reply is there at once with the run; its events are those of any run."""
     started = await client.run_job(NAME)
