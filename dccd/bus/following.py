@@ -196,7 +196,7 @@ def _told(host: str, state: StreamState) -> m.Followed:
         host=host,
         epoch=state.epoch,
         messages=state.messages,
-        first=state.first,
+        first=state.first if state.messages else state.last + 1,
         last=state.last,
         first_at=state.first_at,
         last_at=state.last_at,
