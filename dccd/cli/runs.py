@@ -133,8 +133,11 @@ async def _on_record(exc: BusUnavailable, reading: Awaitable[T]) -> T:
     """What the bus has, since no daemon answers; what that raises where it may not be read, or is away."""
     try:
         found = await reading
-    except (BusRefused, BusUnavailable):
+    except BusUnavailable:
         raise exc from None
+    except BusRefused:
+        told = f"{exc}. What the bus itself has on record is for collectors and readers: --creds says who asks"
+        raise BusUnavailable(told) from None
     note("no daemon answers: this is what the bus has on record")
     return found
 

@@ -11,7 +11,9 @@ import anyio
 import pytest
 
 from actors.daemon import Daemon, daemon
-from dccd.client import Client
+from dccd.auth.local import auth_folder
+from dccd.auth.logins import read_credentials
+from dccd.client import Client, Target
 from dccd.config import Config, Job
 from dccd.records import Trade
 from dccd.simulator import SimConfig, Simulator
@@ -42,13 +44,20 @@ def assert_whole(sim: Simulator, got: list[Trade]) -> None:
 
 
 async def test_from_the_store_into_the_present(sim: Simulator, config: Config) -> None:
-    """A consumer that begins before the stream has every trade since then, once and in order: from the files, from the
-    stream, across kill -9 of the bus, and live; and goes on with a position where it stopped."""
+    """A consumer that begins before the stream, and may only see, has every trade since then, once and in order: from
+    the files, from the stream, across kill -9 of the bus, and live; and goes on with a position where it stopped."""
     config = with_jobs(config, JOB)
-    async with daemon(config) as running, Client(running.bus_url) as client:
+    users = auth_folder(config)
+    users.init("nats://127.0.0.1:4222")
+
+    def target(name: str) -> Target:
+        return Target(url=running.bus_url, login=read_credentials(str(users.credentials(name))).login)
+
+    async with daemon(config) as running, Client(target("viewer")) as client:
         first = (await take(client.ticks("binance", "BTC/USDT"), 100))[0].ts
         start = first - 60 * NS
-        run = await client.backfill("binance", "BTC/USDT", "trades", start=start)
+        async with Client(target("operator")) as operator:
+            run = await operator.backfill("binance", "BTC/USDT", "trades", start=start)
         assert run.state == "done" and run.rows > 5000
         got: list[Trade] = []
         with anyio.fail_after(60):
@@ -63,4 +72,6 @@ async def test_from_the_store_into_the_present(sim: Simulator, config: Config) -
                 position = ticks.position
             assert position is not None and not position.endswith("@store")
             got += await take(client.ticks("binance", "BTC/USDT", resume=position), 100)
+            seen = [event.seq async for event in client.events()]
+            assert seen == sorted(set(seen)) and len(seen) > 5
     assert_whole(sim, got)

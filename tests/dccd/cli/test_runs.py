@@ -11,6 +11,8 @@ import pytest
 
 from dccd import messages as m
 from dccd import subjects
+from dccd.auth.folder import AuthFolder
+from dccd.auth.logins import read_credentials
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.server import EmbeddedServer
@@ -113,6 +115,25 @@ async def test_without_a_daemon_the_bus_tells(left: list[Run], server: EmbeddedS
     one = await dccd("runs", left[1].run_id)
     assert one.code == 0 and "interrupted" in one.out and "50.0%" in one.out
     assert (await dccd("runs", "018cc251-f400-7000-8000-000000000009")).code == 3
+
+
+async def test_who_may_not_read_the_record_is_told(tmp_path: Path) -> None:
+    """An operator asks daemons; the bus itself is asked by collectors and readers."""
+    from tests.dccd.cli.conftest import Command
+
+    users = AuthFolder(tmp_path / "auth")
+    users.init("nats://127.0.0.1:4222")
+    users.add("reader", "reader")
+    async with EmbeddedServer(tmp_path / "nats", port=0, auth=users.conf, on_log=lambda level, text: None) as server:
+        who = read_credentials(str(users.credentials("collector"))).login
+        async with await Bus.open(server.url, "test", login=who) as bus:
+            await ensure_streams(bus)
+        dccd = Command(tmp_path, server.url)
+        done = await dccd("runs", "--creds", str(users.credentials("operator")))
+        assert done.code == 4 and "for collectors and readers" in done.err
+        for name in ("reader", "collector"):
+            done = await dccd("runs", "--creds", str(users.credentials(name)))
+            assert done.code == 0 and done.err.startswith("no daemon answers: this is what the bus has on record\n")
 
 
 async def test_the_log_of_a_run(dccd: Command, daemon: FakeDaemon, server: EmbeddedServer) -> None:
