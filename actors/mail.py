@@ -28,6 +28,7 @@ __all__ = [
     "ReplayOrder",
     "ResumeReplay",
     "RunEnded",
+    "RunIsAt",
     "RunJob",
     "RunSettled",
     "SeekReplay",
@@ -114,9 +115,15 @@ class StartWhole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelBackfill(msgspec.Struct, frozen=True):
-    """To the runner: stop this run; what it stored is kept."""
+    """To the runner: stop this run; what it stored is kept. Answered with the run, or with a :class:`RunIsAt`."""
 
     run_id: str
+
+
+class RunIsAt(msgspec.Struct, frozen=True):
+    """From the runner: this host is at the run, and only it can stop that."""
+
+    host: str
 
 
 class MoveRuns(msgspec.Struct, frozen=True):

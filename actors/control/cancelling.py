@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.control.runbook import RunBook
 from actors.links import Links
-from actors.mail import CancelBackfill
+from actors.mail import CancelBackfill, RunIsAt
 from dccd import messages as m
 from dccd import subjects
 from dccd.errors import BusUnavailable, RequestError
@@ -20,13 +19,10 @@ _SECONDS = 28.0
 
 async def cancel(links: Links, request: m.BackfillCancel) -> Run:
     """Cancel the run, here or where it is. Raises RequestError: 404, 409 when it is over, 503 when its host is away."""
-    try:
-        run: Run = await links.ask_runner(CancelBackfill(request.run_id))
-        return run
-    except RequestError as exc:
-        if exc.reason != "not_here":
-            raise
-    host = (await RunBook(links).get(request.run_id)).host
+    answer: Run | RunIsAt = await links.ask_runner(CancelBackfill(request.run_id))
+    if not isinstance(answer, RunIsAt):
+        return answer
+    host = answer.host
     subject = subjects.host_request(host, "backfill.cancel")
     try:
         reply = await links.bus.request(subject, msgspec.json.encode(request), _SECONDS)

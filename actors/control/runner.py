@@ -18,7 +18,7 @@ import msgspec
 from actors.control.runbook import RunBook
 from actors.known import check_book
 from actors.links import Links
-from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunSettled, StartBackfill, StartWhole
+from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, RunSettled, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
@@ -270,7 +270,7 @@ class Runner(Actor):
         """A backfiller of the run as it is on record now: after a crash it goes on from there."""
         return self.make(self.links.active[run_id])
 
-    async def _cancel(self, run_id: str) -> Run:
+    async def _cancel(self, run_id: str) -> Run | RunIsAt:
         run = await self.book.get(run_id)
         if run_id in self._queue:
             self._queue.remove(run_id)
@@ -280,8 +280,7 @@ class Runner(Actor):
         if run.state in ACTIVE and run.host != self.links.host:
             if run.state == "interrupted":
                 return await self._over(run, "cancelled")  # its host is gone
-            told = f"run {run_id} is one of host {run.host}: ask that one, dccd.host.{run.host}.backfill.cancel"
-            raise RequestError(409, "not_here", told, "run_id")
+            return RunIsAt(run.host)
         if run_id not in self._running:
             raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
         try:

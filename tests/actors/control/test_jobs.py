@@ -73,7 +73,9 @@ async def test_those_are_listed_that_match(ask: dict[str, Any], names: list[str]
     assert [job.name for job in (await jobs.listing(desk, m.JobsList(**ask))).jobs] == names
 
 
-@pytest.mark.parametrize(("limit", "page", "sizes"), [(2, 1 << 20, [2, 2, 1]), (None, 1000, [2, 2, 1]), (5, 1, [1] * 5)])
+@pytest.mark.parametrize(
+    ("limit", "page", "sizes"), [(2, 1 << 20, [2, 2, 1]), (None, 1000, [2, 2, 1]), (5, 1, [1] * 5)]
+)
 async def test_many_are_listed_in_pages(limit: int | None, page: int, sizes: list[int]) -> None:
     """As many as are asked for, and have room in a message; the next page begins after the last."""
     desk: Any = Desk()
