@@ -7,12 +7,13 @@ import json
 import socket
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.following import Followers
@@ -56,18 +57,19 @@ async def watched(folder: Path, conf: str) -> AsyncIterator[Watched]:
 
 
 @asynccontextmanager
-async def deaf(server: EmbeddedServer) -> AsyncIterator[None]:
-    """A client that subscribes to all ticks and never reads a byte of them."""
+async def deaf(server: EmbeddedServer, subject: str = "dccd.ticks.>") -> AsyncIterator[None]:
+    """A client that subscribes to *subject* and never reads a byte of what comes."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", server.port))
         raw.setblocking(False)
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(raw, b'CONNECT {"verbose":false}\r\nSUB dccd.ticks.> 1\r\nPING\r\n')
-        said = b""
+        said = f'CONNECT {{"verbose":false}}\r\nSUB {subject} 1\r\nPING\r\n'
+        await loop.sock_sendall(raw, said.encode())
+        heard = b""
         async with asyncio.timeout(10):
-            while b"PONG" not in said:
-                said += await loop.sock_recv(raw, 4096)
+            while b"PONG" not in heard:
+                heard += await loop.sock_recv(raw, 4096)
         yield
 
 
@@ -101,6 +103,22 @@ async def test_by_default_it_would(tmp_path: Path) -> None:
         async with deaf(at.server):
             await publish(bus, LIMIT + 40)
             assert (await at.varz())["stalled_clients"] > 0
+
+
+async def test_deliveries_to_who_does_not_read(tmp_path: Path) -> None:
+    """Of a stream that is delivered to clients that are deaf the server sends them a little, and no more: nobody waits,
+    and it needn't even cut them off."""
+    async with watched(tmp_path, CONF.read_text()) as at, await Bus.open(at.server.url, "collector") as bus:
+        await ensure_streams(bus, TickLimits(max_bytes=8 << 20))
+        followers = Followers(bus, "here")
+        async with AsyncExitStack() as stack:
+            for number in range(10):
+                await stack.enter_async_context(deaf(at.server, f"_INBOX.deaf.{number}"))
+                await followers.follow(m.Follow(stream="ticks", inbox=f"_INBOX.deaf.{number}"))
+            await publish(bus, LIMIT + 40)
+            seen = await at.varz()
+    assert (seen["stalled_clients"], seen["slow_consumers"]) == (0, 0)
+    assert seen["out_bytes"] < 60 << 20
 
 
 async def test_readers_of_the_stream_that_do_not_read(tmp_path: Path) -> None:
