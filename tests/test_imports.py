@@ -72,6 +72,7 @@ TABLE: dict[str, Part] = {
     ),
     "dccd.notify": Part("dccd.config_alerts dccd.errors dccd.messages dccd.printable dccd.symbols", "aiohttp msgspec"),
     "dccd.config_check": Part("dccd.config dccd.errors", pure=True),
+    "dccd.config_broken": Part("dccd.config dccd.errors"),
     "dccd.config_marks": Part("", "yaml", pure=True),
     "dccd.config_secrets": Part("dccd.config_marks dccd.errors", "yaml", pure=True),
     "dccd.config_edit": Part("dccd.config dccd.config_marks dccd.errors", "msgspec yaml", pure=True),
@@ -84,13 +85,13 @@ TABLE: dict[str, Part] = {
     "dccd.store": Part(IDENTITIES, "duckdb msgspec obstore openpyxl polars pyarrow"),
     "dccd.bus": Part(WORDS, "anyio msgspec nats structlog"),
     "dccd.auth": Part(f"{WORDS} dccd.config_bus dccd.bus", "bcrypt cryptography msgspec nkeys"),
-    "dccd.client": Part(f"{WORDS} dccd.auth dccd.bus dccd.store", "anyio msgspec polars"),
+    "dccd.client": Part(f"{WORDS} dccd.config_broken dccd.auth dccd.bus dccd.store", "anyio msgspec polars"),
     "dccd.old_runs": Part("dccd.errors dccd.symbols dccd.runs", "msgspec"),
     "dccd.old_config": Part("dccd.errors dccd.symbols dccd.config", "msgspec yaml"),
     "dccd.simulator": Part(IDENTITIES, "aiohttp anyio msgspec websockets"),
     "dccd.cli": Part(
-        f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_check dccd.config_reach dccd.client dccd.exchanges "
-        "dccd.exposition dccd.old_config dccd.printable dccd.simulator dccd.store",
+        f"dccd {WORDS} dccd.auth dccd.config_bus dccd.config_broken dccd.config_check dccd.config_reach dccd.client "
+        "dccd.exchanges dccd.exposition dccd.old_config dccd.printable dccd.simulator dccd.store",
         "anyio click msgspec rich textual yaml",
     ),
     # The daemon. The runtime knows nothing of dccd; actors know nothing of each other; tree.py wires them.

@@ -70,6 +70,7 @@ class App:
     json: bool = False
     debug: bool = False
     data_path: str | None = None
+    _told: str | None = None
 
     def config(self) -> Config:
         """The configuration; only a ``data_path`` where the command was given one. Raises ConfigError."""
@@ -79,11 +80,18 @@ class App:
             return config.Config(settings=config.Settings(data_path=self.data_path))
         return config.load(config.find(self.config_file))
 
+    def config_of_bus(self) -> Config:
+        """The same where only the bus and the data's folder count, and an error elsewhere doesn't."""
+        from dccd import config
+        from dccd.config_broken import load_for_bus
+
+        return self.config() if self.data_path is not None else load_for_bus(config.find(self.config_file))[0]
+
     def target(self) -> Target:
-        """The bus to use. Raises ConfigError."""
+        """The bus to use; what else is wrong with the configuration is told once. Raises ConfigError."""
         from dccd.client import find_target
 
-        return find_target(
+        target = find_target(
             self.config_file,
             url=self.bus,
             context=self.context,
@@ -91,6 +99,10 @@ class App:
             user=self.user,
             password=self._password(),
         )
+        if target.error is not None and target.error != self._told and not self.json:
+            note(f"warning: the configuration has an error, and says only where the bus is: {target.error}")
+            self._told = target.error
+        return target
 
     def _password(self) -> str | None:
         """That of --user: from the environment or a prompt, never from the command line, which all may see."""
@@ -119,8 +131,8 @@ class App:
 
         target = self.target() if self.data_path is None else Target(url="", default=True)
         targets = [target] if self.data_path is None else []
-        if target.default and (port := noted_port(self.config().data_path)):
-            targets.append(Target(url=f"nats://127.0.0.1:{port}", login=client_login(self.config()), default=True))
+        if target.default and (port := noted_port((config := self.config_of_bus()).data_path)):
+            targets.append(Target(url=f"nats://127.0.0.1:{port}", login=client_login(config), default=True))
         for candidate in targets:
             if await _listens(candidate.url):
                 async with Client(candidate, host=self.host) as client:
@@ -160,7 +172,7 @@ class App:
 
     def connect_to_store(self) -> AbstractAsyncContextManager[Session]:
         """As :meth:`connect`, with a daemon of our own only where there is a store that it can look into."""
-        return self.connect(embed=self.target().default and (self.config().data_path / ".dccd").is_dir())
+        return self.connect(embed=self.target().default and (self.config_of_bus().data_path / ".dccd").is_dir())
 
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run *main*; SIGTERM ends it in order, as Ctrl-C does."""

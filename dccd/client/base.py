@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, date, datetime
@@ -57,7 +58,12 @@ class Requests:
         self._bus: Bus | None = None
 
     async def __aenter__(self) -> Self:
-        target = self._target = self._target or find_target(**self._wanted)
+        target = self._target
+        if target is None:
+            target = self._target = find_target(**self._wanted)
+            if target.error is not None:
+                told = f"the configuration has an error, and says only where the bus is: {target.error}"
+                warnings.warn(told, stacklevel=2)
         try:
             self._bus = await Bus.open(
                 target.url,

@@ -15,11 +15,13 @@ __all__ = ["Target", "find_target", "noted_port"]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Which bus, as whom. ``default``: nobody asked for it, it is where ``dccd start`` would run its own."""
+    """Which bus, as whom. ``default``: nobody asked for it, it is where ``dccd start`` would run its own. ``error`` is
+    what is wrong with the configuration that said so, elsewhere in it."""
 
     url: str
     login: Login = Login()
     default: bool = False
+    error: str | None = None
 
 
 def find_target(
@@ -36,7 +38,8 @@ def find_target(
     Where: *url*, ``DCCD_BUS_URL``, that of the ``nats`` context *context* (or ``NATS_CONTEXT``), of the file
     *credentials*, what the configuration says, found as ``dccd start`` finds it, and without one the selected context.
     As whom: *credentials*, *user*, the context, and ``NATS_CREDS NATS_NKEY NATS_USER NATS_PASSWORD NATS_CA NATS_CERT
-    NATS_KEY``; where the configuration says where, as it says, too. Raises ConfigError, AuthError.
+    NATS_KEY``; where the configuration says where, as it says, too, whatever else is wrong with it. Raises ConfigError,
+    AuthError.
     """
     from dccd.auth import logins
 
@@ -74,11 +77,17 @@ def _configured(config_file: str | os.PathLike[str] | None) -> Target | None:
 
 
 def _of_config(path: Path | None) -> Target:
-    from dccd import config as configuration
     from dccd.auth.local import client_login, own_url
+    from dccd.config_broken import load_for_bus
 
-    config = configuration.load(path)
-    return Target(url=own_url(config), login=client_login(config), default=config.bus.url is None)
+    config, error = load_for_bus(path)
+    told = None if error is None else str(error) if error.path.startswith(str(path)) else f"{path}: {error}"
+    return Target(
+        url=own_url(config),
+        login=client_login(config),
+        default=config.bus.url is None,
+        error=told,
+    )
 
 
 def _merged(base: Login, over: Login | None) -> Login:

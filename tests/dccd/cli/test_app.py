@@ -42,3 +42,15 @@ async def test_of_several_hosts_one_is_to_be_named(dccd: Command, daemon: FakeDa
     assert [name for name, _ in daemon.requests] == ["hosts"]
     assert "names one of" not in (await dccd(*words, "--host", "fake")).err
     assert len(daemon.requests) > 1
+
+
+async def test_a_daemon_is_found_though_its_configuration_is_broken(dccd: Command, daemon: FakeDaemon) -> None:
+    """It goes on with what it had; what is wrong is said once, and to scripts on stdout nothing but what they asked."""
+    (dccd.folder / "config.yml").write_text(f"bus: {{url: '{dccd.url}'}}\njobs:\n  - [")
+    found = Command(dccd.folder)
+    done = await found("streams")
+    assert (done.code, done.err.count("warning: ")) == (0, 1)
+    assert "says only where the bus is: config.yml:3:6: " in done.err
+    assert (await found("health", "--json")).err == ""
+    (dccd.folder / "config.yml").write_text("bus: 7")
+    assert (await found("streams")).code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -138,6 +139,19 @@ async def test_a_host_can_be_asked(client: Client) -> None:
     assert (await client.request("health", host="fake")).host == "fake"
     with pytest.raises(BusUnavailable, match="dccd hosts"):
         await client.request("health", host="elsewhere")
+
+
+async def test_a_configuration_that_is_broken_elsewhere_is_warned_of(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bus is used, since its daemon goes on with what it had."""
+    file = tmp_path / "config.yml"
+    file.write_text(f"bus: {{url: '{client.url}'}}\njobs: 7")
+    monkeypatch.delenv("DCCD_BUS_URL", raising=False)
+    monkeypatch.setenv("DCCD_CONFIG", str(file))
+    with pytest.warns(UserWarning, match=r"config\.yml: jobs"):
+        async with dccd.connect() as found:
+            assert (await found.health()).ok
 
 
 async def test_a_client_may_be_of_one_host(client: Client) -> None:

@@ -59,6 +59,17 @@ def test_a_free_port_is_the_one_that_the_server_noted(tmp_path: Path) -> None:
     assert find_target().url == "nats://127.0.0.1:40123"
 
 
+def test_an_error_elsewhere_in_the_configuration_is_told_beside_where_the_bus_is() -> None:
+    """A daemon whose file was spoilt by an edit goes on, and is found."""
+    Path("config.yml").write_text("bus: {port: 4333}\njobs: [")
+    found = find_target()
+    assert (found.url, found.default) == ("nats://127.0.0.1:4333", True)
+    assert found.error is not None and found.error.startswith("config.yml:2:8: ")
+    Path("config.yml").write_text("bus: {prot: 4333}")
+    with pytest.raises(ConfigError, match=r"bus\.prot"):
+        find_target()
+
+
 def test_a_file_that_was_named_must_be_there() -> None:
     """A misspelt path is an error, not the default bus."""
     with pytest.raises(ConfigError, match=r"absent\.yml"):
