@@ -117,6 +117,12 @@ class Archiver(Actor):
         """Put on disk what the bus has by now: the collectors have stopped before."""
         if self._reader is None:
             return
+        if self.links.bus.closed:
+            # Nothing can be acknowledged: what was taken comes again, or its stream is gone and it is here only.
+            await self._write((self._writing, self._writing_last))
+            await self._write(self._cut())
+            await self._reader.aclose()
+            return
         try:
             if self._writing:  # a flush that the stop has interrupted: its messages come before all others
                 await self._flush((self._writing, self._writing_last))

@@ -32,6 +32,7 @@ class Entries:
         self._due: dict[str, None] = {}  # in the order of their changes
         self._changed = anyio.Event()
         self._writing: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._waits = False
 
     def __repr__(self) -> str:
         return f"<Entries {len(self.all)}, {len(self._due)} to write>"
@@ -87,8 +88,11 @@ class Entries:
                 try:
                     await self.links.datasets.put(name, msgspec.json.encode(latest))
                 except BusError as exc:
-                    self.context.log.warning("catalogue waits for the bus", error=str(exc))
+                    if not self._waits:  # else a line each half a second and dataset
+                        self.context.log.warning("catalogue waits for the bus", error=str(exc))
+                    self._waits = True
                     return False
+                self._waits = False
                 self._kept[name] = latest
             if self.all[name] == latest:
                 self._due.pop(name, None)

@@ -18,7 +18,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.bus.server import EmbeddedServer
-from dccd.bus.streams import TickLimits, ensure_streams
+from dccd.bus.streams import TickLimits, ensure_streams, streams_made
 from dccd.config import BusConfig, parse_duration, parse_size
 from dccd.config_bus import exposed
 from dccd.errors import AuthError, BusError, BusRefused
@@ -31,6 +31,7 @@ _TAIL = len(subjects.TICKS) + 1
 """Where the dataset begins in a tick subject."""
 _DISK_SECONDS = 2.0
 _REFUSED_SECONDS = 2.0
+_STREAMS_SECONDS = 5.0
 _DISK_ROOM = 64 << 20
 
 
@@ -139,6 +140,7 @@ class BusLink(Actor):
     def __init__(self, links: Links) -> None:
         self.links = links
         self._bus: Bus | None = None
+        self._made: dict[str, str] = {}
         self._publishers: list[Publisher] = []
 
     def __repr__(self) -> str:
@@ -152,6 +154,7 @@ class BusLink(Actor):
         self._bus = bus = await self._open()
         try:
             await ensure_streams(bus, limits(config))
+            self._made = await streams_made(bus)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await bus.aclose()
@@ -187,8 +190,28 @@ class BusLink(Actor):
                 await self.context.clock.sleep(_REFUSED_SECONDS)
 
     async def run(self) -> None:
+        await run_together(self._until_closed, self._until_streams_are_others)
+
+    async def _until_closed(self) -> None:
         assert self._bus is not None
         raise BusError(f"the connection to the bus was closed for good: {await self._bus.wait_closed()}")
+
+    async def _until_streams_are_others(self) -> None:
+        """A server that has lost its store, or somebody who deletes streams, takes away what all here stand on: it is
+        made anew, and all begin on it."""
+        assert self._bus is not None
+        while True:
+            await self.context.clock.sleep(_STREAMS_SECONDS)
+            try:
+                made = await streams_made(self._bus)
+                others = [name for name, at in self._made.items() if made.get(name) != at]
+                if others:
+                    await ensure_streams(self._bus, limits(self.links.config.bus))  # for what is kept in memory
+            except BusError as exc:
+                self.context.log.debug("streams not looked at", error=str(exc))
+                continue
+            if others:
+                raise BusError(f"{', '.join(others)}: deleted, or made anew by others; all begins on new ones")
 
     async def on_stop(self) -> None:
         for publisher in self._publishers:

@@ -107,6 +107,15 @@ class RunBook:
                 runs.append(found[0])
         return runs
 
+    async def restored(self, known: dict[str, Run]) -> list[Run]:
+        """Put those of *known*, which aren't over, on record again that nothing is known of there: the bus has lost
+        its store. Returns them."""
+        lost = [run for run_id, run in known.items() if await self.history.find(run_id) is None]
+        for run in lost:
+            await self.mark(run)
+            await self._put(run)
+        return lost
+
     async def list(self, query: RunsList) -> Runs:
         """Return the runs that *query* asks for, the last changed first; see :class:`RunHistory`."""
         return await self.history.list(query)

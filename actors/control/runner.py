@@ -113,15 +113,16 @@ class Runner(Actor):
 
     async def on_start(self) -> None:
         """Resume what a crash or a stop interrupted: the same runs, at their recorded positions."""
-        self.links.active.clear()
         here = set()
         for child in self.links.backfills.nodes():
             if child.status == "gave_up":
                 await self.links.backfills.terminate_child(child.id)  # forgets it: its run may go on as a new child
             else:
                 here.add(child.id)
+        runs = [*(await self.book.unfinished()), *(await self.book.restored(self.links.active))]
+        self.links.active.clear()
         waiting = []
-        for run in await self.book.unfinished():
+        for run in runs:
             self.links.active[run.run_id] = run
             if run.run_id in here:  # this actor crashed, the backfill didn't
                 self._running.add(run.run_id)

@@ -226,6 +226,11 @@ class Bus:
         # nats-py says so a moment before it has made the subscriptions again: too early for what wants an answer.
         return self._connected.is_set() and self.client.is_connected
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed for good: nothing that was begun over it comes to its end."""
+        return self._closed.is_set()
+
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until connected; raises BusUnavailable after *timeout* seconds or when closed for good."""
         if self.connected:

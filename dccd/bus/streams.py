@@ -44,6 +44,7 @@ __all__ = [
     "renew_epoch",
     "stream_epoch",
     "stream_state",
+    "streams_made",
 ]
 
 BUCKETS = (
@@ -115,6 +116,23 @@ async def ensure_streams(bus: Bus, limits: TickLimits | None = None) -> None:
     for bucket in BUCKETS:
         await ensure_bucket(bus, bucket, replicas=limits.replicas)
     await ensure_bucket(bus, subjects.BUCKET_HOSTS, replicas=limits.replicas, ttl=HOSTS_TTL)
+
+
+async def streams_made(bus: Bus) -> dict[str, str]:
+    """When each of dccd's streams and buckets was made, by its name; those that aren't there are left out.
+
+    Another time is another stream, which has nothing of what the first one had. Raises BusUnavailable, BusError.
+    """
+    names = [subjects.STREAM_TICKS, subjects.STREAM_EVENTS]
+    names += [f"KV_{bucket}" for bucket in (*BUCKETS, subjects.BUCKET_HOSTS)]
+    made = {}
+    for name in names:
+        try:
+            made[name] = (await stream_epoch(bus, name)).partition("+")[0]
+        except JetStreamError as exc:
+            if exc.code != 404:
+                raise
+    return made
 
 
 async def ensure_bucket(bus: Bus, bucket: str, *, replicas: int = 1, ttl: float = 0.0) -> None:

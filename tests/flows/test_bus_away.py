@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from dccd.client import Client
 from dccd.config import BusConfig, Config, Job
 from dccd.messages import RunStatus, StreamGap
 from dccd.simulator import SimConfig, Simulator
+from dccd.simulator.faults import HttpSlow
 from dccd.store.reader import Store
-from dccd.symbols import Dataset
+from dccd.symbols import NS, Dataset
 from tests.flows.support import take, watching, with_jobs
+from tests.flows.test_config import until
 
 pytestmark = pytest.mark.anyio
 
@@ -91,3 +94,35 @@ async def test_what_overflows_while_the_bus_is_away_is_a_gap_and_is_repaired(sim
         assert (done.run.start, done.run.end) == (gap.start, gap.end)
         await take(client.ticks("binance", "BTC/USDT"), 50)
     assert_whole(config, sim)
+
+
+async def test_a_bus_that_comes_back_empty_is_begun_anew(sim: Simulator, config: Config) -> None:
+    """Its store is lost with all streams and buckets: they are made again, what was missed is fetched, and a run that
+    was under way goes on as the same run."""
+    async with daemon(with_jobs(config, JOB)) as running, Client(running.bus_url, timeout=20) as client:
+        await take(client.ticks("binance", "BTC/USDT"), 50)
+        slow = sim.faults.inject(HttpSlow(exchange="binance", seconds=1.0, count=0))
+        started = await client.start_backfill("binance", "ETH/USDT", "trades", start=time.time_ns() - 600 * NS)
+        store = running.links.data_path / ".dccd" / "nats"
+        pid = server_pid(running)
+        os.kill(pid, signal.SIGSTOP)  # it must not write there once more
+        (store / "jetstream").rename(store / "lost")
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: run_is(client, started.run_id, "running", "queued"), 60)
+        slow.lift()
+        await until(lambda: run_is(client, started.run_id, "done"), 60)
+
+        async def is_well() -> bool:
+            (entry,) = [one for one in await client.inventory() if one.dataset == DATASET.name]
+            [stream] = await client.streams()
+            whole = all(gap.state == "repaired" for gap in entry.gaps)
+            return bool((await client.health()).ok and stream.state == "live" and stream.gaps and whole)
+
+        await until(is_well, 60)
+        await take(client.ticks("binance", "BTC/USDT"), 50)
+    assert_whole(config, sim)
+
+
+async def run_is(client: Client, run_id: str, *states: str) -> bool:
+    """Whether the daemon knows it, in one of *states*."""
+    return any(run.run_id == run_id and run.state in states for run in await client.runs(10))

@@ -17,8 +17,10 @@ from dccd.bus.streams import (
     host_events,
     last_message,
     publish_once,
+    renew_epoch,
     stream_epoch,
     stream_state,
+    streams_made,
 )
 from dccd.errors import BusError
 
@@ -61,6 +63,21 @@ async def test_limits_change_in_place(bus: Bus) -> None:
     assert events["max_age"] == 60 * 10**9
     assert ticks["compression"] == "s2"
     assert await stream_epoch(bus, subjects.STREAM_TICKS) == epoch
+
+
+async def test_a_stream_that_was_made_anew_is_another(bus: Bus) -> None:
+    """And one that is gone isn't there; a new epoch of the same stream is no other."""
+    await ensure_streams(bus)
+    before = await streams_made(bus)
+    assert len(before) == 10
+    await renew_epoch(bus, subjects.STREAM_TICKS)
+    assert await streams_made(bus) == before
+    await api(bus, f"STREAM.DELETE.{subjects.STREAM_TICKS}", None, dict)
+    gone = await streams_made(bus)
+    assert before.keys() - gone.keys() == {subjects.STREAM_TICKS}
+    await ensure_streams(bus)
+    after = await streams_made(bus)
+    assert {name for name in before if before[name] != after[name]} == {subjects.STREAM_TICKS}
 
 
 async def test_no_room(bus: Bus) -> None:
