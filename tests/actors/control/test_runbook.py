@@ -72,7 +72,7 @@ async def book(tmp_path: Path) -> AsyncIterator[RunBook]:
 
 
 async def test_what_the_bus_has_lost_is_on_record_again(book: RunBook) -> None:
-    """Of the runs that are known here and aren't over; one that is on record, whatever it says, stays as it is there."""
+    """Of the runs that are known here and not over; one that is on record, whatever it says, stays as it is there."""
     here, over = run(9, "running"), run(7, "running")
     assert await book.restored({one.run_id: one for one in (here, over)}) == [here]
     assert (await book.unfinished(), await book.restored({here.run_id: here})) == ([here], [])
