@@ -68,7 +68,13 @@ def _row(one: Incident) -> list[object]:
     return [one.state, one.rule, one.subject, format_time(one.since), lasted, told, one.detail]
 
 
-@alerts.command()
+@alerts.command(
+    epilog="""\b
+Examples:
+  dccd alerts test
+  dccd alerts test ops     # only the webhook of this name
+"""
+)
 @click.argument("webhook", required=False)
 @options
 @click.pass_obj

@@ -49,7 +49,14 @@ def auth() -> None:
     """Make users of the bus, their credentials, and certificates."""
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Examples:
+  dccd auth init
+  dccd auth init --passwords
+  dccd auth init --url tls://bus.example.org:4222 --contexts
+"""
+)
 @_dir
 @click.option("--url", metavar="URL", help="Where clients find the bus; of this machine by default.")
 @click.option("--passwords", is_flag=True, help="Passwords (bcrypt) instead of NKEYs.")
@@ -74,7 +81,13 @@ def init(app: App, folder: Path | None, url: str | None, passwords: bool, contex
     return DONE
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Examples:
+  dccd auth add alice --role operator
+  dccd auth add grafana --role viewer --password
+"""
+)
 @click.argument("name")
 @click.option(
     "--role", type=click.Choice([*_ROLES, "reader"]), default="viewer", show_default=True, help="What it may do."
@@ -96,7 +109,13 @@ def add(app: App, name: str, role: str, password: bool, folder: Path | None, con
     return DONE
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Examples:
+  dccd auth rotate alice
+  dccd auth rotate --all
+"""
+)
 @click.argument("names", nargs=-1)
 @click.option("--all", "everybody", is_flag=True, help="All users, the daemon's own included.")
 @_dir
@@ -114,7 +133,12 @@ def rotate(app: App, names: tuple[str, ...], everybody: bool, folder: Path | Non
     return DONE
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Example:
+  dccd auth remove alice
+"""
+)
 @click.argument("name")
 @_dir
 @local_options
@@ -127,7 +151,14 @@ def remove(app: App, name: str, folder: Path | None) -> int:
     return DONE
 
 
-@auth.command("list")
+@auth.command(
+    "list",
+    epilog="""\b
+Examples:
+  dccd auth list
+  dccd auth list --json | jq -r '.[] | select(.role == "operator") | .name'
+""",
+)
 @_dir
 @local_options
 @click.pass_obj
@@ -138,7 +169,12 @@ def list_(app: App, folder: Path | None) -> int:
     return DONE
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Example:
+  dccd auth reload
+"""
+)
 @_dir
 @local_options
 @click.pass_obj
@@ -150,7 +186,13 @@ def reload(app: App, folder: Path | None) -> int:
     return DONE
 
 
-@auth.command()
+@auth.command(
+    epilog="""\b
+Examples:
+  dccd auth tls --host bus.example.org
+  dccd auth tls --host bus.example.org --host 10.0.0.7 --client collector-2
+"""
+)
 @click.option("--host", "hosts", metavar="NAME", multiple=True, help="How clients reach the server: names, addresses.")
 @click.option(
     "--client", "clients", metavar="NAME", multiple=True, help="A certificate of a client, for bus.tls.verify."

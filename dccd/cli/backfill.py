@@ -125,7 +125,15 @@ def _again(run: Run) -> str:
     return f"dccd backfill {dataset.name} --start last" + (f" --end {run.asked[1]}" if run.asked[1] else "")
 
 
-@click.command(epilog="`dccd runs --state running` lists what can be cancelled.")
+@click.command(
+    epilog="""\b
+Examples:
+  dccd cancel 01a21cad-e946-7b86-ba12-8c6ce8714e2d
+  dccd runs --state running --json | jq -r '.[].run_id' | xargs -n 1 dccd cancel
+
+`dccd runs --state running` lists what can be cancelled, of all hosts.
+"""
+)
 @click.argument("run_id")
 @options
 @click.pass_obj

@@ -41,7 +41,14 @@ def config() -> None:
     """Show and change the configuration of the running daemon, without a restart of it."""
 
 
-@config.command()
+@config.command(
+    epilog="""\b
+Examples:
+  dccd config get
+  dccd config get > now.yml
+  dccd config get --json | jq -r .revision
+"""
+)
 @options
 @click.pass_obj
 def get(app: App) -> int:
@@ -89,7 +96,13 @@ def put(app: App, file: IO[str], revision: str | None, dry_run: bool) -> int:
     return app.run(main)
 
 
-@config.command()
+@config.command(
+    epilog="""\b
+Examples:
+  dccd config diff new.yml
+  dccd config diff new.yml && echo nothing would change
+"""
+)
 @click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
 @options
 @click.pass_obj
@@ -114,7 +127,13 @@ def diff(app: App, file: IO[str]) -> int:
     return app.run(main)
 
 
-@config.command()
+@config.command(
+    epilog="""\b
+Examples:
+  dccd config edit
+  EDITOR=nano dccd config edit
+"""
+)
 @options
 @click.pass_obj
 def edit(app: App) -> int:

@@ -123,7 +123,12 @@ def update(app: App, /, name: str, unset: tuple[str, ...], **fields: Any) -> int
     return app.run(main)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Example:
+  dccd jobs delete stream.kraken.trades.ETH-USD
+"""
+)
 @click.argument("name")
 @options
 @click.pass_obj

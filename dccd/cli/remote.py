@@ -68,7 +68,13 @@ def remote(ctx: click.Context) -> int | None:
     return app.run(main)
 
 
-@remote.command()
+@remote.command(
+    epilog="""\b
+Examples:
+  dccd remote sync
+  dccd remote sync backup --dataset binance.trades
+"""
+)
 @click.argument("names", nargs=-1, metavar="[REMOTE]...")
 @click.option("--dataset", metavar="PREFIX", help="Only datasets whose name begins with this.")
 @click.option("--adopt", is_flag=True, help="Go on in a folder that has another store's files.")
@@ -81,7 +87,13 @@ def sync(app: App, names: tuple[str, ...], dataset: str | None, adopt: bool) -> 
     return done_by_run(app, "sync", StorageSync(remotes=list(names) or None, dataset=dataset, adopt=adopt))
 
 
-@remote.command()
+@remote.command(
+    epilog="""\b
+Examples:
+  dccd remote verify
+  dccd remote verify backup --mend
+"""
+)
 @click.argument("names", nargs=-1, metavar="[REMOTE]...")
 @click.option("--dataset", metavar="PREFIX", help="Only datasets whose name begins with this.")
 @click.option("--mend", is_flag=True, help="Have what differs copied anew by the next sync, and leftovers removed.")
@@ -94,7 +106,14 @@ def verify(app: App, names: tuple[str, ...], dataset: str | None, mend: bool) ->
     return done_by_run(app, "verify", StorageVerify(remotes=list(names) or None, dataset=dataset, mend=mend))
 
 
-@remote.command()
+@remote.command(
+    epilog="""\b
+Examples:
+  dccd remote restore
+  dccd remote restore binance.trades --start 2024-01-01 --end 2024-02-01
+  dccd remote restore --from backup --host collector-1     # what another host has copied
+"""
+)
 @click.argument("dataset", required=False, metavar="[PREFIX]")
 @click.option("--from", "name", metavar="REMOTE", help="From this remote; else the first of the configuration.")
 @click.option("--host", help="What another host has copied there.")

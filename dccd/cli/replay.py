@@ -66,7 +66,14 @@ def replay(ctx: click.Context) -> int | None:
     return _list(ctx.ensure_object(App))
 
 
-@replay.command("list")
+@replay.command(
+    "list",
+    epilog="""\b
+Examples:
+  dccd replay list
+  dccd replay list --json | jq -r '.[].id'
+""",
+)
 @options
 @click.pass_obj
 def list_(app: App) -> int:
@@ -74,7 +81,14 @@ def list_(app: App) -> int:
     return _list(app)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Examples:
+  dccd replay start binance.trades.BTC-USDT --start 2024-01-01 --speed 10
+  dccd replay start 'binance.trades.*' --speed max --id backtest --paused
+  dccd replay start binance.ohlc.BTC-USDT.1m --speed max -n 5 --print
+"""
+)
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET…")
 @click.option(
     "--start", metavar="TIME", help="Where to start: a date, an ISO time (UTC), or ns. Default: the first row."
@@ -142,7 +156,12 @@ def start(
     return app.run(print_it if printed or limit is not None else start_it)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Example:
+  dccd replay pause backtest
+"""
+)
 @click.argument("id")
 @options
 @click.pass_obj
@@ -151,7 +170,12 @@ def pause(app: App, id: str) -> int:
     return _change(app, "pause", id=id)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Example:
+  dccd replay resume backtest
+"""
+)
 @click.argument("id")
 @options
 @click.pass_obj
@@ -160,7 +184,12 @@ def resume(app: App, id: str) -> int:
     return _change(app, "resume", id=id)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Example:
+  dccd replay seek backtest 2024-06-01T12:00
+"""
+)
 @click.argument("id")
 @click.argument("time")
 @options
@@ -170,7 +199,13 @@ def seek(app: App, id: str, time: str) -> int:
     return _change(app, "seek", id=id, to=time)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Examples:
+  dccd replay speed backtest 60
+  dccd replay speed backtest max
+"""
+)
 @click.argument("id")
 @click.argument("speed", type=_speed, metavar="SPEED")
 @options
@@ -180,7 +215,12 @@ def speed(app: App, id: str, speed: float | Literal["max"]) -> int:
     return _change(app, "speed", id=id, speed=speed)
 
 
-@replay.command()
+@replay.command(
+    epilog="""\b
+Example:
+  dccd replay stop backtest
+"""
+)
 @click.argument("id")
 @options
 @click.pass_obj

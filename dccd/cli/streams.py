@@ -73,7 +73,14 @@ def streams(ctx: click.Context) -> int | None:
     return app.run(main)
 
 
-@streams.command()
+@streams.command(
+    epilog="""\b
+Examples:
+  dccd streams start kraken SOL/USDT
+  dccd streams start kraken.orderbook.BTC-USD --depth 100
+  dccd streams start binance BTC/USDT --type ohlc --span 1m
+"""
+)
 @dataset_arguments("trades")
 @click.option("--depth", type=click.IntRange(1, 100_000), help="Order books: levels a side.")
 @click.option("--snapshot-interval", type=float, default=60.0, help="Order books: seconds between stored snapshots.")
@@ -117,7 +124,13 @@ def start(
     return app.run(main)
 
 
-@streams.command()
+@streams.command(
+    epilog="""\b
+Examples:
+  dccd streams stop kraken SOL/USDT
+  dccd streams stop kraken.orderbook.BTC-USD
+"""
+)
 @dataset_arguments("trades")
 @options
 @click.pass_obj

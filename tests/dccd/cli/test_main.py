@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +54,40 @@ def test_each_command_explains_itself(name: str) -> None:
     assert f"Usage: dccd {name}" in result.output
     command = _COMMANDS[name][0]()
     own = [p for p in command.params if p.name not in ("config_file", "bus", "json", "debug")]
-    assert name in ("cancel", "exchanges") or not own or "Examples:" in result.output
+    assert not own or "Examples:" in result.output
+
+
+def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for sub in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), sub)
+            assert found is not None
+            yield from _leaves(f"{name} {sub}", found)
+
+
+LEAVES = dict(pair for name in _COMMANDS if name != "simulate" for pair in _leaves(name, _COMMANDS[name][0]()))
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_the_examples_are_of_the_command_and_can_be_said(name: str) -> None:
+    """All commands have some, down to the last; whatever they name there is."""
+    text = re.sub(r"<\((dccd [^)]*)\)'", r"\1 |", LEAVES[name].epilog or "")
+    lines = re.findall(r"^  (.*\bdccd .*)$", text, re.M)
+    said = [words for line in lines for words in re.findall(r"\bdccd ([^|;&>#]*)", line)]
+    assert any(words.startswith(name) for words in said)
+    for words in said:
+        given = shlex.split(words.replace("\\", ""))
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            ctx = click.Context(command)
+            _, given, _ = command.make_parser(ctx).parse_args(given)
+            found = command.get_command(ctx, given[0]) if given else None
+            if found is None:
+                break
+            command, given = found, given[1:]
+        else:
+            command.make_parser(click.Context(command)).parse_args(given)
 
 
 def test_help_imports_nothing_heavy() -> None:
