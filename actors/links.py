@@ -243,6 +243,8 @@ class Links:
     config_error: str | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     board: dict[str, StreamState] = field(default_factory=dict)
+    halted: set[str] = field(default_factory=set)
+    """Streams that a request has stopped: they stay so until one starts them, or the daemon is started again."""
     archive: Archive = field(default_factory=Archive)
     active: dict[str, Run] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)

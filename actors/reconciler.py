@@ -83,9 +83,10 @@ class Reconciler(Actor):
             await self.serve()
             return
         async with self._turn:
-            here = {child.id for child in self.links.streams.nodes()}
+            # This actor alone may have been restarted.
+            done = {child.id for child in self.links.streams.nodes()} | self.links.halted
             specs = self.links.specs.values()
-            await self._start([s for s in specs if s.trigger_kind == "supervised" and s.dataset not in here])
+            await self._start([s for s in specs if s.trigger_kind == "supervised" and s.dataset not in done])
             await self._mirror()
         await run_together(self.serve, self._watch)
 

@@ -169,6 +169,7 @@ class Handlers:
     async def do_streams_stop(self, request: m.StreamStop) -> m.StreamStopped:
         dataset = request.resolve()
         await self.desk.stop(dataset)
+        self.links.halted.add(dataset.name)
         return m.StreamStopped(dataset=dataset.name)
 
     async def do_jobs_list(self, request: m.JobsList) -> m.Jobs:

@@ -63,6 +63,7 @@ class StreamDesk:
         except BaseException:
             self.links.board.pop(dataset.name, None)
             raise
+        self.links.halted.discard(dataset.name)
         return True
 
     async def stop(self, dataset: Dataset) -> None:

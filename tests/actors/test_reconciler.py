@@ -73,7 +73,7 @@ class Desk(SimpleNamespace):
         super().__init__(
             config=config, base=config, config_path=path, config_error=None, host="alpha", board={}, remotes={},
             jobs=Bucket(), configs=Bucket(), specs={spec.name: spec for spec in specs_of(config)}, bad=bad,
-            reconciler=None, scheduler=None, told=[], log=[], changed=asyncio.Event(), streams=self,
+            reconciler=None, scheduler=None, told=[], log=[], halted=set(), changed=asyncio.Event(), streams=self,
         )  # fmt: skip
 
     def nodes(self) -> list[Any]:
@@ -316,6 +316,19 @@ async def test_a_reconciler_that_comes_back_finds_what_it_left(file: Path) -> No
     async with reconciler(desk):
         assert desk.log == ["stop kraken.orderbook.BTC-USD", "told", "start kraken.orderbook.BTC-USD"]
         assert desk.board["kraken.orderbook.BTC-USD"].options.depth == 10
+
+
+async def test_a_reconciler_that_comes_back_leaves_what_a_request_has_stopped(file: Path) -> None:
+    """Only a new start of the daemon, or of the stream, brings that back."""
+    desk = Desk(file)
+    async with reconciler(desk):
+        await desk.stop(Dataset.parse(BTC))
+        desk.halted.add(BTC)
+    async with reconciler(desk):
+        assert BTC not in desk.board
+    desk.halted.clear()
+    async with reconciler(desk):
+        assert BTC in desk.board
 
 
 async def test_a_stream_by_request_becomes_the_job_s(file: Path) -> None:

@@ -55,7 +55,7 @@ async def a_desk() -> AsyncIterator[tuple[StreamDesk, dict[str, StreamState]]]:
     """A desk with a supervisor of its own, and the states of the streams that run."""
     streams = DynamicSupervisor()
     clock = SimpleNamespace(wall_ns=lambda: 1)
-    links: Any = SimpleNamespace(config=Config(), board={}, streams=streams, clock=clock)
+    links: Any = SimpleNamespace(config=Config(), board={}, halted=set(), streams=streams, clock=clock)
     made: dict[str, StreamState] = {}
 
     class Noted(Puppet):
@@ -85,6 +85,15 @@ async def test_a_stream_that_is_asked_for_many_times_at_once_is_the_one_on_the_b
             await anyio.lowlevel.checkpoint()
         assert sorted(started) == [False] * 49 + [True]
         assert desk.links.board[DATASET.name] is made[DATASET.name]
+
+
+@pytest.mark.anyio
+async def test_a_start_ends_a_halt() -> None:
+    """Whoever restarts after it has the stream run."""
+    async with a_desk() as (desk, _):
+        desk.links.halted.add(DATASET.name)
+        await desk.start(DATASET, StreamOptions())
+        assert not desk.links.halted
 
 
 @pytest.mark.anyio
