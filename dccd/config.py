@@ -26,7 +26,7 @@ from dccd.config_bus import BusConfig, TlsConfig, check_bus
 from dccd.config_errors import explain
 from dccd.config_metrics import MetricsConfig, check_metrics
 from dccd.config_storage import RemoteConfig, RetentionConfig, RetentionRule, StorageConfig, check_storage
-from dccd.config_units import Duration, Size, parse_duration, parse_size
+from dccd.config_units import LARGEST, Duration, Size, parse_duration, parse_size
 from dccd.errors import ConfigError, IdentityError, NoCapability
 from dccd.exchanges.base import Exchange, StreamOptions
 from dccd.exchanges.capability import depth_warning
@@ -221,12 +221,15 @@ def parse(text: str, name: str = "config") -> Config:
 
 def raw_of(text: str, name: str = "config") -> Any:
     """Return what the YAML *text* says, as plain values that nobody has checked. Raises ConfigError."""
+    if len(text) > LARGEST:
+        raise ConfigError(name, f"more than {LARGEST:,} characters", "fewer")
     try:
         raw = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigError(where, getattr(exc, "problem", None) or str(exc), "YAML") from exc
+        problem = getattr(exc, "problem", None) or str(exc)
+        raise ConfigError(where, problem.removeprefix("found "), "YAML") from exc
     except RecursionError as exc:
         raise ConfigError(name, "values within values without end", f"{_DEPTH} levels at most") from exc
     limit(raw, name)

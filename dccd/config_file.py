@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from dccd.config_units import LARGEST
 from dccd.errors import ConfigError
 
 __all__ = ["Read", "digest", "mark", "read", "refusal", "write"]
@@ -63,8 +64,14 @@ def read(path: Path) -> Read:
     """Read *path*. Raises ConfigError."""
     before = mark(path) or (0, 0, 0)
     try:
-        # Bytes: line ends stay as they are.
-        return Read(path.read_bytes().decode("utf-8"), before)
+        # Bytes: line ends stay as they are. Without waiting: whoever opens a pipe waits for somebody to write to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(str(path), "no file", "a readable UTF-8 file")
+            found = file.read(4 * LARGEST + 1)  # of a character there are four bytes at most
+        if len(found) > 4 * LARGEST:
+            raise ConfigError(str(path), f"more than {4 * LARGEST:,} bytes", "fewer")
+        return Read(found.decode("utf-8"), before)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(str(path), str(exc), "a readable UTF-8 file") from exc
 

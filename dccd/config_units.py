@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["Duration", "Size", "parse_duration", "parse_size"]
+__all__ = ["LARGEST", "Duration", "Size", "parse_duration", "parse_size"]
+
+LARGEST = 2 << 20
+"""Characters of a configuration file; some ten thousand jobs have room. To read more as YAML takes minutes."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}

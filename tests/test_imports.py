@@ -76,7 +76,7 @@ TABLE: dict[str, Part] = {
     "dccd.config_marks": Part("", "yaml", pure=True),
     "dccd.config_secrets": Part("dccd.config_marks dccd.errors", "yaml", pure=True),
     "dccd.config_edit": Part("dccd.config dccd.config_marks dccd.errors", "msgspec yaml", pure=True),
-    "dccd.config_file": Part("dccd.errors", "msgspec"),
+    "dccd.config_file": Part("dccd.config_units dccd.errors", "msgspec"),
     "dccd.config_kept": Part("dccd.config dccd.config_edit dccd.symbols", "msgspec", pure=True),
     "dccd.job_edits": Part("dccd.config dccd.config_edit dccd.symbols", "msgspec", pure=True),
     "dccd.config_reach": Part("dccd.config dccd.config_units dccd.exchanges dccd.symbols", "cronsim", pure=True),

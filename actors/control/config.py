@@ -256,9 +256,12 @@ class ConfigBook:
         assert path is not None and self._file is not None
         if (why := config_file.refusal(path)) is not None:
             raise RequestError(409, "read_only", why, "name")
-        text, whole = await anyio.to_thread.run_sync(edit, self._file.text, base)
-        # As it is read again at the next start: the same, but for how durations and the like are spelt.
-        base = await anyio.to_thread.run_sync(parse, text)
+        try:
+            text, whole = await anyio.to_thread.run_sync(edit, self._file.text, base)
+            # As it is read again at the next start: the same, but for how durations and the like are spelt.
+            base = await anyio.to_thread.run_sync(parse, text)
+        except ConfigError as exc:  # as of a file that has grown too large
+            raise _refused([exc]) from exc
         told = () if whole else ("the file has to be written anew: its comments are lost",)
         return Change(wanted=await self._merged(base, kept), base=base, kept=kept, text=text, warnings=told)
 

@@ -50,7 +50,7 @@ def validate(app: App, file: Path | None) -> int:
             json_document({"file": str(path), "ok": False, "errors": errors, "warnings": [], "jobs": []})
         else:
             for error in found:
-                click.echo(f"{error.path}: found {error.found}\n    allowed: {error.allowed}", err=True)
+                note(f"{error.path}: found {error.found}\n    allowed: {error.allowed}")
             note(f"{path}: {len(found)} error{'s' if len(found) > 1 else ''}")
         return USAGE
     if app.json:

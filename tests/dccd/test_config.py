@@ -228,3 +228,11 @@ def test_what_no_configuration_is_is_refused_at_once(raw: object, found: str) ->
     """Before anybody looks for what is wrong with it."""
     with pytest.raises(ConfigError, match=found):
         config.limit(raw)
+
+
+def test_a_text_that_would_take_minutes_is_refused_at_once() -> None:
+    """Of ten thousand jobs it isn't."""
+    with pytest.raises(ConfigError, match="more than 2,097,152 characters"):
+        config.parse("#" * (2 << 20) + "\n")
+    job = "  - {exchange: binance, pairs: [A0000/USDT], data_type: trades, trigger_kind: manual}\n"
+    assert len("jobs:\n" + 10_000 * job) < 2 << 20

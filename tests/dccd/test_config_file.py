@@ -80,6 +80,17 @@ def test_a_file_that_nobody_may_write_is_not_written(tmp_path: Path) -> None:
     assert config_file.refusal(path) == f"{path} is read-only"
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, a folder, a device; and no more is read than a configuration may have."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    for path in (pipe, tmp_path, Path("/dev/zero"), large):
+        with pytest.raises(ConfigError):
+            config_file.read(path)
+
+
 def test_two_texts_have_two_digests(tmp_path: Path) -> None:
     """Text that moves from one part to the next counts, too; a file that isn't there has no mark."""
     assert config_file.digest("ab", "c") != config_file.digest("a", "bc")
