@@ -29,6 +29,12 @@ class Kept:
         """A page of events. Raises the same."""
         return await self._here()[2].read(request)
 
+    def release(self) -> None:
+        """Let nobody wait any more for what is to come: the daemon stops."""
+        if self._on is not None:
+            self._on[2].release()
+            self._on = None
+
     def _here(self) -> tuple[Bus, Followers, EventLog]:
         bus = self.links.bus
         if self._on is None or self._on[0] is not bus:

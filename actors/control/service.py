@@ -46,6 +46,7 @@ class Control(Actor):
 
     async def on_stop(self) -> None:
         if self._service is not None:
+            self.handlers.kept.release()  # else these would be waited for
             await self._service.stop()
 
 

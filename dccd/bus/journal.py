@@ -46,10 +46,17 @@ class EventLog:
 
     def __init__(self, bus: Bus, host: str, room: int = 1 << 20) -> None:
         self._bus, self._host, self._room = bus, host, room
-        self._waiting = 0
+        self._waiting: set[_Pages] = set()
+        self._patient = True
 
     def __repr__(self) -> str:
-        return f"<EventLog {self._host} {self._waiting} wait>"
+        return f"<EventLog {self._host} {len(self._waiting)} wait>"
+
+    def release(self) -> None:
+        """Nobody waits any more, now and from now on: the page is empty then."""
+        self._patient = False
+        for pages in self._waiting:
+            pages.release()
 
     async def read(self, ask: m.Journal) -> m.JournalPage:
         """Return the page that is asked for. Raises RequestError, BusUnavailable, JetStreamError."""
@@ -59,10 +66,8 @@ class EventLog:
             start, newest = await self._start(ask, state, filters)
             async with self._reading(filters, start, ask.wait) as pages:
                 page = await (self._newest if newest else self._page)(ask, state, pages)
-                if not page.events and ask.wait:
-                    async with self._one_more():
-                        if await pages.wait(ask.wait):
-                            page = await self._page(ask, state, pages)
+                if not page.events and ask.wait and await self._wait(pages, ask.wait):
+                    page = await self._page(ask, state, pages)
                 return page
 
     async def _start(self, ask: m.Journal, state: StreamState, filters: Sequence[str]) -> tuple[dict[str, Any], bool]:
@@ -117,15 +122,15 @@ class EventLog:
     def _told(self, events: list[m.JournalEntry], last: int, pending: int) -> m.JournalPage:
         return m.JournalPage(host=self._host, events=events, next=last, pending=pending)
 
-    @asynccontextmanager
-    async def _one_more(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING:
+    async def _wait(self, pages: _Pages, seconds: float) -> bool:
+        """Whether there is another one within that time."""
+        if len(self._waiting) >= WAITING:
             raise RequestError(503, "busy", f"{WAITING} requests wait for an event; try again in a moment", "wait")
-        self._waiting += 1
+        self._waiting.add(pages)
         try:
-            yield
+            return self._patient and await pages.wait(seconds)
         finally:
-            self._waiting -= 1
+            self._waiting.remove(pages)
 
     @asynccontextmanager
     async def _reading(self, filters: Sequence[str], start: dict[str, Any], wait: float) -> AsyncIterator[_Pages]:
@@ -185,6 +190,10 @@ class _Pages:
         """Whether one comes within that time; the next :meth:`read` has it."""
         await self._ask(b'{"batch":1,"expires":%d}' % int(seconds * _NS), 1, seconds + _SECONDS)
         return bool(self._found)
+
+    def release(self) -> None:
+        """End the waiting."""
+        self._ended.set()
 
     async def _ask(self, body: bytes, limit: int, patience: float) -> None:
         self._number += 1

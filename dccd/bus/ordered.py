@@ -24,7 +24,7 @@ from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import rfc3339
 from dccd.bus.incoming import Incoming, StreamMessage, message_of
-from dccd.errors import BusError, BusUnavailable, RequestError, StreamReplaced, TicksGone
+from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
 
 __all__ = ["Ask", "OrderedReader"]
 
@@ -143,9 +143,9 @@ class OrderedReader(Incoming):
         except RequestError as exc:
             if exc.reason == "no_stream":
                 raise StreamReplaced(f"stream {self.stream} was deleted") from exc
-            if exc.code == 503 or exc.reason == "gone":  # by now: look again
+            if exc.code >= 500 or exc.reason == "gone":  # by now: look again
                 raise BusUnavailable(str(exc)) from exc
-            raise BusError(f"reading {self.stream} goes on no more: {exc}") from exc
+            raise
 
     async def _look(self) -> m.Followed:
         """What the stream holds. Raises StreamReplaced, or TicksGone when messages that nobody has had are gone."""

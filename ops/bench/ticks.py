@@ -1,10 +1,11 @@
 """Consumers of ticks: trades a second into a program, by ``client.ticks`` and by plain nats-py, in the same run.
 
 ``live``: a plain subscription, while another process publishes as fast as it can; 10 trades a message. ``past``: the
-same messages out of the stream, by an ordered consumer. Of each: lists of records, where nats-py's are decoded by
-msgspec into the same structs, in a callback (its fastest way), or with ``json`` into dicts; and Polars frames of 50,000
-rows, which who has nats-py alone makes of those dicts. Out of the stream, dccd also leaves out what came before, and
-holds no more than it has asked for. What is compared is the consumer's own CPU time.
+same messages out of the stream, by an ordered consumer, which for dccd a daemon makes in another process. Of each:
+lists of records, where nats-py's are decoded by msgspec into the same structs, in a callback (its fastest way), or with
+``json`` into dicts; and Polars frames of 50,000 rows, which who has nats-py alone makes of those dicts. Out of the
+stream, dccd also leaves out what came before, and holds no more than it has asked for. What is compared is the
+consumer's own CPU time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from importlib.metadata import version
 from typing import Any
 
@@ -32,6 +33,7 @@ from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
+from dccd.client.fake import FakeDaemon
 from dccd.records import Trade
 
 SUBJECT = "dccd.ticks.binance.trades.BTC-USDT"
@@ -153,6 +155,13 @@ async def flood(url: str, rows: int) -> None:
     await bus.close()
 
 
+async def answer(url: str) -> None:
+    """Do what a daemon does for who reads the stream, until it is ended."""
+    async with await Bus.open(url, "daemon") as bus, FakeDaemon(bus):
+        print("{}", flush=True)
+        await asyncio.Event().wait()
+
+
 def go(url: str) -> None:
     """Tell the other process to publish; from within a consumer, which must not wait for anything."""
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as raw:
@@ -178,6 +187,9 @@ def main() -> None:
     if sys.argv[1:2] == ["flood"]:
         asyncio.run(flood(sys.argv[2], int(sys.argv[3])))
         return
+    if sys.argv[1:2] == ["answer"]:
+        asyncio.run(answer(sys.argv[2]))
+        return
     options = arguments(__doc__, ("--rows", {"type": int, "default": 500_000, "help": "trades of each (500,000)"}))
     rows = options.rows // FRAME * FRAME
     structs = msgspec.json.Decoder(list[Trade]).decode
@@ -192,16 +204,17 @@ def main() -> None:
             (f"{what}, frames", f"{nats_py}, json and Polars", plain(past, json.loads, True)),
             (f"{what}, frames", f"{title()} frames()", ours(past, True)),
         ]
-        with BareServer() as server:
+        script = [sys.executable, ROOT / "ops" / "bench" / "ticks.py"]
+        with BareServer() as server, ExitStack() as stack:
             if past:
                 asyncio.run(fill(server.url, rows))
+                stack.enter_context(Child([*script, "answer", server.url], "daemon"))
             for _ in range(options.rounds):
                 for case, who, consume in contenders:
                     if past:
                         report.add(measure(case, who, consume, server.url, rows, lambda: None))
                         continue
-                    command = [sys.executable, ROOT / "ops" / "bench" / "ticks.py", "flood", server.url, rows]
-                    with Child(command, "flood"):
+                    with Child([*script, "flood", server.url, rows], "flood"):
                         report.add(measure(case, who, consume, server.url, rows, lambda: go(server.url)))
     for what in ("live", "past"):
         report.compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 
@@ -63,6 +64,24 @@ async def test_a_late_subscriber_gets_what_it_missed(sim: Simulator, config: Con
             (second, state) for state in ("queued", "running", "done")
         ]
         assert [one.seq for one in [*seen, *live]] == sorted({one.seq for one in [*seen, *live]})
+
+
+async def test_who_waits_for_an_event_holds_up_nobody(config: Config) -> None:
+    """A daemon that is stopped while a request waits for what is to come answers it, and is gone at once."""
+    async with daemon(config) as running:
+        service = running.links.service
+        assert service is not None
+        client = await Client(running.bus_url).__aenter__()
+        after = (await client.journal(m.Journal(last=0))).next
+        ask = m.Journal(subject="dccd.events.none.>", after=after, wait=30)
+        waiting = asyncio.ensure_future(client.journal(ask))
+        with anyio.fail_after(10):
+            while not service.running:  # noqa: ASYNC110 - it has no event
+                await anyio.sleep(0.01)
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    assert (await waiting).events == []
+    await client.aclose()
 
 
 def run_of(event: object) -> Run:

@@ -126,6 +126,18 @@ async def test_nothing_is_left_behind(bus: Bus, log: EventLog, until: Until) -> 
     assert "0 wait" in repr(log)
 
 
+async def test_nobody_is_waited_for(bus: Bus, log: EventLog, until: Until) -> None:
+    """When the daemon stops, who waits is answered at once, and who would has no more than there is."""
+    await publish(bus, 0)
+    waiting = asyncio.ensure_future(log.read(m.Journal(after=1, wait=30)))
+    await until(lambda: "1 wait" in repr(log))
+    log.release()
+    async with asyncio.timeout(5):
+        assert (await waiting).events == []
+        assert (await log.read(m.Journal(after=1, wait=30))).events == []
+        assert numbers(await log.read(m.Journal(wait=30))) == [0]
+
+
 async def test_so_many_wait(bus: Bus, log: EventLog, until: Until) -> None:
     """More than that are told to try again; what needn't wait is answered all the same."""
     await publish(bus, 0)
