@@ -95,6 +95,31 @@ def test_a_hole_that_is_known_stays_wrong_when_it_is_no_longer_new() -> None:
     assert list(findings(facts(datasets=[entry]), Alerts(), [key]).wrong) == [key]
 
 
+@pytest.mark.parametrize(
+    ("rule", "wrong", "right"),
+    [
+        ("failures", {"jobs": job(3)}, {"jobs": job(0)}),
+        ("stale", {"streams": [stream(last=601)]}, {"streams": [stream(last=1)]}),
+        ("gave_up", {"streams": [stream("gave_up", 1)]}, {"streams": [stream("live", 1)]}),
+        ("archiver", {"checks": [HealthCheck(name="archiver", ok=False)]}, {}),
+        ("space", {"checks": [HealthCheck(name="space", ok=False)]}, {}),
+        ("health", {"checks": [HealthCheck(name="clock", ok=False)]}, {}),
+        ("hole", {"datasets": [dataset(60, 90)]}, {"datasets": []}),
+    ],
+)
+def test_each_rule_begins_once_and_is_over_once(rule: str, wrong: dict[str, Any], right: dict[str, Any]) -> None:
+    """However often it is looked at in between."""
+    alerts, open_ones, told, pending = Alerts(stream_silence=600), dict[str, Incident](), list[str](), Pending()
+    for second, given_facts in enumerate([*[wrong] * 5, *[right] * 5]):
+        verdict = findings(facts(**given_facts), alerts, open_ones)
+        changed, pending = settled(open_ones, pending, verdict, NOW + second * NS, 2, "a")
+        for one in changed:
+            assert one.rule == rule
+            told.append(one.state)
+            open_ones = {one.key: one} if one.state == "open" else {}
+    assert told == ["open", "resolved"]
+
+
 def finding(key: str, since: int = NOW) -> Finding:
     return Finding(key, "health", key, "it is wrong", since)
 
