@@ -56,7 +56,7 @@ class Top(App[int]):
         self._look, self._interval = look, interval
         self._snapshot = Snapshot(at=time.time_ns())
         self._sort = next(iter(model.SORTS))
-        self._held = False
+        self._held = self._looked = False
         self._drawn: dict[str, Table] = {}
 
     def compose(self) -> ComposeResult:
@@ -72,11 +72,14 @@ class Top(App[int]):
     def on_mount(self) -> None:
         self._table("streams").focus()
         self.run_worker(self._look_now_and_then(), exclusive=True)
+        # Also while an answer is waited for: what was seen last must not pass for what is.
+        self.set_interval(1.0, self._draw_summary)
 
     async def _look_now_and_then(self) -> None:
         while True:
             if not self._held:
                 self._snapshot = await self._look()
+                self._looked = True
                 self._draw()
             await asyncio.sleep(self._interval)
 
@@ -104,15 +107,18 @@ class Top(App[int]):
         self._draw_more()
 
     def _draw_summary(self) -> None:
+        if not self._looked:
+            return  # it says that it asks
         label = self.query_one("#summary", Label)
         snapshot = self._snapshot
         age = (time.time_ns() - snapshot.at) / 1e9
         text = model.summary(snapshot)
-        if snapshot.problem is not None and age > _STALE:
-            text = f"no answer for {duration(age)}: {snapshot.problem}"
+        late = not self._held and age > _STALE + (0.0 if snapshot.problem is not None else self._interval)
+        if late:
+            text = f"no answer for {duration(age)}" + (f": {snapshot.problem}" if snapshot.problem else "")
         held = "PAUSED · " if self._held else ""
         label.update(Text(printable(f"{held}{text} · {snapshot.bus}"), no_wrap=True, overflow="ellipsis"))
-        label.set_class(snapshot.problem is not None and age > _STALE, "bad")
+        label.set_class(late, "bad")
 
     def _draw_table(self, name: str, table: Table) -> None:
         widget, before = self._table(name), self._drawn.get(name)

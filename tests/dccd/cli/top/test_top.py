@@ -95,6 +95,29 @@ async def test_a_daemon_that_goes_away_is_told(dccd: Command, daemon: FakeDaemon
         assert await aside(shown.code) == 0
 
 
+async def test_a_daemon_that_takes_its_time_is_told_while_it_is_waited_for(
+    dccd: Command, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    """What was seen last doesn't pass for what is."""
+    answer = anyio.Event()
+    hosts = daemon.replies["hosts"]
+
+    async def late() -> Any:
+        await answer.wait()
+        return hosts
+
+    daemon.replies["streams.list"] = Streams(host="fake", streams=[stream("BTC")])
+    with terminal(dccd, tmp_path, 80, 24, "--interval", "0.2") as shown:
+        await aside(shown.shows, "BTC-USDT", "all ok")
+        daemon.replies["hosts"] = lambda _: late()
+        await aside(shown.until, lambda text: "no answer for" in text and "all ok" not in text)
+        daemon.replies["hosts"] = hosts
+        answer.set()
+        await aside(shown.shows, "all ok")
+        shown.press("q")
+        assert await aside(shown.code) == 0
+
+
 async def test_without_a_terminal_it_says_what_scripts_take(dccd: Command, daemon: FakeDaemon) -> None:
     """Nothing is drawn into a pipe; --json is one look at all of it."""
     done = await dccd("top")
