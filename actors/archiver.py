@@ -127,7 +127,9 @@ class Archiver(Actor):
             if self._writing:  # a flush that the stop has interrupted: its messages come before all others
                 await self._flush((self._writing, self._writing_last))
             await self.links.publisher.drain(2.0)
-            while messages := await self._reader.fetch(_FETCH, wait=0.2):
+            # Up to what is there now: other hosts go on publishing.
+            last = (await self._reader.lag()).last
+            while self._last < last and (messages := await self._reader.fetch(_FETCH, wait=0.2)):
                 self._keep(messages)
                 if self._bytes >= self._flush_bytes:
                     await self._flush(self._cut())

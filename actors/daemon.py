@@ -41,6 +41,7 @@ from dccd.feeds.history import RestPool
 from dccd.feeds.pool import SocketPools
 from dccd.jobs import specs_of
 from dccd.store.claims import NoteBook
+from dccd.store.files import locked
 from dccd.store.hosts import note_host
 from dccd.store.layout import Layout
 from dccd.store.reader import Store
@@ -113,17 +114,20 @@ async def daemon(
     """Run the whole tree while the block runs; leaving it stops all in order. *path*: the file of *config*, to be
     followed when it changes.
 
-    Raises DccdError when it can't start: the configured port is taken, the bus refuses, the folder can't be written.
+    Raises DccdError when it can't start: the configured port is taken, the bus refuses, the folder can't be written, or
+    another daemon stores there.
     """
     links = links or make_links(config, path)
     spec = build(links, jobs=jobs, extra=extra)
+    told = "another dccd stores what comes over its bus in this folder; give this one its own settings.data_path"
     try:
-        async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
-            links.tree = lambda: node(root.tree())
-            try:
-                yield Daemon(links)
-            finally:
-                links.stopping = True
+        with locked(links.layout.archive_lock_path, why=told):
+            async with open_root(spec, clock=links.clock, observer=observer(links)) as root:
+                links.tree = lambda: node(root.tree())
+                try:
+                    yield Daemon(links)
+                finally:
+                    links.stopping = True
         links.abandoned = [path_text(process.path) for process in root.process.runtime.abandoned]
     except ActorError as exc:
         cause = _root_cause(exc)

@@ -513,4 +513,4 @@ class StoreFull(StoreError):
 
 
 class StoreLocked(StoreError):
-    """Raised when another process holds the fold lock of a dataset."""
+    """Raised when another process holds a lock of the store: folds the dataset, or stores in the folder."""

@@ -144,9 +144,9 @@ def clean_temps(folder: Path, owner: str | None, older_than: float = 86400.0) ->
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of *path*; it goes with the process that holds it. Raises StoreLocked when another does, or
-    waits for it: for what is held for moments only."""
+def locked(path: Path, *, wait: bool = False, why: str = "another process folds this dataset") -> Iterator[None]:
+    """Hold the lock of *path*; it goes with the process that holds it. Raises StoreLocked, which says *why*, when
+    another does, or waits for it: for what is held for moments only."""
     with os_errors(path):
         make_folder(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -154,7 +154,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise StoreLocked(path, "another process folds this dataset") from exc
+            raise StoreLocked(path, why) from exc
         yield
     finally:
         os.close(fd)

@@ -129,6 +129,11 @@ class Layout:
         """The file whose lock (``flock``) who folds *dataset* holds."""
         return self.dataset_segments(dataset) / "fold.lock"
 
+    @property
+    def archive_lock_path(self) -> Path:
+        """The file whose lock a daemon holds that stores what comes over its bus here: two would store it twice."""
+        return self.root / ".dccd" / "archive.lock"
+
     def levels(self, dataset: Dataset, period: str) -> list[tuple[int, Path]]:
         """The folders of segments to list, lowest level first. The higher ones need not be there."""
         return [(level, self.segment_dir(dataset, period, level)) for level in range(MAX_LEVEL + 1)]

@@ -13,11 +13,11 @@ import yaml
 
 from actors.daemon import daemon
 from dccd.client import Client
-from dccd.config import BusConfig, Config, Settings
-from dccd.errors import RequestError
+from dccd.config import BusConfig, Config, Job, Settings
+from dccd.errors import RequestError, StoreError
 from dccd.messages import HostChanged
 from dccd.runs import new_run_id
-from tests.flows.support import watching
+from tests.flows.support import take, watching
 
 pytestmark = pytest.mark.anyio
 
@@ -67,3 +67,23 @@ async def test_any_host_cancels_a_run_of_another(config: Config, tmp_path: Path)
         with pytest.raises(RequestError, match="host gamma") as away:
             await client.cancel(lost.run_id)
         assert (away.value.code, away.value.reason) == (503, "not_now")
+
+
+async def test_a_host_stops_at_once_while_others_go_on(config: Config, tmp_path: Path) -> None:
+    """Its archiver stores what is there, and doesn't wait for the ticks of others to end; none is stored twice by a
+    daemon more in the same folder, since that is refused."""
+    jobs = [Job(exchange="binance", pairs=["BTC/USDT"], data_type=kind) for kind in ("trades", "orderbook")]
+    alpha_config = msgspec.structs.replace(config, jobs=jobs)
+    async with daemon(alpha_config) as alpha, Client(alpha.bus_url) as client:
+        await take(client.ticks("binance", "BTC/USDT"), 20)
+        there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        async with daemon(other) as beta, Client(beta.bus_url):
+            await take(client.ticks("binance", "BTC/USDT"), 20)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 10
+        same = msgspec.structs.replace(other, settings=Settings(data_path=config.settings.data_path, host="gamma"))
+        with pytest.raises(StoreError, match="another dccd stores"):
+            async with daemon(same):
+                pass
+        assert (await client.health()).ok
