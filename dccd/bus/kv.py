@@ -413,7 +413,7 @@ class _Watch:
 
     async def _control(self, message: Msg) -> None:
         headers = message.headers or {}
-        if message.reply:  # flow control wants an answer
+        if message.reply.startswith("$JS.FC."):  # flow control; nothing else is answered in our name
             with contextlib.suppress(nats.errors.Error):
                 await self._bus.client.publish(message.reply)
         elif headers.get("Nats-Last-Consumer", str(self._expected - 1)) != str(self._expected - 1):

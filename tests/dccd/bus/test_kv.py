@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from dccd import subjects
-from dccd.bus.connection import Bus
+from dccd.bus.connection import Bus, Message
 from dccd.bus.direct import api
 from dccd.bus.kv import Bucket, Entry
 from dccd.bus.streams import ensure_bucket
@@ -212,6 +212,28 @@ async def test_watch_of_nothing_begins_with_the_mark(bucket: Bucket) -> None:
     watch = bucket.watch()
     async with asyncio.timeout(1):
         assert await anext(watch) is None
+    await watch.aclose()
+
+
+async def test_watch_answers_nobody_else(bus: Bus, bucket: Bucket) -> None:
+    """What somebody puts into its inbox is no request: nothing is published where that says."""
+    heard = []
+
+    async def hear(message: Message) -> None:
+        heard.append(message)
+
+    await bus.subscribe("dccd.elsewhere", hear)
+    before = set(bus.client._subs)
+    watch = bucket.watch()
+    assert await anext(watch) is None
+    inboxes = [bus.client._subs[one].subject for one in set(bus.client._subs) - before]
+    for inbox in inboxes:
+        await bus.client.publish(inbox.replace("*", "x"), b"", reply="dccd.elsewhere")
+    await bus.barrier()
+    await bucket.put("k", b"1")
+    assert (await anext(watch)).key == "k"
+    await bus.barrier()
+    assert not heard
     await watch.aclose()
 
 
