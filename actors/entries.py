@@ -9,12 +9,15 @@ from collections import defaultdict
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from actors.links import Links
 from actors.runtime.actor import ActorContext
+from dccd import subjects
 from dccd.errors import BusError
 from dccd.messages import DatasetEntry
+from dccd.store.hosts import hosts_of
 
 __all__ = ["Entries"]
 
@@ -42,12 +45,21 @@ class Entries:
         return {"datasets": len(self.all), "to_write": len(self._due)}
 
     async def open(self, context: ActorContext) -> list[DatasetEntry]:
-        """Take over what KV has, and return it. Raises BusError."""
-        self.context = context
-        found = [msgspec.json.decode(item.value, type=DatasetEntry) for item in await self.links.datasets.all()]
-        for entry in found:
+        """Take over what KV has of this host, and of those that had its ``data_path`` before or have it, too; return
+        it. Raises BusError, StoreError."""
+        self.context, host = context, self.links.host
+        others = await anyio.to_thread.run_sync(hosts_of, self.links.layout)
+        for other in sorted(others - {host}):
+            for entry in await self._found(other):
+                self.all[entry.dataset] = msgspec.structs.replace(entry, host=host)
+        for entry in await self._found(host):
             self.all[entry.dataset] = self._kept[entry.dataset] = entry
-        return found
+        return list(self.all.values())
+
+    async def _found(self, host: str) -> list[DatasetEntry]:
+        """What KV has of *host*: what another one stores, and misses, is nothing that is here."""
+        found = await self.links.datasets.find(subjects.dataset_key(host, ""))
+        return [msgspec.json.decode(item.value, type=DatasetEntry) for item in found]
 
     def put(self, entry: DatasetEntry) -> None:
         """Remember *entry* here; into KV it comes soon, if it says anything new."""
@@ -85,8 +97,9 @@ class Entries:
         async with self._writing[name]:
             latest = self.all[name]
             if latest != self._kept.get(name):
+                key = subjects.dataset_key(self.links.host, name)
                 try:
-                    await self.links.datasets.put(name, msgspec.json.encode(latest))
+                    await self.links.datasets.put(key, msgspec.json.encode(latest))
                 except BusError as exc:
                     if not self._waits:  # else a line each half a second and dataset
                         self.context.log.warning("catalogue waits for the bus", error=str(exc))

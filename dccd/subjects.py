@@ -48,6 +48,7 @@ __all__ = [
     "alert_event",
     "alert_key",
     "covered_header",
+    "dataset_key",
     "dataset_of_ticks",
     "echo",
     "event_filters",
@@ -278,6 +279,12 @@ def host_event(host: str, kind: str) -> str:
 def host_key(host: str) -> str:
     """Key of a host in BUCKET_HOSTS: ``host.<id>``; ``*`` stands for any."""
     return f"host.{host}"
+
+
+def dataset_key(host: str, dataset: str) -> str:
+    """Key of a dataset as *host* has it in BUCKET_DATASETS: ``<host>.binance.trades.BTC-USDT``; without a dataset, the
+    prefix of all that it has."""
+    return f"{host}.{dataset}"
 
 
 def job_key(host: str, job: str) -> str:

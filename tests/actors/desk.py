@@ -69,8 +69,8 @@ class Desk(SimpleNamespace):
     def __init__(self, root: Path, refuse: Exception | None = None) -> None:
         super().__init__(
             host="alpha", data_path=root, entries={}, dirty=set(), board={}, active={}, datasets=self,
-            store=Store(root), notes=NoteBook(Layout(root), "alpha"), emit=lambda *_: None, unreadable={},
-            config=Config(),
+            layout=Layout(root), store=Store(root), notes=NoteBook(Layout(root), "alpha"), emit=lambda *_: None,
+            unreadable={}, config=Config(),
         )  # fmt: skip
         self.refuse = refuse
         self.orders: list[StartBackfill] = []
@@ -78,7 +78,7 @@ class Desk(SimpleNamespace):
         self.away: anyio.Event | None = None
         self.waiting = anyio.Event()
 
-    async def all(self) -> list[Any]:
+    async def find(self, prefix: str) -> list[Any]:
         return []
 
     async def put(self, key: str, value: bytes) -> None:

@@ -180,10 +180,11 @@ async def test_what_only_the_bus_knows_is_noted(tmp_path: Path) -> None:
         dataset=DATASET.name, host="alpha", rows=0, files=0, bytes=0, first_ts=None, last_ts=None, gaps=[hole]
     )
 
-    async def all() -> list[Any]:
+    async def find(prefix: str) -> list[Any]:
+        assert prefix == "alpha."
         return [SimpleNamespace(value=msgspec.json.encode(entry))]
 
-    desk.all = all
+    desk.find = find
     async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
         await ref.ask(GetInventory())
         assert desk.states() == ["missing"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,19 +14,22 @@ from actors.entries import Entries
 from actors.runtime.clock import FakeClock
 from dccd.errors import BusUnavailable
 from dccd.messages import DatasetEntry
+from dccd.store.hosts import note_host
+from dccd.store.layout import Layout
 
 pytestmark = pytest.mark.anyio
 
 
 class Bucket:
-    """KV in memory. ``away``: so many puts fail; ``most`` were under way at once."""
+    """KV in memory. ``away``: so many puts fail; ``most`` were under way at once; ``others``: of other hosts."""
 
-    def __init__(self, *entries: DatasetEntry) -> None:
-        self.stored = list(entries)
+    def __init__(self, *entries: DatasetEntry, others: tuple[DatasetEntry, ...] = ()) -> None:
+        self.stored, self.others = list(entries), others
         self.away = self.running = self.most = 0
 
-    async def all(self) -> list[Any]:
-        return [SimpleNamespace(value=msgspec.json.encode(entry)) for entry in self.stored]
+    async def find(self, prefix: str) -> list[Any]:
+        found = [one for one in (*self.stored, *self.others) if f"{one.host}." == prefix]
+        return [SimpleNamespace(value=msgspec.json.encode(entry)) for entry in found]
 
     async def put(self, key: str, value: bytes) -> None:
         self.running += 1
@@ -36,15 +40,15 @@ class Bucket:
             self.away -= 1
             raise BusUnavailable("away")
         self.stored.append(msgspec.json.decode(value, type=DatasetEntry))
-        assert self.stored[-1].dataset == key
+        assert f"h.{self.stored[-1].dataset}" == key
 
 
-def an_entry(name: str, rows: int = 1) -> DatasetEntry:
-    return DatasetEntry(dataset=name, host="h", rows=rows, files=1, bytes=1, first_ts=0, last_ts=1)
+def an_entry(name: str, rows: int = 1, host: str = "h") -> DatasetEntry:
+    return DatasetEntry(dataset=name, host=host, rows=rows, files=1, bytes=1, first_ts=0, last_ts=1)
 
 
-async def opened(bucket: Bucket, clock: FakeClock) -> Entries:
-    links: Any = SimpleNamespace(entries={}, datasets=bucket)
+async def opened(bucket: Bucket, clock: FakeClock, folder: Path | None = None) -> Entries:
+    links: Any = SimpleNamespace(entries={}, datasets=bucket, host="h", layout=Layout(folder or "nowhere"))
     context: Any = SimpleNamespace(clock=clock, log=SimpleNamespace(warning=lambda *_, **__: None))
     entries = Entries(links)
     await entries.open(context)
@@ -66,6 +70,18 @@ async def test_only_what_says_anything_new_is_written() -> None:
     await entries.write()
     assert bucket.stored[2:] == [an_entry("c"), an_entry("a", rows=2)]
     assert repr(entries) == "<Entries 3, 0 to write>"
+
+
+async def test_what_is_of_another_host_is_left_alone(tmp_path: Path) -> None:
+    """But of one that had the same folder: what it knew is true here, where nothing newer is known."""
+    others = tuple(an_entry(name, 5, host) for host in ("former", "elsewhere") for name in (f"of-{host}", "a"))
+    bucket = Bucket(an_entry("a"), others=others)
+    note_host(Layout(tmp_path), "former")
+    entries = await opened(bucket, FakeClock(), tmp_path)
+    assert entries.all == {"a": an_entry("a"), "of-former": an_entry("of-former", 5)}
+    entries.put(entries.all["of-former"])
+    await entries.write()
+    assert bucket.stored[1:] == [an_entry("of-former", 5)]
 
 
 async def test_many_are_written_several_at_a_time() -> None:

@@ -130,10 +130,10 @@ async def test_what_was_not_looked_at_yet_is_listed_as_it_was(tmp_path: Path) ->
     def look(_: Dataset) -> Any:
         raise CorruptFile(Path("x.parquet"), "cut off")
 
-    async def all() -> list[Any]:
+    async def find(prefix: str) -> list[Any]:
         return [SimpleNamespace(value=msgspec.json.encode(entry))]
 
-    desk.all, desk.store.look = all, look
+    desk.find, desk.store.look = find, look
     desk.store_trades(0, 10)
     async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
         first, second = (await ref.ask(GetInventory())).datasets

@@ -12,11 +12,13 @@ import pytest
 import yaml
 
 from actors.daemon import daemon
+from actors.mail import GapFound
 from dccd.client import Client
 from dccd.config import BusConfig, Config, Job, Settings
 from dccd.errors import RequestError, StoreError
 from dccd.messages import HostChanged
 from dccd.runs import new_run_id
+from dccd.symbols import Dataset
 from tests.flows.support import take, watching
 
 pytestmark = pytest.mark.anyio
@@ -87,3 +89,24 @@ async def test_a_host_stops_at_once_while_others_go_on(config: Config, tmp_path:
             async with daemon(same):
                 pass
         assert (await client.health()).ok
+
+
+async def test_a_host_has_what_it_stores_and_nothing_of_another(config: Config, tmp_path: Path) -> None:
+    """Datasets and holes of each are its own, also when one starts beside another, or again."""
+    there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+    hole = [("binance.ohlc.BTC-USDT.1h", "looked for in vain")]
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client:
+        ask = {"dataset": "binance.ohlc.BTC-USDT.1h", "start": "origin"}
+        run = (await client.request("backfill.start", ask, host="alpha")).run
+        async for _ in client.follow(run.run_id):
+            pass
+        dataset = Dataset.parse(ask["dataset"])
+        await alpha.links.catalogue.ask(GapFound(dataset=dataset, start=10, end=20, reason=hole[0][1]))
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        for _ in range(2):
+            async with daemon(other) as beta:
+                assert (await client.request("inventory", host="beta")).datasets == []
+                assert not beta.links.active
+            found = (await client.request("inventory", host="alpha")).datasets
+            assert [(one.dataset, gap.reason) for one in found for gap in one.gaps if gap.start == 10] == hole
+            assert found[0].host == "alpha"
