@@ -81,7 +81,7 @@ async def held(running: Daemon, client: Client) -> Held:
     }
     gc.collect()
     # Not the simulator's, which runs in this process, too, and makes a market when somebody asks for one.
-    objects = sum(not type(one).__module__.startswith("dccd.simulator") for one in gc.get_objects())
+    objects = sum(not str(type(one).__module__).startswith("dccd.simulator") for one in gc.get_objects())
     return Held(exact, threading.active_count(), objects, _memory())
 
 
