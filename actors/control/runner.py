@@ -275,7 +275,7 @@ class Runner(Actor):
         run = await self.book.get(run_id)
         if run_id in self._queue:
             self._queue.remove(run_id)
-            return await self._over(run, "cancelled")
+            return await self._surely_over(run, "cancelled")
         if run_id in self.links.active and run_id not in self._running:
             return await self._over(run, "cancelled")  # interrupted, and not gone on with
         if run.state in ACTIVE and run.host != self.links.host:
@@ -291,7 +291,7 @@ class Runner(Actor):
             # It has ended by itself; its word of that waits behind this request.
             raise RequestError(409, "not_running", f"run {run_id} has just ended", "run_id") from exc
         self._running.discard(run_id)
-        run = await self._over(self.links.active[run_id], "cancelled")
+        run = await self._surely_over(self.links.active[run_id], "cancelled")
         await self._fill()
         return run
 
@@ -321,14 +321,7 @@ class Runner(Actor):
     async def _ended(self, run: Run) -> None:
         if run.run_id not in self._running:
             return  # cancelled meanwhile
-        while True:
-            try:
-                await self._over(run, run.state)
-                break
-            except BusUnavailable as exc:
-                # Nobody tells it a second time: who follows the run would wait for ever.
-                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
-                await self.context.clock.sleep(_RETRY_SECONDS)
+        await self._surely_over(run, run.state)
         self._running.discard(run.run_id)
         with contextlib.suppress(ChildNotFound):
             # Of one that was set aside the run's record tells; kept on, it would make the daemon unhealthy for ever.
@@ -342,6 +335,15 @@ class Runner(Actor):
                 await self.links.catalogue.tell(RunSettled(run))
             self.links.tell_scheduler(RunSettled(run))
         return run
+
+    async def _surely_over(self, run: Run, state: RunState) -> Run:
+        """The same, once the bus is there: nobody tells it a second time, and nobody is at the run any more."""
+        while True:
+            try:
+                return await self._over(run, state)
+            except BusUnavailable as exc:
+                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
+                await self.context.clock.sleep(_RETRY_SECONDS)
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:
         now = self.context.clock.wall_ns()

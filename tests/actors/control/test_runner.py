@@ -336,6 +336,30 @@ async def test_the_end_of_a_run_waits_for_the_bus() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("queued", [False, True])
+async def test_what_is_cancelled_with_the_bus_away_is_cancelled_when_it_is_back(queued: bool) -> None:
+    """Nobody is at it any more: it must not stand there as running, or queued, until somebody asks."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    async with running(desk, clock) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        runs = [(await runner.ask(msgspec.structs.replace(ORDER, start=f"2023-11-1{n}"))).run for n in range(3)]
+        run = runs[2 if queued else 0]
+        assert run.state == ("queued" if queued else "running")
+        desk.refuse = {desk.puts + 1, desk.puts + 2}
+        runner.tell_nowait(CancelBackfill(run.run_id))
+        await clock.advance(0.5)
+        assert f"active.{run.run_id}" in desk.entries
+        await clock.advance(0.5)
+        assert f"active.{run.run_id}" not in desk.entries
+        states = {key.split(".")[0]: msgspec.json.decode(value, type=Run).state
+                  for key, value in desk.entries.items() if not key.startswith("active.")}  # fmt: skip
+        assert states[run.run_id] == "cancelled"
+        assert sorted(states.values()) == ["cancelled", "running", "running"]
+
+
+@pytest.mark.anyio
 async def test_a_run_that_was_set_aside_meanwhile_goes_on_when_the_runner_comes_back() -> None:
     """Its child is known and doesn't run: that must not end the runner again and again."""
     desk: Any = Desk()
