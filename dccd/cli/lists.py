@@ -15,6 +15,8 @@ __all__ = ["exchanges", "inventory"]
 
 _MANY = 100_000
 """Bars that nobody counts."""
+_HOST = ["host"]
+"""The column that is there when there are several."""
 
 
 @click.command(
@@ -31,21 +33,30 @@ Examples:
 @click.pass_obj
 def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
     """List stored datasets (whose name begins with PREFIX): rows, sizes, times, how much of what was asked for is
-    there, and holes."""
+    there, and holes. Of every host on the bus; --host: of that one."""
 
     async def main() -> int:
         async with app.connect_to_store() as session:
             found = await session.client.inventory(prefix)
+        several = len({entry.host for entry in found}) > 1
         if app.json:
             json_document(found)
         elif show_gaps:
-            table(["dataset", "hole", ">lasts", "reason", "state"], _holes(found), empty="no holes")
+            table(
+                ["dataset", *_HOST[:several], "hole", ">lasts", "reason", "state"],
+                _holes(found, several),
+                empty="no holes",
+            )
         else:
             table(
-                ["dataset", ">rows", ">files", ">size", "first", "last", ">age", ">covered", ">missing", ">holes", ""],
+                [
+                    *("dataset", *_HOST[:several], ">rows", ">files", ">size", "first", "last", ">age"),
+                    *(">covered", ">missing", ">holes", ""),
+                ],
                 (
                     [
                         d.dataset,
+                        *[d.host][:several],
                         count(d.rows),
                         d.files,
                         size(d.bytes),
@@ -66,13 +77,14 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
     return app.run(main)
 
 
-def _holes(found: list[DatasetEntry]) -> Iterator[list[str]]:
+def _holes(found: list[DatasetEntry], several: bool) -> Iterator[list[str]]:
     for entry in found:
+        whose = [entry.dataset, *[entry.host][:several]]
         if more := entry.gaps_total - len(entry.gaps):
-            yield [entry.dataset, f"{more:,} earlier", "", f"dccd coverage {entry.dataset} has them all", ""]
+            yield [*whose, f"{more:,} earlier", "", f"dccd coverage {entry.dataset} has them all", ""]
         for gap in entry.gaps:
             lasts = duration((gap.end - gap.start) / NS)
-            yield [entry.dataset, interval(gap.start, gap.end), lasts, gap.reason, gap.state]
+            yield [*whose, interval(gap.start, gap.end), lasts, gap.reason, gap.state]
 
 
 @click.command(

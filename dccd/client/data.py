@@ -26,10 +26,20 @@ class DataRequests(Requests):
     """What is stored, and what is missing."""
 
     async def inventory(self, dataset: str | None = None) -> list[m.DatasetEntry]:
-        """What is stored; *dataset* may be a prefix, as ``binance.trades``."""
+        """What is stored, by every host that is there, or by the client's own; by dataset, then host.
+
+        *dataset* may be a prefix, as ``binance.trades``. Raises BusUnavailable when one of them doesn't answer.
+        """
+        hosts: list[str | None] = [self.host]
+        if self.host is None:
+            # A daemon that has just begun hasn't said that it is there.
+            hosts = [host.id for host in (await self._ask("hosts", m.Hosts)).hosts] or [None]
+        found = [entry for host in hosts for entry in await self._inventory_of(host, dataset)]
+        return sorted(found, key=lambda entry: (entry.dataset, entry.host))
+
+    async def _inventory_of(self, host: str | None, dataset: str | None) -> list[m.DatasetEntry]:
         found: list[m.DatasetEntry] = []
         after: str | None = None
-        host: str | None = None
         while True:
             asked = m.InventoryList(dataset=dataset, after=after)
             page = await self._ask("inventory", m.Inventory, asked, timeout=60, host=host)

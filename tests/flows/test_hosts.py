@@ -110,3 +110,19 @@ async def test_a_host_has_what_it_stores_and_nothing_of_another(config: Config, 
             found = (await client.request("inventory", host="alpha")).datasets
             assert [(one.dataset, gap.reason) for one in found for gap in one.gaps if gap.start == 10] == hole
             assert found[0].host == "alpha"
+
+
+async def test_the_inventory_is_of_every_host(config: Config, tmp_path: Path) -> None:
+    """What each stores is listed beside the others', by a client that asks nobody in particular."""
+    there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client:
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        async with daemon(other), Client(alpha.bus_url, host="beta") as one:
+            for host in ("alpha", "beta"):
+                ask = {"dataset": "binance.ohlc.BTC-USDT.1h", "start": "origin"}
+                run = (await client.request("backfill.start", ask, host=host)).run
+                async for _ in client.follow(run.run_id):
+                    pass
+            found = [(entry.dataset, entry.host) for entry in await client.inventory()]
+            assert found == [(ask["dataset"], "alpha"), (ask["dataset"], "beta")]
+            assert [entry.host for entry in await one.inventory()] == ["beta"]

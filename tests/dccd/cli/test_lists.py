@@ -155,6 +155,17 @@ async def test_people_get_a_table(dccd: Command, told: FakeDaemon, words: list[s
     assert [text.split() for text in done.out.splitlines()[1:]] == [text.split() for text in lines]
 
 
+async def test_what_several_hosts_store_is_told_apart(dccd: Command, told: FakeDaemon) -> None:
+    """A column says whose it is, also of holes, where there is more than one host."""
+    beside = [*STORED, msgspec.structs.replace(STORED[0], host="beta")]
+    told.replies["inventory"] = m.Inventory(host="fake", data_path="/data", datasets=beside)
+    told_of = {}
+    for words in (["inventory"], ["inventory", "--gaps"]):
+        told_of[len(words)] = [line.split()[1] for line in (await dccd(*words)).out.splitlines()]
+    mine = STORED[0].host
+    assert told_of == {1: ["host", "beta", mine, mine], 2: ["host", "beta", "beta", mine, mine]}
+
+
 @pytest.mark.parametrize(
     ("words", "value"),
     [
