@@ -5,6 +5,7 @@ All asks pass one mailbox, so that the same backfill asked for twice at once is 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections import deque
@@ -19,7 +20,7 @@ from actors.control.runbook import RunBook
 from actors.known import check_book
 from actors.links import Links
 from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, RunSettled, StartBackfill, StartWhole
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, run_together
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
 from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
@@ -90,6 +91,10 @@ def _lane(run: Run) -> tuple[bool, bool]:
     return (run.trigger == "gap", not run.dataset)
 
 
+class _Fill:
+    """What the runner tells itself: try again to start what waits."""
+
+
 class Runner(Actor):
     """Starts, queues, cancels and resumes backfills, and runs of the whole store: at most *parallel* at once, as many
     repairs of holes beside them, and as many of the whole store; the others wait their turn.
@@ -104,6 +109,7 @@ class Runner(Actor):
         self.book = RunBook(links)
         self._queue: deque[str] = deque()
         self._running: set[str] = set()
+        self._held_up = asyncio.Event()  # something could start but for the bus
 
     def __repr__(self) -> str:
         return f"<Runner {len(self._running)} running, {len(self._queue)} queued>"
@@ -138,7 +144,15 @@ class Runner(Actor):
 
     async def run(self) -> None:
         await self._fill()
-        await self.serve()
+        await run_together(self._fill_again, self.serve)
+
+    async def _fill_again(self) -> None:
+        """What couldn't start with the bus away starts when it is back: nobody asks for it a second time."""
+        while True:
+            await self._held_up.wait()
+            await self.context.clock.sleep(_RETRY_SECONDS)
+            self._held_up.clear()
+            await self.context.ref.tell(_Fill())
 
     async def on_message(self, message: Any) -> Any:
         match message:
@@ -163,6 +177,8 @@ class Runner(Actor):
                 await self._ended(run)
             case AdoptRun(run):
                 await self._adopt(run)
+            case _Fill():
+                await self._fill()
         return None
 
     async def _start(self, ask: StartBackfill) -> BackfillStarted:
@@ -252,8 +268,12 @@ class Runner(Actor):
             run = self.links.active[run_id]
             if not self._has_room(run):
                 continue
-            # With the bus away this raises: then the run still waits its turn.
-            await self._changed(run, "running")
+            try:
+                await self._changed(run, "running")
+            except BusUnavailable as exc:
+                self.context.log.warning("what waits its turn waits for the bus", run_id=run_id, error=str(exc))
+                self._held_up.set()
+                return
             self._queue.remove(run_id)
             self._running.add(run_id)
             start = partial(self._made, run_id)

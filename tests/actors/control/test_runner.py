@@ -304,14 +304,13 @@ async def test_a_cancel_that_comes_too_late_harms_nothing() -> None:
 
 @pytest.mark.anyio
 async def test_a_run_that_could_not_start_with_the_bus_away_starts_when_asked_again() -> None:
-    """It is not taken for running, and keeps no other from its turn."""
+    """It is queued, not taken for running, and keeps no other from its turn."""
     desk: Any = Desk()
     desk.refuse = {3}  # mark, queued, running
     async with running(desk, FakeClock()) as top:
         runner = top.whereis("runner")
         assert runner is not None
-        assert isinstance(await runner.ask(ORDER), BusUnavailable)
-        assert desk.run().state == "queued"
+        assert (await runner.ask(ORDER)).run.state == desk.run().state == "queued"
         assert not desk.backfills.nodes()
         started = await runner.ask(ORDER)
         assert (started.run.state, started.already_running) == ("running", True)
@@ -357,6 +356,22 @@ async def test_what_is_cancelled_with_the_bus_away_is_cancelled_when_it_is_back(
                   for key, value in desk.entries.items() if not key.startswith("active.")}  # fmt: skip
         assert states[run.run_id] == "cancelled"
         assert sorted(states.values()) == ["cancelled", "running", "running"]
+
+
+@pytest.mark.anyio
+async def test_what_waits_starts_when_the_bus_is_back() -> None:
+    """A run that couldn't be started with the bus away is, though nobody asks for another."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    async with running(desk, clock) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        # The mark and the queued run are written; that it runs is not, twice.
+        desk.refuse = {desk.puts + 3, desk.puts + 4}
+        assert (await runner.ask(ORDER)).run.state == desk.run().state == "queued"
+        await clock.advance(0.5)
+        await clock.advance(0.5)
+        assert desk.run().state == "running"
 
 
 @pytest.mark.anyio
