@@ -33,7 +33,9 @@ Examples:
 @click.pass_obj
 def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
     """List stored datasets (whose name begins with PREFIX): rows, sizes, times, how much of what was asked for is
-    there, and holes. Of every host on the bus; --host: of that one."""
+    there, and holes. Of every host on the bus; --host: of that one.
+
+    Rows are as the files have them: what was fetched again counts twice until it is folded."""
 
     async def main() -> int:
         async with app.connect_to_store() as session:

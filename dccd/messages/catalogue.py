@@ -40,7 +40,8 @@ class GapEntry(Reply, frozen=True, kw_only=True, gc=False):
 
 
 class DatasetEntry(Reply, frozen=True, kw_only=True, gc=False):
-    """One stored dataset: times in ns, sizes in bytes.
+    """One stored dataset: times in ns, sizes in bytes. ``rows`` is as the files have them: what was fetched again
+    counts twice until it is folded.
 
     ``start`` and ``end`` bound what was asked for or is there, ``coverage`` is how much of that is there or known to
     be empty (0 to 1), ``missing`` the seconds that are missing. ``gaps``: the newest 100 of the ``gaps_total`` holes
