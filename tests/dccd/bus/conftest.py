@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.kv import Bucket
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.service import Service
+from dccd.bus.streams import ensure_bucket
 from dccd.errors import RequestError
 from tests.commands import needed
 
@@ -195,3 +198,10 @@ async def service(bus: Bus) -> AsyncIterator[Service]:
         await service.add(name, handler, {"type": "object"}, {"type": "object"}, f"does {name}")
     yield service
     await service.stop()
+
+
+@pytest.fixture
+async def bucket(bus: Bus) -> Bucket:
+    """An empty bucket."""
+    await ensure_bucket(bus, subjects.BUCKET_RUNS)
+    return Bucket(bus, subjects.BUCKET_RUNS)

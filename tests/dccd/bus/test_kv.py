@@ -1,4 +1,4 @@
-"""Entries by key, the newest of many, and changes as they come."""
+"""Entries by key, and the newest of many."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ import asyncio
 
 import pytest
 
-from dccd import subjects
-from dccd.bus.connection import Bus, Message
-from dccd.bus.direct import api
-from dccd.bus.kv import Bucket, Entry
-from dccd.bus.streams import ensure_bucket
-from dccd.errors import BusError, Conflict, StreamReplaced
+from dccd.bus.kv import Bucket
+from dccd.errors import BusError, Conflict
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def bucket(bus: Bus) -> Bucket:
-    """An empty bucket."""
-    await ensure_bucket(bus, subjects.BUCKET_RUNS)
-    return Bucket(bus, subjects.BUCKET_RUNS)
 
 
 async def fill(bucket: Bucket, keys: list[str]) -> None:
@@ -188,81 +177,6 @@ async def test_filters_mean_here_what_they_mean_to_the_server(
     assert [entry.key for entry in await bucket.newest(1, filter)] == [key] * fits
     found = await bucket._between(1, 1, f"$KV.{bucket.name}.{filter}")
     assert bool(found) == fits
-
-
-async def test_watch(bucket: Bucket) -> None:
-    """A watch gives what exists, a mark, and then each change."""
-    await bucket.put("a.1", b"1")
-    await bucket.put("b.1", b"2")
-    watch = bucket.watch("a.>")
-    async with asyncio.timeout(10):
-        assert (await anext(watch)).key == "a.1"
-        assert await anext(watch) is None
-        await bucket.put("b.1", b"3")
-        await bucket.put("a.2", b"4")
-        await bucket.delete("a.1")
-        second, third = await anext(watch), await anext(watch)
-        assert (second.key, second.value, second.deleted) == ("a.2", b"4", False)
-        assert (third.key, third.deleted) == ("a.1", True)
-        await watch.aclose()
-
-
-async def test_watch_of_nothing_begins_with_the_mark(bucket: Bucket) -> None:
-    """An empty bucket has its mark at once."""
-    watch = bucket.watch()
-    async with asyncio.timeout(1):
-        assert await anext(watch) is None
-    await watch.aclose()
-
-
-async def test_watch_answers_nobody_else(bus: Bus, bucket: Bucket) -> None:
-    """What somebody puts into its inbox is no request: nothing is published where that says."""
-    heard = []
-
-    async def hear(message: Message) -> None:
-        heard.append(message)
-
-    await bus.subscribe("dccd.elsewhere", hear)
-    before = set(bus.client._subs)
-    watch = bucket.watch()
-    assert await anext(watch) is None
-    inboxes = [bus.client._subs[one].subject for one in set(bus.client._subs) - before]
-    for inbox in inboxes:
-        await bus.client.publish(inbox.replace("*", "x"), b"", reply="dccd.elsewhere")
-    await bus.barrier()
-    await bucket.put("k", b"1")
-    assert (await anext(watch)).key == "k"
-    await bus.barrier()
-    assert not heard
-    await watch.aclose()
-
-
-async def test_watch_comes_back_after_a_kill(server, bus: Bus, bucket: Bucket) -> None:
-    """A watch misses nothing through a kill of the server, and is back within a few seconds."""
-    watch = bucket.watch()
-    assert await anext(watch) is None
-    for number in range(3):
-        await bucket.put("k", b"%d" % number)
-        entry = await anext(watch)
-        assert isinstance(entry, Entry) and entry.value == b"%d" % number
-        await server.kill()
-        await server.start()
-    await bus.wait_connected(10)
-    await bucket.put("k", b"last")
-    async with asyncio.timeout(3):
-        entry = await anext(watch)
-    assert entry.value == b"last"
-    await watch.aclose()
-
-
-async def test_watch_of_a_deleted_bucket(bus: Bus, bucket: Bucket) -> None:
-    """A watch ends with an error when its bucket is deleted."""
-    watch = bucket.watch()
-    assert await anext(watch) is None
-    await api(bus, "STREAM.DELETE.KV_dccd_runs", None, dict)
-    with pytest.raises(StreamReplaced):
-        async with asyncio.timeout(10):
-            await anext(watch)
 
 
 async def test_other_clients_see_a_bucket(bucket: Bucket) -> None:
