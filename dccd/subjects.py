@@ -322,7 +322,7 @@ def kept_filter(stream: str, text: str) -> str:
     tail = text.removeprefix(f"{above}.")
     parts = tail.split(".")
     if tail == text or not all(_PART.fullmatch(part) for part in parts) or _REST in parts[:-1]:
-        raise IdentityError("filters", f"{text[:80]!r} is no subject below {above}")
+        raise IdentityError("filters", f"{text[:80]!r} is no subject below {above}: write it whole, as {above}.>")
     return text
 
 

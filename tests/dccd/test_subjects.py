@@ -167,3 +167,19 @@ def test_each_kind_travels_where_it_is_looked_for(event: str, subject: str) -> N
     """The filters of a kind fit the subjects on which it is published."""
     patterns = [pattern.replace(".", r"\.").replace("*", r"[^.]+") for pattern in subjects.event_filters(kinds=[event])]
     assert any(re.fullmatch(pattern, subject) for pattern in patterns)
+
+
+@pytest.mark.parametrize("text", ["dccd.ticks.>", "dccd.ticks.*.trades.*", "dccd.ticks.binance.trades.BTC-USDT"])
+def test_what_may_be_delivered_of_the_ticks(text: str) -> None:
+    """Subjects below those of the stream are taken as they are, wildcards included."""
+    assert subjects.kept_filter("ticks", text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["binance.trades.BTC-USDT", "dccd.ticks", "dccd.ticks.", "dccd.ticks.>.x", "dccd.events.>", "dccd.ticks.a b", ">"],
+)
+def test_what_is_no_subject_of_the_stream_is_refused_with_the_form_of_one(text: str) -> None:
+    """Somebody who left out what all of them begin with is told what that is."""
+    with pytest.raises(IdentityError, match=r"write it whole, as dccd\.ticks\.>"):
+        subjects.kept_filter("ticks", text)
