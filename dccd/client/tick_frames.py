@@ -99,8 +99,12 @@ class FrameBuilder:
 
         for piece in pieces:
             if isinstance(piece, bytes):
+                if records:
+                    flush()
                 payloads.append(piece)
             elif isinstance(piece, list):
+                if payloads:
+                    flush()
                 records.extend(piece)
             else:
                 flush()
