@@ -13,14 +13,13 @@ from dccd.bus.connection import Bus
 from dccd.bus.direct import api, stream_state
 from dccd.bus.following import OF_A_HOST, Followers
 from dccd.bus.kv import Bucket
-from dccd.bus.publisher import Publisher
 from dccd.bus.service import ASKED_FROM
 from dccd.bus.streams import ensure_streams
 from dccd.errors import RequestError
+from tests.dccd.bus.numbered import ONE, OTHER, publish
 
 pytestmark = pytest.mark.anyio
 
-ONE, OTHER = "dccd.ticks.binance.trades.BTC-USDT", "dccd.ticks.kraken.trades.BTC-USD"
 STREAM = subjects.STREAM_TICKS
 
 
@@ -30,20 +29,13 @@ async def streams(bus: Bus) -> None:
     await ensure_streams(bus)
 
 
-async def publish(bus: Bus, *bodies: str, subject: str = ONE) -> None:
-    async with Publisher(bus) as publisher:
-        for body in bodies:
-            publisher.offer(subject, body.encode())
-        assert await publisher.drain() == 0
-
-
 async def test_what_there_is(bus: Bus) -> None:
     """Without an inbox nothing is made: it is told what the stream holds, and of ticks how far they are stored here."""
     followers = Followers(bus, "alpha")
     told = await followers.follow(m.Follow(stream="ticks", filters=[ONE]))
     assert (told.host, told.messages, told.first, told.last, told.oldest) == ("alpha", 0, 1, 0, None)
-    await publish(bus, "[1]", subject=OTHER)
-    await publish(bus, "[2]", "[3]")
+    await publish(bus, 1, subject=OTHER)
+    await publish(bus, 2, 3)
     note = b'{"epoch": "%s", "acked": 2, "reader": "x"}' % told.epoch.encode()
     await Bucket(bus, subjects.BUCKET_ARCHIVERS).put("alpha", note)
     told = await followers.follow(m.Follow(stream="ticks", filters=[ONE]))
@@ -65,7 +57,7 @@ async def test_what_there_is(bus: Bus) -> None:
 )
 async def test_where_it_begins(bus: Bus, begin: dict[str, Any], start: int | None, pending: int) -> None:
     """With a message, a time, the newest, or what comes; how many there are is told."""
-    await publish(bus, "[1]", "[2]", "[3]", "[4]")
+    await publish(bus, 1, 2, 3, 4)
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def hear(message: Any) -> None:
@@ -75,7 +67,7 @@ async def test_where_it_begins(bus: Bus, begin: dict[str, Any], start: int | Non
     await bus.client.subscribe(inbox, cb=hear)
     told = await Followers(bus, "alpha").follow(m.Follow(stream="ticks", filters=[ONE], inbox=inbox, **begin))
     assert (told.start, told.pending) == (start, pending)
-    await publish(bus, "[5]")
+    await publish(bus, 5)
     async with asyncio.timeout(10):
         found = [await heard.get() for _ in range(pending + 1)]
     assert found == [b"[%d]" % number for number in range(5 - pending, 6)]
@@ -108,7 +100,7 @@ async def test_what_can_not_be(bus: Bus, ask: dict[str, Any], field: str) -> Non
 
 async def test_what_is_gone(bus: Bus) -> None:
     """A message that has fallen off is none to begin with, nor one of a stream that isn't there."""
-    await publish(bus, "[1]", "[2]", "[3]")
+    await publish(bus, 1, 2, 3)
     await api(bus, f"STREAM.PURGE.{STREAM}", {"seq": 3}, dict)
     followers, inbox = Followers(bus, "alpha"), bus.client.new_inbox()
     with pytest.raises(RequestError) as told:
@@ -170,7 +162,7 @@ async def test_so_many_and_no_more(bus: Bus) -> None:
     with pytest.raises(RequestError):
         await followers.follow(m.Follow(stream="ticks", inbox=inboxes[-4]))
     async with asyncio.timeout(20):
-        await publish(bus, *("[1]" for _ in range(100)))
+        await publish(bus, *range(100))
     for subscription in kept:
         await subscription.unsubscribe()
 

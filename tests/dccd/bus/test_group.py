@@ -11,13 +11,12 @@ from dccd.bus import pull
 from dccd.bus.connection import Bus
 from dccd.bus.direct import api
 from dccd.bus.group import GroupReader, StreamMessage, drop_group
-from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
 from dccd.errors import BusError, IdentityError, TicksGone
+from tests.dccd.bus.numbered import ONE, OTHER, publish
 
 pytestmark = pytest.mark.anyio
 
-ONE, OTHER = "dccd.ticks.binance.trades.BTC-USDT", "dccd.ticks.kraken.trades.BTC-USD"
 STREAM = subjects.STREAM_TICKS
 
 
@@ -25,14 +24,6 @@ STREAM = subjects.STREAM_TICKS
 async def streams(bus: Bus) -> None:
     """The streams exist."""
     await ensure_streams(bus)
-
-
-async def publish(bus: Bus, *numbers: int, subject: str = ONE) -> None:
-    """Store a message for each of *numbers*."""
-    async with Publisher(bus) as publisher:
-        for number in numbers:
-            publisher.offer(subject, b"[%d]" % number)
-        assert await publisher.drain() == 0
 
 
 def number_of(message: StreamMessage) -> int:

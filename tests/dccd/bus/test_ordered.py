@@ -17,10 +17,10 @@ from dccd.bus.ordered import OrderedReader
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch
 from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
+from tests.dccd.bus.numbered import ONE, OTHER, publish
 
 pytestmark = pytest.mark.anyio
 
-ONE, OTHER = "dccd.ticks.binance.trades.BTC-USDT", "dccd.ticks.kraken.trades.BTC-USD"
 STREAM = subjects.STREAM_TICKS
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
@@ -29,14 +29,6 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 async def streams(bus: Bus) -> None:
     """The streams exist."""
     await ensure_streams(bus)
-
-
-async def publish(bus: Bus, *numbers: int, subject: str = ONE) -> None:
-    """Store a message for each of *numbers*."""
-    async with Publisher(bus) as publisher:
-        for number in numbers:
-            publisher.offer(subject, b"[%d]" % number)
-        assert await publisher.drain() == 0
 
 
 async def read(bus: Bus, filters: list[str] | None = None, **how: Any) -> OrderedReader:

@@ -14,24 +14,15 @@ from dccd.bus.publisher import Publisher
 from dccd.bus.reader import LostRange, TickMessage, TickReader
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch, stream_epoch
 from dccd.errors import BusUnavailable, StreamReplaced
+from tests.dccd.bus.numbered import ONE, publish
 
 pytestmark = pytest.mark.anyio
-
-SUBJECT = "dccd.ticks.binance.trades.BTC-USDT"
 
 
 @pytest.fixture(autouse=True)
 async def streams(bus: Bus) -> None:
     """The streams exist."""
     await ensure_streams(bus)
-
-
-async def publish(bus: Bus, *numbers: int) -> None:
-    """Store a message for each of *numbers*."""
-    async with Publisher(bus) as publisher:
-        for number in numbers:
-            publisher.offer(SUBJECT, b"[%d]" % number)
-        assert await publisher.drain() == 0
 
 
 async def take(reader: TickReader, count: int) -> list[int]:
@@ -63,7 +54,7 @@ async def test_reads_in_order_and_keeps_what_is_acknowledged(bus: Bus) -> None:
         while len(messages) < 10:
             messages += await reader.fetch(10 - len(messages))
         assert [message.seq for message in messages] == list(range(1, 11))
-        assert messages[0].subject == SUBJECT and messages[0].at > 1.7e18
+        assert messages[0].subject == ONE and messages[0].at > 1.7e18
         await reader.ack(4)
         assert reader.acked == 4
         assert (await reader.lag()).messages == 6
@@ -120,7 +111,7 @@ async def test_a_kill_of_the_server(server, bus: Bus) -> None:
         async def publish_all() -> None:
             for number in range(6_000):
                 await publisher.room()
-                publisher.offer(SUBJECT, b"[%d]" % number)
+                publisher.offer(ONE, b"[%d]" % number)
                 if number % 20 == 0:
                     await asyncio.sleep(0)
 
