@@ -13,9 +13,11 @@ import msgspec
 import pytest
 
 from actors.daemon import daemon
+from dccd import config_file
 from dccd.bus.server import EmbeddedServer
 from dccd.client import Client
 from dccd.config import Alerts, BusConfig, Config, ExchangeConfig, Job, Settings
+from dccd.errors import ConfigError
 from dccd.simulator import SimConfig, Simulator
 from dccd.store.reader import Store
 from dccd.symbols import Dataset
@@ -98,3 +100,19 @@ async def test_a_full_disk_is_told_and_nothing_that_the_bus_holds_is_lost(small:
         got = sorted((row for row in rows if first <= int(row[3]) <= last), key=lambda row: int(row[3]))
         assert got == [(trade.ts, trade.price, trade.amount, trade.tid) for trade in truth]
         assert before[-1] < last
+
+
+def test_a_full_disk_leaves_the_configuration_as_it_was(small: Path) -> None:
+    """A change that finds no room is refused with that reason, and nothing lies beside the file."""
+    path = small / "config.yml"
+    path.write_text("jobs: []  # none yet\n")
+    changed = "jobs: []  # none yet\n" + "# more\n" * 10_000
+    filler = fill(small)
+    before = sorted(small.iterdir())
+    with pytest.raises(ConfigError, match="No space left"):
+        config_file.write(path, changed)
+    assert path.read_text() == "jobs: []  # none yet\n"
+    assert sorted(small.iterdir()) == before
+    filler.unlink()
+    config_file.write(path, changed)
+    assert path.read_text() == changed
