@@ -96,6 +96,7 @@ async def test_what_overflows_while_the_bus_is_away_is_a_gap_and_is_repaired(sim
     assert_whole(config, sim)
 
 
+@pytest.mark.slow
 async def test_a_bus_that_comes_back_empty_is_begun_anew(sim: Simulator, config: Config) -> None:
     """Its store is lost with all streams and buckets: they are made again, what was missed is fetched, and a run that
     was under way goes on as the same run."""

@@ -74,7 +74,8 @@ async def check_position(client: Client, sim: Simulator, run: Run) -> None:
     assert following.ts >= run.position, f"{run.dataset} lacks rows before its position"
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, 25])
 async def test_runs_survive_kills_at_random_moments(kills: int, tmp_path: Path) -> None:
     """After each restart every run is there once, was interrupted, and goes on from a position that is true."""
     chance = random.Random(kills)
