@@ -21,6 +21,7 @@ from actors.mail import GetInventory
 from actors.runtime.actor import ActorContext
 from dccd.errors import DccdError, StoreError
 from dccd.messages import DatasetEntry, Inventory
+from dccd.paging import fitting
 from dccd.runs import Run
 from dccd.store.catalogue import DatasetStats
 from dccd.store.coverage import Claims, Coverage, Gap, IntervalSet, Notes, coverage_of
@@ -133,14 +134,7 @@ class Knowledge:
         names = [name for name in self.names(asked.prefix) if name > asked.after]
         page = names[: asked.limit]
         await self.refresh_stale(page)
-        found: list[DatasetEntry] = []
-        room = asked.room
-        for name in page:
-            shown = self._shown(name)
-            room -= len(msgspec.json.encode(shown)) + 1
-            if room < 0 and found:
-                break
-            found.append(shown)
+        found = fitting(map(self._shown, page), asked.room)
         following = found[-1].dataset if len(found) < len(names) else None
         host, path = self.links.host, str(self.links.data_path)
         return Inventory(host=host, data_path=path, datasets=found, next=following)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from dccd.errors import RunFailed
+from dccd.paging import fitting
 from dccd.symbols import Dataset, job_name
 
 __all__ = [
@@ -114,13 +115,7 @@ def with_line(run: Run, line: LogLine) -> Run:
     """*run* with a further line at the end of its log, which stays within 50 lines and 8 KiB: the oldest go."""
     if len(line.message) > _LONGEST:
         line = msgspec.structs.replace(line, message=f"{line.message[: _LONGEST - 1]}…")
-    kept: list[LogLine] = []
-    room = _BYTES
-    for one in reversed([*run.log[-_LINES + 1 :], line]):
-        room -= len(msgspec.json.encode(one)) + 1
-        if room < 0 and kept:
-            break
-        kept.append(one)
+    kept = fitting(reversed([*run.log[-_LINES + 1 :], line]), _BYTES)
     return msgspec.structs.replace(run, log=kept[::-1])
 
 

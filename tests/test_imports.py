@@ -46,10 +46,11 @@ TABLE: dict[str, Part] = {
     "dccd.__main__": Part("dccd.cli"),
     "dccd.errors": Part(),
     "dccd.printable": Part(pure=True),
+    "dccd.paging": Part("", "msgspec", pure=True),
     "dccd.symbols": Part("dccd.errors", "msgspec", pure=True),
     "dccd.records": Part("dccd.symbols", "msgspec", pure=True),
     "dccd.subjects": Part("dccd.errors dccd.symbols", pure=True),
-    "dccd.runs": Part(IDENTITIES, "msgspec", pure=True),
+    "dccd.runs": Part(f"{IDENTITIES} dccd.paging", "msgspec", pure=True),
     "dccd.messages": Part(f"{IDENTITIES} dccd.runs", "msgspec", pure=True),
     "dccd.operations": Part("dccd.messages dccd.runs dccd.subjects", "msgspec", pure=True),
     "dccd.exchanges": Part(IDENTITIES, "msgspec", pure=True),
@@ -98,11 +99,11 @@ TABLE: dict[str, Part] = {
     "actors": Part(),
     "actors.runtime": Part("", "anyio msgspec structlog"),
     "actors.control": Part(
-        f"{WORDS} {EDGES} {FILE} dccd.notify actors.runtime actors.*", "anyio msgspec structlog yaml"
+        f"{WORDS} {EDGES} {FILE} dccd.notify dccd.paging actors.runtime actors.*", "anyio msgspec structlog yaml"
     ),
     "actors.*": Part(
         f"{WORDS} {EDGES} dccd.alerts dccd.auth dccd.config_bus dccd.config_file dccd.exposition dccd.notify "
-        "dccd.old_runs dccd.printable actors.runtime actors.control actors.scrape",
+        "dccd.old_runs dccd.paging dccd.printable actors.runtime actors.control actors.scrape",
         "anyio cronsim msgspec rich structlog",
     ),
     "actors.scrape": Part("dccd.config_metrics dccd.errors", "aiohttp anyio structlog"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from actors.control.refusals import as_request_errors, no_job
 from actors.control.streams import StreamDesk
 from actors.links import Links
@@ -13,6 +11,7 @@ from actors.mail import GetJobs, RunJob
 from dccd import messages as m
 from dccd.errors import RequestError
 from dccd.jobs import JobSpec, JobState
+from dccd.paging import fitting
 
 __all__ = ["entry", "listing", "run", "run_all"]
 
@@ -30,14 +29,7 @@ async def listing(links: Links, ask: m.JobsList) -> m.Jobs:
             raise RequestError(404, "no_job", f"there is no job {ask.after} any more: ask anew without after", "after")
         specs = specs[list(links.specs).index(ask.after) + 1 :]
     wanted = [spec for spec in specs if _matches(spec, ask)]
-    jobs: list[m.JobEntry] = []
-    room = links.page
-    for spec in wanted[: ask.limit]:
-        told = entry(links, spec, states.get(spec.name))
-        room -= len(msgspec.json.encode(told)) + 1
-        if room < 0 and jobs:
-            break
-        jobs.append(told)
+    jobs = fitting((entry(links, spec, states.get(spec.name)) for spec in wanted[: ask.limit]), links.page)
     return m.Jobs(host=links.host, jobs=jobs, next=jobs[-1].name if len(jobs) < len(wanted) else None)
 
 
