@@ -18,6 +18,7 @@ import structlog
 
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.consumers import create_consumer, from_message
 from dccd.bus.direct import StreamState, api, renew_epoch
 from dccd.bus.kv import Bucket
 from dccd.errors import BusUnavailable, Conflict, JetStreamError, StreamReplaced
@@ -171,7 +172,6 @@ class ArchiverConsumer:
 
     async def _create(self, start: int | None) -> _ConsumerInfo:
         config: dict[str, Any] = {
-            "name": self.name,
             "durable_name": self.name,
             "description": "dccd: what it has acknowledged is in Parquet",
             "ack_policy": "all",
@@ -181,13 +181,8 @@ class ArchiverConsumer:
             "deliver_policy": "all",
         }
         if start is not None:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-        return await api(
-            self._bus,
-            f"CONSUMER.CREATE.{self._stream}.{self.name}",
-            {"stream_name": self._stream, "config": config},
-            _ConsumerInfo,
-        )
+            config |= from_message(start)
+        return await create_consumer(self._bus, self._stream, self.name, config, _ConsumerInfo)
 
     async def _replace(self, start: int) -> None:
         with contextlib.suppress(JetStreamError):

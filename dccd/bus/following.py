@@ -21,13 +21,13 @@ from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.consumer import archived
-from dccd.bus.direct import JetStreamError, StreamState, api, get_batch, rfc3339, start_of_newest, stream_state
-from dccd.bus.incoming import filters_of, tail_of
+from dccd.bus.consumers import create_consumer, from_message, from_time
+from dccd.bus.direct import JetStreamError, StreamState, api, get_batch, start_of_newest, stream_state
 from dccd.bus.service import ASKED_FROM, is_inbox
 from dccd.errors import IdentityError, RequestError
 from dccd.symbols import parse_time
 
-__all__ = ["FORGOTTEN", "OF_A_HOST", "OF_A_STREAM", "Followers", "as_refusals"]
+__all__ = ["FORGOTTEN", "OF_A_HOST", "OF_A_STREAM", "Followers", "as_refusals", "stored_since"]
 
 _NS = 1_000_000_000
 FORGOTTEN = 5.0
@@ -81,11 +81,12 @@ class Followers:
         if ask.inbox is None:
             oldest = await self._oldest(stream, state, filters) if ask.filters else None
             return msgspec.structs.replace(told, oldest=oldest)
-        start = await self._start(ask, state, stream, filters)
-        where: dict[str, Any] = {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
-        if ask.since is not None:
-            since = ask.since if isinstance(ask.since, int) else parse_time(ask.since, "since")
-            where = {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(since)}
+        start: int | None = None
+        if ask.since is None:
+            start = await self._start(ask, state, stream, filters)
+            where = from_message(start)
+        else:
+            where = from_time(stored_since(ask.since))
         made = await self._make(stream, filters, ask.inbox, where)
         # What is on its way already isn't pending to the server, but to who has asked.
         return msgspec.structs.replace(told, start=start, pending=made.num_pending + made.delivered.consumer_seq)
@@ -96,21 +97,18 @@ class Followers:
         found = [await get_batch(self._bus, stream, state.first, 1, subject) for subject in filters]
         return min(((message.seq, message.at) for batch in found for message in batch.messages), default=None)
 
-    async def _start(self, ask: m.Follow, state: StreamState, stream: str, filters: Sequence[str]) -> int | None:
-        """The message to begin with; None for a time."""
+    async def _start(self, ask: m.Follow, state: StreamState, stream: str, filters: Sequence[str]) -> int:
+        """The message to begin with."""
         if ask.seq is not None:
             if state.first > ask.seq:
                 since = f"begins with message {state.first}" if state.messages else "is empty"
                 raise RequestError(404, "gone", f"stream {stream} {since}: {ask.seq} isn't there any more", "seq")
             return ask.seq
-        if ask.since is not None:
-            return None
         return await start_of_newest(self._bus, stream, filters, ask.last) if ask.last else state.last + 1
 
     async def _make(self, stream: str, filters: Sequence[str], inbox: str, where: dict[str, Any]) -> _Made:
         name = f"{subjects.CONSUMER_FOLLOWER}-{self._host}-{secrets.token_hex(8)}"
         config: dict[str, Any] = {
-            "name": name,
             "description": "dccd: delivers to who has asked by dccd.follow",
             "deliver_subject": inbox,
             "ack_policy": "none",
@@ -119,13 +117,11 @@ class Followers:
             "inactive_threshold": int(FORGOTTEN * _NS),
             "mem_storage": True,
             "num_replicas": 1,
-            **filters_of(filters),
             **where,
         }
-        subject = f"CONSUMER.CREATE.{stream}.{name}{tail_of(filters)}"
         async with self._making:  # so that the bounds are bounds
             await self._check_room(stream)
-            made = await api(self._bus, subject, {"stream_name": stream, "config": config}, _Made)
+            made = await create_consumer(self._bus, stream, name, config, _Made, filters=filters)
             self._made[stream].add(name)
         return made
 
@@ -153,6 +149,14 @@ class _Counts(msgspec.Struct):
 
 class _Info(msgspec.Struct):
     state: _Counts
+
+
+def stored_since(since: str | int) -> int:
+    """The time (ns) that a request means. A number is taken as it is: one of long ago means all that there is.
+
+    Raises IdentityError.
+    """
+    return since if isinstance(since, int) else parse_time(since, "since")
 
 
 @contextlib.contextmanager

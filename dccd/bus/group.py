@@ -23,8 +23,9 @@ import nats.errors
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import JetStreamError, StreamState, api, rfc3339, stream_state
-from dccd.bus.incoming import StreamMessage, filters_of, tail_of
+from dccd.bus.consumers import create_consumer, from_message, from_time
+from dccd.bus.direct import JetStreamError, StreamState, api, stream_state
+from dccd.bus.incoming import StreamMessage
 from dccd.bus.pull import PullReader
 from dccd.errors import BusError, IdentityError, TicksGone
 
@@ -112,11 +113,11 @@ class GroupReader(PullReader):
         reader = cls(bus, stream, group, filters, capacity)
         state = await stream_state(bus, stream)
         if seq is not None:
-            start: dict[str, Any] = {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, seq)}
+            start = from_message(max(1, seq))
         elif since is not None:
-            start = {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(since)}
+            start = from_time(since)
         else:
-            start = {"deliver_policy": "by_start_sequence", "opt_start_seq": state.last + 1}
+            start = from_message(state.last + 1)
         reader._start_config = start | {"ack_wait": int(ack_wait * _NS)}
         found = await reader._info()
         reader.joined = found is not None
@@ -204,20 +205,18 @@ class GroupReader(PullReader):
             if self._resets:
                 raise TicksGone(state.first_at or None, f"group {self.group} was dropped while it was read")
             config: dict[str, Any] = {
-                "name": self._name,
                 "durable_name": self._name,
                 "description": "dccd: ticks shared by a group",
                 "ack_policy": "explicit",
                 "max_ack_pending": 10_000,
                 "inactive_threshold": _IDLE_DAYS * 86_400 * _NS,
-                **filters_of(self._filters),
                 **self._start_config,
             }
-            subject = f"CONSUMER.CREATE.{self.stream}.{self._name}{tail_of(self._filters)}"
-            # `create`: when another member is first, it is that one's group which we join.
-            body = {"stream_name": self.stream, "config": config, "action": "create"}
             try:
-                await api(self._bus, subject, body, dict[str, Any])
+                # `create`: when another member is first, it is that one's group which we join.
+                await create_consumer(
+                    self._bus, self.stream, self._name, config, dict, filters=self._filters, action="create"
+                )
             except JetStreamError:
                 self.joined = True
             if await self._info() is None:
@@ -246,7 +245,7 @@ class GroupReader(PullReader):
         for token in again:
             await self._say(token, b"+ACK")
 
-    def _accept(self, message: StreamMessage, number: int) -> bool:
+    def _accept(self, message: StreamMessage) -> bool:
         if message.seq in self._acked:
             self._again.append(message.token)
             return False

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import anyio
@@ -25,10 +26,11 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.consumers import delivery
 from dccd.bus.translation import translated
 from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced, TicksGone
 
-__all__ = ["Incoming", "StreamMessage", "filters_of", "message_of", "tail_of"]
+__all__ = ["Incoming", "StreamMessage", "message_of"]
 
 _LOOK = 1.0
 """Seconds after which it is looked whether anything is overdue, if nothing else happens."""
@@ -57,37 +59,24 @@ class StreamMessage(msgspec.Struct, frozen=True, gc=False):
 
 def message_of(message: Msg) -> tuple[StreamMessage, str, int] | None:
     """What a consumer delivers: the message, the consumer's name and the message's number there; None of a status."""
-    reply = message.reply
-    if not reply.startswith("$JS.ACK."):
+    said = delivery(message.reply)
+    if said is None:
         return None
-    # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, and with two more tokens
-    # in front (domain, account) from some servers: count from the end of what both have.
-    tokens = reply.split(".")
-    first = 4 if len(tokens) < 11 else 6
+    consumer, delivered, seq, number, at, pending = said
     found = StreamMessage(
-        int(tokens[first + 1]),
+        int(seq),
         message.subject,
         message.data,
-        int(tokens[first + 3]),
+        int(at),
         message.headers.get(subjects.MSG_ID) if message.headers else None,
-        int(tokens[first]),
-        reply,
-        int(tokens[first + 4]),
+        int(delivered),
+        message.reply,
+        int(pending),
     )
-    return found, tokens[first - 1], int(tokens[first + 2])
+    return found, consumer, int(number)
 
 
-def filters_of(filters: Sequence[str]) -> dict[str, Any]:
-    """What a consumer's configuration says of its subjects."""
-    return {"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}
-
-
-def tail_of(filters: Sequence[str]) -> str:
-    """What follows a consumer's name in the subject that makes it: its filter, if it has one."""
-    return f".{filters[0]}" if len(filters) == 1 else ""
-
-
-class Incoming:
+class Incoming(ABC):
     """The machinery. A subclass makes the consumer in ``_set_up``, and puts into ``_buffer`` what ``_deliver`` gets."""
 
     def __init__(self, bus: Bus, stream: str) -> None:
@@ -110,22 +99,23 @@ class Incoming:
 
     # ---------------------------------------------------------------- for subclasses
 
+    @abstractmethod
     async def _recover(self) -> None:
         """Set it up again behind what has come. Raises StreamReplaced, TicksGone, BusRefused for good."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _turn(self) -> None:
         """Do what is due now: ask for more, say that there is room."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _deliver(self, message: Msg) -> None:
         """Take what comes to the inbox."""
-        raise NotImplementedError
 
     def _expects(self) -> bool:
         """Whether silence means that something is wrong."""
         return True
 
+    @abstractmethod
     def _taken(self, messages: list[StreamMessage]) -> None:
         """*messages* were handed out."""
 

@@ -22,12 +22,12 @@ from nats.aio.msg import Msg
 from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import StreamState, api, rfc3339, start_of_newest, stream_state
-from dccd.bus.following import as_refusals
-from dccd.bus.incoming import StreamMessage, filters_of, message_of, tail_of
+from dccd.bus.consumers import create_consumer, from_message, from_time
+from dccd.bus.direct import StreamState, start_of_newest, stream_state
+from dccd.bus.following import as_refusals, stored_since
+from dccd.bus.incoming import StreamMessage, message_of
 from dccd.bus.translation import translated
 from dccd.errors import IdentityError, RequestError
-from dccd.symbols import parse_time
 
 __all__ = ["WAITING", "EventLog"]
 
@@ -76,16 +76,15 @@ class EventLog:
             seq = state.last + 1
             if ask.last:
                 seq = await start_of_newest(self._bus, subjects.STREAM_EVENTS, filters, ask.last)
-            return _from(seq), ask.last > 0
+            return from_message(seq), ask.last > 0
         if ask.after is not None:
             if state.first > ask.after + 1:
                 told = f"what followed event {ask.after} is gone: the first that is kept has the number {state.first}"
                 raise RequestError(404, "gone", told, "after")
-            return _from(ask.after + 1), False
+            return from_message(ask.after + 1), False
         if ask.since is not None:
-            since = ask.since if isinstance(ask.since, int) else parse_time(ask.since, "since")
-            return {"deliver_policy": "by_start_time", "opt_start_time": rfc3339(since)}, False
-        return _from(max(1, state.first)), False
+            return from_time(stored_since(ask.since)), False
+        return from_message(max(1, state.first)), False
 
     async def _page(self, ask: m.Journal, state: StreamState, pages: _Pages) -> m.JournalPage:
         events: list[m.JournalEntry] = []
@@ -137,17 +136,14 @@ class EventLog:
         """A consumer of its own, gone with the block."""
         stream, name = subjects.STREAM_EVENTS, f"{subjects.CONSUMER_JOURNAL}-{self._host}-{secrets.token_hex(8)}"
         config: dict[str, Any] = {
-            "name": name,
             "description": "dccd: reads a page of events",
             "ack_policy": "none",
             "mem_storage": True,
             "num_replicas": 1,
             "inactive_threshold": int((wait + _SECONDS) * _NS),
-            **filters_of(filters),
             **start,
         }
-        body = {"stream_name": stream, "config": config}
-        await api(self._bus, f"CONSUMER.CREATE.{stream}.{name}{tail_of(filters)}", body, dict[str, Any])
+        await create_consumer(self._bus, stream, name, config, dict, filters=filters)
         pages = _Pages(self._bus, stream, name)
         try:
             await pages.open()
@@ -216,10 +212,6 @@ class _Pages:
 
 def _status(message: Msg) -> str | None:
     return (message.headers or {}).get("Status")
-
-
-def _from(seq: int) -> dict[str, Any]:
-    return {"deliver_policy": "by_start_sequence", "opt_start_seq": seq}
 
 
 def _filters(ask: m.Journal) -> list[str]:

@@ -6,6 +6,7 @@ No more is asked for than there is room, so for a caller that doesn't read the s
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 
 from nats.aio.msg import Msg
 
@@ -34,18 +35,19 @@ class PullReader(Incoming):
 
     # ---------------------------------------------------------------- for subclasses
 
+    @abstractmethod
     async def _prepare(self, state: StreamState) -> str:
         """Make the consumer ready and return its name; *state* is the stream's, of the same epoch as before."""
-        raise NotImplementedError
 
-    def _accept(self, message: StreamMessage, number: int) -> bool:
-        """Whether to keep *message*, which is the consumer's *number*-th."""
-        raise NotImplementedError
+    @abstractmethod
+    def _accept(self, message: StreamMessage) -> bool:
+        """Whether to keep *message*."""
 
+    @abstractmethod
     def _wants_more(self) -> bool:
         """Whether to ask for messages, room or not."""
-        return True
 
+    @abstractmethod
     async def _before_request(self) -> None:
         """Called before messages are asked for."""
 
@@ -100,12 +102,12 @@ class PullReader(Incoming):
         if delivered is None:
             self._end_of_request(message)
             return
-        found, consumer, number = delivered
+        found, consumer, _ = delivered
         if consumer != self._consumer:
             return  # of one that was given up
         self._wanted = max(0, self._wanted - 1)
         self._received += 1
-        if not self._reset_wanted and self._accept(found, number):
+        if not self._reset_wanted and self._accept(found):
             self._put(found)
         if not self._wanted:
             self._wake.set()

@@ -34,6 +34,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.consumer import ArchiverConsumer
+from dccd.bus.consumers import delivery
 from dccd.bus.direct import JetStreamError, get_batch, same_stream, stream_state
 from dccd.bus.translation import translated
 from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
@@ -387,21 +388,17 @@ class TickReader:
         )
 
     async def _deliver(self, message: Msg) -> None:
-        reply = message.reply
-        if not reply.startswith("$JS.ACK."):
+        said = delivery(message.reply)
+        if said is None:
             self._end_of_request(message)
             return
-        # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, and with two more tokens
-        # in front (domain, account) from some servers: count from the end of what both have.
-        tokens = reply.split(".")
-        offset = 5 if len(tokens) < 11 else 7
-        seq = int(tokens[offset])
+        seq = int(said[2])
         self._wanted -= 1
         self._received += 1
-        self._tokens.append((seq, reply))
+        self._tokens.append((seq, message.reply))
         if seq == self._last + 1:
             self._last = seq
-            self._last_at = at = int(tokens[offset + 2])
+            self._last_at = at = int(said[4])
             headers = message.headers or {}
             covered, data = headers.get(subjects.COVERED), message.data
             if _ANSWER in headers:

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from dccd.bus.connection import Bus
+from dccd.bus.consumers import delivery, from_message
 from dccd.bus.direct import JetStreamError, Stored, api, stream_state
 from dccd.bus.translation import translated
 from dccd.errors import BusError, StreamReplaced
@@ -119,7 +120,7 @@ class Watch:
             "inactive_threshold": 30 * _NS,
         }
         if self._last:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1}
+            config |= from_message(self._last + 1)
         info = await api(
             self._bus, f"CONSUMER.CREATE.{self._stream}", {"stream_name": self._stream, "config": config}, _Made
         )
@@ -130,12 +131,11 @@ class Watch:
 
     async def _deliver(self, message: Msg) -> None:
         self._heard = time.monotonic()
-        tokens = message.reply.split(".")
-        if tokens[:2] != ["$JS", "ACK"]:
+        said = delivery(message.reply)
+        if said is None:
             await self._control(message)
             return
-        offset = 5 if len(tokens) < 11 else 7
-        seq, number, at, pending = (int(token) for token in tokens[offset : offset + 4])
+        seq, number, at, pending = map(int, said[2:])
         if number != self._expected:
             self._broken = True
         if self._broken:
