@@ -21,6 +21,8 @@ from dccd.bus.streams import ensure_bucket
 from dccd.errors import RequestError
 from tests.commands import needed
 
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
 
 class Server:
     """The embedded server under test, and what happens to it."""
@@ -86,7 +88,7 @@ async def bus(server: Server) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+def until() -> Until:
     """Waits until a condition holds that the event loop's other tasks bring about; fails after 20 s."""
 
     async def until(condition: Callable[[], object]) -> None:

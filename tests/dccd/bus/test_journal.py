@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -17,10 +16,9 @@ from dccd.bus.journal import WAITING, EventLog
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
 from dccd.errors import RequestError
+from tests.dccd.bus.conftest import Until
 
 pytestmark = pytest.mark.anyio
-
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)

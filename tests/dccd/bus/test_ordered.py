@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,12 +16,12 @@ from dccd.bus.ordered import OrderedReader
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch
 from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
+from tests.dccd.bus.conftest import Until
 from tests.dccd.bus.numbered import ONE, OTHER, publish
 
 pytestmark = pytest.mark.anyio
 
 STREAM = subjects.STREAM_TICKS
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
