@@ -15,8 +15,6 @@ __all__ = ["exchanges", "inventory"]
 
 _MANY = 100_000
 """Bars that nobody counts."""
-_HOST = ["host"]
-"""The column that is there when there are several."""
 
 
 @click.command(
@@ -40,25 +38,23 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
     async def main() -> int:
         async with app.connect_to_store() as session:
             found = await session.client.inventory(prefix)
+        # Whose each is, where there are several.
         several = len({entry.host for entry in found}) > 1
+        columns = ["dataset", "host"] if several else ["dataset"]
         if app.json:
             json_document(found)
         elif show_gaps:
             table(
-                ["dataset", *_HOST[:several], "hole", ">lasts", "reason", "state"],
+                [*columns, "hole", ">lasts", "reason", "state"],
                 _holes(found, several),
                 empty="no holes",
             )
         else:
             table(
-                [
-                    *("dataset", *_HOST[:several], ">rows", ">files", ">size", "first", "last", ">age"),
-                    *(">covered", ">missing", ">holes", ""),
-                ],
+                [*columns, ">rows", ">files", ">size", "first", "last", ">age", ">covered", ">missing", ">holes", ""],
                 (
                     [
-                        d.dataset,
-                        *[d.host][:several],
+                        *_named(d, several),
                         count(d.rows),
                         d.files,
                         size(d.bytes),
@@ -79,9 +75,13 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
     return app.run(main)
 
 
+def _named(entry: DatasetEntry, several: bool) -> list[str]:
+    return [entry.dataset, entry.host] if several else [entry.dataset]
+
+
 def _holes(found: list[DatasetEntry], several: bool) -> Iterator[list[str]]:
     for entry in found:
-        whose = [entry.dataset, *[entry.host][:several]]
+        whose = _named(entry, several)
         if more := entry.gaps_total - len(entry.gaps):
             yield [*whose, f"{more:,} earlier", "", f"dccd coverage {entry.dataset} has them all", ""]
         for gap in entry.gaps:
