@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from actors.control.replays import MAX_DATASETS, ReplayDesk, resolve
@@ -57,7 +58,7 @@ class Puppet(Actor):
         self.plan = plan
 
     async def on_start(self) -> None:
-        await anyio.sleep(0.02)  # as what begins to read: so that others are asked for meanwhile
+        await anyio.lowlevel.checkpoint()  # as what begins to read: so that others are asked for meanwhile
 
     async def on_message(self, message: Any) -> m.ReplayEntry:
         plan = self.plan
