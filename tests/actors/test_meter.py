@@ -22,6 +22,7 @@ from actors.runtime.root import open_root
 from actors.tally import Tally
 from dccd.config import Config
 from dccd.config_metrics import MetricsConfig
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -95,12 +96,14 @@ async def test_a_changed_configuration_moves_the_endpoint(tmp_path: Path) -> Non
         await scraped(first)
         desk.config = Config(metrics=MetricsConfig(listen="localhost:0"))
         await clock.advance(1)
+        await until(lambda: desk.tally.listening not in (None, first))  # the old port is closed in real time
         assert desk.tally.listening.startswith("http://localhost:")
         await scraped(desk.tally.listening)
         with pytest.raises(aiohttp.ClientConnectorError):
             await scraped(first)
         desk.config = Config()
         await clock.advance(1)
+        await until(lambda: desk.tally.listening is None)
         assert (desk.tally.listening, desk.tally.refused) == (None, None)
 
 

@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from dccd.bus.server import EmbeddedServer
 from dccd.bus.service import Service
 from dccd.bus.streams import ensure_bucket
 from dccd.errors import RequestError
+from tests import waiting
 from tests.commands import needed
-
-Until = Callable[[Callable[[], object]], Awaitable[None]]
+from tests.waiting import Until
 
 
 class Server:
@@ -91,12 +92,7 @@ async def bus(server: Server) -> AsyncIterator[Bus]:
 def until() -> Until:
     """Waits until a condition holds that the event loop's other tasks bring about; fails after 20 s."""
 
-    async def until(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110 - what it looks at has no event
-                await asyncio.sleep(0.001)
-
-    return until
+    return partial(waiting.until, seconds=20.0)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from dccd.bus.direct import api
 from dccd.bus.group import GroupReader, StreamMessage, drop_group
 from dccd.bus.streams import ensure_streams
 from dccd.errors import BusError, IdentityError, TicksGone
-from tests.dccd.bus.conftest import Until
 from tests.dccd.bus.numbered import ONE, OTHER, publish
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from dccd.bus.journal import WAITING, EventLog
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
 from dccd.errors import RequestError
-from tests.dccd.bus.conftest import Until
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ from dccd.bus.ordered import OrderedReader
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch
 from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
-from tests.dccd.bus.conftest import Until
 from tests.dccd.bus.numbered import ONE, OTHER, publish
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 

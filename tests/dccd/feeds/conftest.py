@@ -8,6 +8,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests import waiting
+from tests.waiting import Until
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 Serve = Callable[..., Awaitable[str]]
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 @pytest.fixture
 def until() -> Until:
     """A function that returns once a condition holds, at the latest after some seconds."""
 
-    async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - what is waited for is a state that sets no event
-                await asyncio.sleep(0)
-
-    return wait
+    return partial(waiting.until, pause=0.0)
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from dccd.feeds.fake import START, FakeClock, FakePager, FakeRest
 from dccd.feeds.history import Rest, RestOptions, RestPool, pages
 from dccd.feeds.timing import Backoff
 from dccd.symbols import NS, Symbol
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[..., Awaitable[Rest]]
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 BOUND = 15.0
 KLINES = PageRequest("publicGetKlines", {"symbol": "BTCUSDT", "interval": "1m", "limit": 1000})
 DEPTH = PageRequest("publicGetDepth", {"symbol": "BTCUSDT", "limit": 5000})

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from dccd.feeds.fake import FakeClock
 from dccd.feeds.limiter import Limiter
-
-Until = Callable[[Callable[[], object]], Awaitable[None]]
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 

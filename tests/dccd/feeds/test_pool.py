@@ -21,11 +21,11 @@ from dccd.feeds.session import Batch, Hole, Item, Lost, Session, SessionSettings
 from dccd.feeds.shared import LAG, QUEUE_BYTES
 from dccd.feeds.timing import Backoff
 from dccd.symbols import NS, Dataset
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 BOUND = 10.0
 SETTINGS = SessionSettings(backoff=Backoff(initial=1.0, jitter=0.0), ping_after=1e9)
 

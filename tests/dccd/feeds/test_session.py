@@ -26,11 +26,11 @@ from dccd.feeds.session import (
 )
 from dccd.feeds.timing import Backoff, Clock
 from dccd.symbols import NS, Dataset
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 BOUND = 10.0
 TRADES = Dataset.make("fake", "trades", "BTC/USD")
 BOOK = Dataset.make("fake", "orderbook", "BTC/USD")

@@ -14,11 +14,11 @@ from websockets.utils import accept_key
 
 from dccd.errors import SocketClosed
 from dccd.feeds.socket import Socket, connect
+from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 BOUND = 10.0
 
 
