@@ -80,9 +80,10 @@ class Publisher:
     """Publishes into the stream that captures the subjects; one a process and stream is enough.
 
     *window*: messages on their way at a time. *deadline*: seconds after which one that isn't acknowledged is published
-    again. *buffer_bytes*: what may wait here. *on_overflow* is called once a subject when an overflow is over, and at
-    the end for what could not be delivered, *on_ack* for each message that is acknowledged. *duplicate_window*
-    (seconds) is the stream's: a message older than half of it is looked up in *stream* before it is published again.
+    again. *buffer_bytes*: what may wait here; a single message always may. *on_overflow* is called once a subject when
+    an overflow is over, and at the end for what could not be delivered, *on_ack* for each message that is acknowledged.
+    *duplicate_window* (seconds) is the stream's: a message older than half of it is looked up in *stream* before it is
+    published again.
     """
 
     def __init__(
@@ -154,7 +155,9 @@ class Publisher:
             raise PayloadTooLarge(size, self.max_payload)
         if self._closing:
             raise BusUnavailable("the publisher is closed")
-        if self._dropped is not None or self._bytes + size > self._limit:
+        # Where nothing waits there is room for one, however small the buffer: an overflow ends when something has left,
+        # so with nothing there it would never end.
+        if self._dropped is not None or (self._bytes and self._bytes + size > self._limit):
             self._drop(subject, count, first_ts, last_ts)
             return False
         self._number += 1

@@ -166,6 +166,18 @@ async def test_overflow_is_reported_once_a_subject(server, bus, until) -> None:
     assert publisher.statistics()["dropped_messages"] == len(dropped)
 
 
+async def test_a_message_larger_than_the_buffer_is_taken_where_nothing_waits(bus, until) -> None:
+    """Dropping it would begin an overflow that nothing ends: it ends when what waits has left."""
+    await ensure_streams(bus)
+    async with Publisher(bus, buffer_bytes=1000) as publisher:
+        assert publisher.offer(SUBJECT, b"1" * 2000)
+        assert not publisher.offer(SUBJECT, b"2")
+        await until(lambda: not publisher.overflowing)
+        assert publisher.offer(SUBJECT, b"3" * 2000)
+        assert await publisher.drain() == 0
+    assert [message[:1] for message in await stored(bus)] == [b"1", b"3"]
+
+
 async def test_what_is_left_at_the_end_is_reported(server, bus, until) -> None:
     """Closing while the bus is away reports what could not be delivered, and is quick."""
     await ensure_streams(bus)
