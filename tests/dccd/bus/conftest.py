@@ -168,7 +168,7 @@ run = lambda: asyncio.run(main())
 @pytest.fixture
 async def service(bus: Bus) -> AsyncIterator[Service]:
     """A service with an operation of each kind."""
-    service = Service(bus, "alpha", "4.0.0.dev0", limit=4, patience=2)
+    service = Service(bus, "alpha", "4.0.0.dev0", limit=4, patience=10)
 
     async def echo(body: bytes) -> bytes:
         return body

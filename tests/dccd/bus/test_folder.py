@@ -31,7 +31,7 @@ async def test_two_on_one_folder(tmp_path: Path) -> None:
     async with embedded(tmp_path) as server:
         with pytest.raises(BusError, match="another dccd"):
             await embedded(tmp_path).start()
-        async with await Bus.open(server.url, "test", timeout=2):
+        async with await Bus.open(server.url, "test"):
             pass
     async with embedded(tmp_path):
         pass
@@ -48,7 +48,7 @@ async def test_starts_while_a_killed_daemons_server_ends(
     await process.wait()
     async with embedded(tmp_path / "nats", port, stop_timeout=0.1) as server:
         await ended(pid, 0)
-        async with await Bus.open(server.url, "test", timeout=2):
+        async with await Bus.open(server.url, "test"):
             pass
 
 

@@ -34,7 +34,7 @@ async def test_watch(bucket: Bucket) -> None:
 async def test_watch_of_nothing_begins_with_the_mark(bucket: Bucket) -> None:
     """An empty bucket has its mark at once."""
     watch = bucket.watch()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert await anext(watch) is None
     await watch.aclose()
 
@@ -73,7 +73,7 @@ async def test_watch_comes_back_after_a_kill(server, bus: Bus, bucket: Bucket) -
         await server.start()
     await bus.wait_connected(10)
     await bucket.put("k", b"last")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         entry = await anext(watch)
     assert entry.value == b"last"
     await watch.aclose()

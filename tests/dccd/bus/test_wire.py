@@ -32,7 +32,7 @@ MALFORMED = {
 async def test_nothing_that_is_sent_ends_the_reading(server: Server, bus: Bus, service: Service, name: str) -> None:
     """After any of them requests are answered at once, on the same connection."""
     await put(server.url, MALFORMED[name])
-    assert await bus.request("dccd.echo", b"1", timeout=2) == b"1"
+    assert await bus.request("dccd.echo", b"1") == b"1"
     assert bus.statistics()["reconnects"] == 0
 
 
@@ -47,7 +47,7 @@ async def test_what_is_no_text_is_handed_on_all_the_same(server: Server, bus: Bu
     await put(
         server.url, frame(b"odd.\xff", body=b"1", headers=b"NATS/1.0 \xff\r\n\r\n"), frame(b"odd.\x0b", body=b"2")
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         first, second = await heard.get(), await heard.get()
     assert (first.subject, first.data, first.headers) == ("odd.\ufffd", b"1", None)
     assert (second.subject, second.data) == ("odd.\x0b", b"2")
