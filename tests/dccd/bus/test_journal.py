@@ -117,7 +117,7 @@ async def test_nothing_is_left_behind(bus: Bus, log: EventLog, until: Until) -> 
     await until(lambda: "1 wait" in repr(log))
     waiting.cancel()
     await asyncio.wait({waiting})
-    async with asyncio.timeout(5):  # nobody waits for the server to have deleted it
+    async with asyncio.timeout(10):  # nobody waits for the server to have deleted it
         while (await api(bus, f"CONSUMER.NAMES.{subjects.STREAM_EVENTS}", None, dict))["consumers"]:
             pass
     assert len(bus.client._subs) <= before + 1  # of requests
@@ -130,7 +130,7 @@ async def test_nobody_is_waited_for(bus: Bus, log: EventLog, until: Until) -> No
     waiting = asyncio.ensure_future(log.read(m.Journal(after=1, wait=30)))
     await until(lambda: "1 wait" in repr(log))
     log.release()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         assert (await waiting).events == []
         assert (await log.read(m.Journal(after=1, wait=30))).events == []
         assert numbers(await log.read(m.Journal(wait=30))) == [0]
