@@ -145,6 +145,7 @@ class EventRequests(Requests):
                     if time.monotonic() - heard > patience:
                         raise
                     continue
+                heard = time.monotonic()
                 if run.state not in ACTIVE and told.state in ACTIVE:  # its last event is lost
                     told = run
                     yield _status(run)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -20,10 +22,10 @@ from dccd.bus.connection import Bus
 from dccd.bus.publisher import Publisher
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import TickLimits, ensure_streams
-from dccd.client import Client, StoredEvent
+from dccd.client import Client, StoredEvent, events
 from dccd.client.fake import FakeDaemon
 from dccd.errors import BusUnavailable, IdentityError, RequestError, TicksGone
-from dccd.runs import LogLine
+from dccd.runs import LogLine, Run
 from dccd.symbols import Dataset
 
 pytestmark = pytest.mark.anyio
@@ -289,11 +291,32 @@ async def test_an_end_whose_event_is_lost_is_found_all_the_same(bus: Bus, client
     with pytest.raises(RequestError, match="no run"):
         await texts(client.logs("018cc251-f400-7000-8000-000000000099"))
     run = daemon.new_run(BTC.name)
-    async with aclosing(client.logs(run.run_id, follow=True, poll=0.1, patience=0.3)) as found:
+    async with aclosing(client.logs(run.run_id, follow=True, poll=0.1, patience=3.0)) as found:
         assert await texts_of(found, 1) == ["running"]
         await daemon.__aexit__()
         with pytest.raises(BusUnavailable):
             await texts(found)
+
+
+async def test_one_answer_that_does_not_come_ends_no_quiet_log(
+    bus: Bus, client: Client, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patience begins with the last answer, however long ago the last event was."""
+    run, asking, asked = daemon.new_run(BTC.name), client._run, itertools.count(1)
+
+    async def answer(run_id: str, timeout: float | None = None) -> Run:
+        number = next(asked)
+        if number == 5:
+            raise BusUnavailable("nobody answers")
+        if number == 6:
+            await daemon.change(run, announce=False, state="done")
+        return await asking(run_id)
+
+    monkeypatch.setattr(client, "_run", answer)
+    # 20 s go by each time that it is looked at.
+    monkeypatch.setattr(events, "time", SimpleNamespace(monotonic=itertools.count(0, 20).__next__))
+    assert await texts(client.logs(run.run_id, follow=True, poll=0.01, patience=60.0)) == ["running", "done"]
+    assert next(asked) == 7
 
 
 async def texts_of(found: AsyncGenerator[m.RunLog | m.RunStatus, None], count: int) -> list[str]:
