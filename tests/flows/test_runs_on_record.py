@@ -75,11 +75,11 @@ async def test_who_waits_for_an_event_holds_up_nobody(config: Config) -> None:
         after = (await client.journal(m.Journal(last=0))).next
         ask = m.Journal(subject="dccd.events.none.>", after=after, wait=30)
         waiting = asyncio.ensure_future(client.journal(ask))
-        with anyio.fail_after(10):
+        with anyio.fail_after(20):
             while not service.running:  # noqa: ASYNC110 - it has no event
                 await anyio.sleep(0.01)
         began = time.monotonic()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15  # of the 30 that it would wait
     assert (await waiting).events == []
     await client.aclose()
 

@@ -92,7 +92,7 @@ async def test_the_daemon_works_whole_as_a_collector(sim: Simulator, config: Con
 
             await viewer.bus.subscribe("dccd.replay.shown.>", hear)
             await operator.request("replay.resume", {"id": "shown"})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await heard.wait()
             assert (await viewer.health()).ok
             assert [run.run_id for run in await viewer.runs()] == [run.run_id]
@@ -102,7 +102,7 @@ async def test_the_daemon_works_whole_as_a_collector(sim: Simulator, config: Con
                 viewer.start_backfill("binance", "BTC/USDT", span="1m"),
                 viewer.request("repair", {}, host="alpha"),
             ):
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(8):  # a request without an answer would take ten
                     with pytest.raises(BusRefused, match="doesn't let this user publish to dccd"):
                         await ask
             assert (await viewer.streams())[0].state == "live"
@@ -159,7 +159,7 @@ async def _answered(viewer: Client):
 
 async def _until_let_in(client: Client) -> Client:
     """Opened, once the server has read its users again: it does so soon after it is told to."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             try:
                 return await client.__aenter__()
@@ -193,12 +193,15 @@ async def test_tls(config: Config, users: AuthFolder, tmp_path: Path) -> None:
         ):
             with pytest.raises(BusRefused, match=told):
                 async with (
-                    asyncio.timeout(8),
+                    asyncio.timeout(20),
                     Client(Target(url=url, login=msgspec.structs.replace(login, tls=given)), timeout=30),
                 ):
                     pass
         with pytest.raises(BusRefused, match=r"no CA that is believed here|wants TLS"):
-            async with asyncio.timeout(8), Client(Target(url=url.replace("tls://", "nats://"), login=Login())):
+            async with (
+                asyncio.timeout(20),
+                Client(Target(url=url.replace("tls://", "nats://"), login=Login()), timeout=30),
+            ):
                 pass
 
 

@@ -315,7 +315,7 @@ async def _nobody(*_: object, **__: object) -> AsyncIterator[bytes]:
 
 async def test_no_daemon_at_all(server: EmbeddedServer, bus: Bus) -> None:
     """What is live comes all the same; what was before isn't delivered by anybody, and that is said."""
-    async with Client(server.url, timeout=2) as client:
+    async with Client(server.url) as client:
         for how in ({"since": "1h"}, {"since": "now"}, {"since": "1h", "store": False}):
             with pytest.raises(BusUnavailable, match="Is a daemon running"):
                 await client.ticks("binance", "BTC/USDT", **how).open()
