@@ -65,13 +65,13 @@ async def test_sleeping_until_the_past_is_a_checkpoint(clock: Clock) -> None:
 async def test_the_system_clock_is_the_operating_systems() -> None:
     """Its timers run in the event loop and can be cancelled."""
     clock = SystemClock()
-    assert abs(clock.wall_ns() - time.time_ns()) < 10**9
-    assert abs(clock.now() - time.monotonic()) < 1
+    assert time.time_ns() <= clock.wall_ns() <= time.time_ns()
+    assert time.monotonic() <= clock.now() <= time.monotonic()
     fired = anyio.Event()
     clock.call_at(clock.now() - 1, fired.set)
     never = clock.call_at(clock.now(), pytest.fail, "it was cancelled")
     never.cancel()
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         await fired.wait()
         await clock.sleep(0.001)
     assert repr(clock) == "<SystemClock>"
