@@ -11,7 +11,7 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 """What the fixtures of that name give."""
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0, pause: float = 0.001) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0, pause: float = 0.001) -> None:
     """Return once *condition* holds, which the event loop's other tasks bring about; fail after *seconds*.
 
     Without a *pause* it is seen at the very next turn of the loop.

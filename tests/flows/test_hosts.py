@@ -45,7 +45,7 @@ async def test_a_killed_host_disappears_and_is_told_by_another(tmp_path: Path) -
                 killed = time.monotonic()
         down = await expect(lambda event: isinstance(event, HostChanged) and event.id == "beta")
         assert (down.change, down.reason, down.host, down.instance) == ("down", "silent", "alpha", up.instance)
-        assert time.monotonic() - killed < 15
+        assert time.monotonic() - killed < 25
         assert [host.id for host in await client.hosts()] == ["alpha"]
         assert (await client.health()).ok
 

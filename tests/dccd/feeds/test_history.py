@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[..., Awaitable[Rest]]
-BOUND = 15.0
+BOUND = 30.0
 KLINES = PageRequest("publicGetKlines", {"symbol": "BTCUSDT", "interval": "1m", "limit": 1000})
 DEPTH = PageRequest("publicGetDepth", {"symbol": "BTCUSDT", "limit": 5000})
 

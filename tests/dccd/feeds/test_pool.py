@@ -26,7 +26,7 @@ from tests.waiting import Until
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-BOUND = 10.0
+BOUND = 30.0
 SETTINGS = SessionSettings(backoff=Backoff(initial=1.0, jitter=0.0), ping_after=1e9)
 
 

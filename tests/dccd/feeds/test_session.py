@@ -31,7 +31,7 @@ from tests.waiting import Until
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-BOUND = 10.0
+BOUND = 30.0
 TRADES = Dataset.make("fake", "trades", "BTC/USD")
 BOOK = Dataset.make("fake", "orderbook", "BTC/USD")
 

@@ -34,7 +34,7 @@ from dccd.symbols import NS, Dataset, DataType, Symbol, span_label
 
 pytestmark = pytest.mark.anyio
 
-BOUND = 20.0
+BOUND = 60.0
 SETTLED = 15 * NS
 """So old must a time be for exchanges' history to tell for certain what was before."""
 

@@ -19,7 +19,7 @@ from tests.waiting import Until
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[str]]
-BOUND = 10.0
+BOUND = 30.0
 
 
 async def everything(socket: Socket) -> tuple[list[bytes], SocketClosed]:
