@@ -27,7 +27,7 @@ from dccd.bus.direct import StreamState, start_of_newest, stream_state
 from dccd.bus.following import as_refusals, stored_since
 from dccd.bus.incoming import StreamMessage, message_of
 from dccd.bus.translation import translated
-from dccd.errors import IdentityError, RequestError
+from dccd.errors import BusUnavailable, IdentityError, RequestError
 
 __all__ = ["WAITING", "EventLog"]
 
@@ -37,6 +37,8 @@ WAITING = 32
 _ENTRY = 200
 """What stands around an event in a page, about, in bytes."""
 _SECONDS = 10.0
+_ANSWERED = ("MaxBytes", "Batch Completed")
+"""How a status of 409 ends that has come after some messages: the others have to be asked for."""
 _HEAD = 1 << 16
 """Bytes of a message beside its payload, at most."""
 
@@ -80,6 +82,9 @@ class EventLog:
         if ask.after is not None:
             if state.first > ask.after + 1:
                 told = f"what followed event {ask.after} is gone: the first that is kept has the number {state.first}"
+                raise RequestError(404, "gone", told, "after")
+            if ask.after > state.last:  # waited for, it would come, and all before it would be left out
+                told = f"there is no event {ask.after}: the last has the number {state.last}; the stream was made anew"
                 raise RequestError(404, "gone", told, "after")
             return from_message(ask.after + 1), False
         if ask.since is not None:
@@ -161,8 +166,9 @@ class _Pages:
         self._bus = bus
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = bus.client.new_inbox()
-        self._number = 0
+        self._number = self._limit = self._came = 0
         self._found: list[StreamMessage] = []
+        self._failure: str | None = None
         self._ended = asyncio.Event()
         self._subscription: Any = None
 
@@ -175,11 +181,14 @@ class _Pages:
             await self._subscription.unsubscribe()
 
     async def read(self, limit: int) -> list[StreamMessage]:
-        """Up to *limit* messages of those that there are."""
-        already, self._found = self._found, []
-        body = b'{"batch":%d,"no_wait":true,"max_bytes":%d}' % (limit, self._bus.max_payload + _HEAD)
-        await self._ask(body, limit, _SECONDS)
-        found, self._found = already + self._found, []
+        """Up to *limit* messages of those that there are; none only where there are no more. Raises BusUnavailable."""
+        more = limit - len(self._found)
+        if more > 0:
+            body = b'{"batch":%d,"no_wait":true,"max_bytes":%d}' % (more, self._bus.max_payload + _HEAD)
+            await self._ask(body, more, _SECONDS)
+            if self._failure is not None:
+                raise BusUnavailable(f"reading events: {self._failure}")
+        found, self._found = self._found, []
         return found
 
     async def wait(self, seconds: float) -> bool:
@@ -203,15 +212,26 @@ class _Pages:
     async def _take(self, message: Msg) -> None:
         delivered = message_of(message)
         if delivered is not None:
-            self._found.append(delivered[0])
+            found, _, number = delivered
+            self._came += 1
+            if number != self._came:  # one was lost with a connection
+                self._failure = f"message {number} came instead of {self._came}"
+            self._found.append(found)
             if len(self._found) >= self._limit:
                 self._ended.set()
-        elif message.subject == f"{self._inbox}.{self._number}" and _status(message) != "100":
+        elif message.subject == f"{self._inbox}.{self._number}":
+            status, why = _status(message)
+            if status == "100":
+                return
+            if status not in ("404", "408") and not why.endswith(_ANSWERED):
+                # With the server the consumer is gone. That it has nothing more isn't known then.
+                self._failure = why or "nobody answers"
             self._ended.set()
 
 
-def _status(message: Msg) -> str | None:
-    return (message.headers or {}).get("Status")
+def _status(message: Msg) -> tuple[str, str]:
+    headers = message.headers or {}
+    return headers.get("Status", ""), headers.get("Description", "")
 
 
 def _filters(ask: m.Journal) -> list[str]:

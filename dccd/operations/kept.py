@@ -33,7 +33,7 @@ TABLE = (
         role="viewer",
         refusals=(
             Refusal(400, "malformed", "a filter that no event can pass, or two places to begin"),
-            Refusal(404, "gone", "what followed `after` has fallen off the stream"),
+            Refusal(404, "gone", "what followed `after` has fallen off the stream, or was in one before it"),
             _NO_STREAM,
             Refusal(503, "busy", "32 requests wait for an event"),
         ),

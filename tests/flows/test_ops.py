@@ -177,6 +177,16 @@ async def test_events_of_the_past_are_shown_and_those_that_come(running: tuple[O
     assert json.loads(text.splitlines()[0])["dataset"] == "kraken.trades.BTC-USD"
 
 
+async def test_what_is_gone_is_told_and_gone_on_without(running: tuple[Ops, Client]) -> None:
+    """A bus that has lost its store numbers events anew: who follows them neither waits for old numbers nor ends."""
+    ops, _ = running
+    script = f"set -euo pipefail; . {OPS / '_nats'}; journal '{{\"after\": 1000000}}' 0"
+    with anyio.fail_after(30):
+        done = await anyio.run_process(["bash", "-c", script], env=ops.environ)
+    assert json.loads(done.stdout)["events"][0]["seq"] == 1
+    assert "there is no event 1000000" in done.stderr.decode()
+
+
 async def test_the_top_of_streams_is_a_table(running: tuple[Ops, Client]) -> None:
     """Of all hosts; as JSON a line each, in the order asked for."""
     ops, client = running

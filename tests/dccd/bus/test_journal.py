@@ -11,11 +11,12 @@ import pytest
 from dccd import messages as m
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.consumers import create_consumer
 from dccd.bus.direct import api
 from dccd.bus.journal import WAITING, EventLog
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
-from dccd.errors import RequestError
+from dccd.errors import BusUnavailable, RequestError
 from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
@@ -211,3 +212,38 @@ async def test_no_stream(bus: Bus, log: EventLog) -> None:
     with pytest.raises(RequestError) as told:
         await log.read(m.Journal(wait=20))
     assert (told.value.code, told.value.reason) == (404, "no_stream")
+
+
+async def test_a_consumer_that_is_gone_is_no_end(bus: Bus, log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the server has forgotten what reads a page, it isn't known that there is nothing: none is passed over."""
+    await publish(bus, *range(3))
+
+    async def lost(bus: Bus, stream: str, name: str, *args: Any, **how: Any) -> Any:
+        made = await create_consumer(bus, stream, name, *args, **how)
+        await api(bus, f"CONSUMER.DELETE.{stream}.{name}", None, dict)
+        return made
+
+    monkeypatch.setattr("dccd.bus.journal.create_consumer", lost)
+    with pytest.raises(BusUnavailable):
+        await log.read(m.Journal())
+
+
+async def test_no_more_than_are_asked_for(bus: Bus, log: EventLog, until: Until) -> None:
+    """The one that was waited for counts, too."""
+    await publish(bus, 0)
+    waiting = asyncio.ensure_future(log.read(m.Journal(after=1, limit=1, wait=20)))
+    await until(lambda: "1 wait" in repr(log))
+    await publish(bus, 1, 2, 3)
+    async with asyncio.timeout(10):
+        page = await waiting
+    assert (numbers(page), page.next) == ([1], 2)
+    assert numbers(await log.read(m.Journal(after=2, wait=20))) in ([2], [2, 3])
+
+
+async def test_behind_an_event_that_there_is_not(bus: Bus, log: EventLog) -> None:
+    """In a stream that was made anew numbers begin at 1: who goes on behind one of before is told, and doesn't wait."""
+    await publish(bus, *range(5))
+    assert (await log.read(m.Journal(after=5))).next == 5
+    with pytest.raises(RequestError) as told:
+        await log.read(m.Journal(after=6, wait=20))
+    assert (told.value.code, told.value.reason, told.value.field) == (404, "gone", "after")
