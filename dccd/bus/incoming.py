@@ -36,6 +36,7 @@ _LOOK = 1.0
 """Seconds after which it is looked whether anything is overdue, if nothing else happens."""
 OVERDUE = 2.5
 """Seconds of silence, where something should have been said, after which it is set up again."""
+_CLOSING = 5.0
 _PAUSE, _MAX_PAUSE = 0.1, 1.0
 """Seconds until it is tried again to set it up: doubled each time."""
 
@@ -134,6 +135,8 @@ class Incoming(ABC):
     async def _listen(self, tail: str = "") -> None:
         """Listen on a new inbox, and its subjects that end with *tail*, instead of the old one."""
         await self._unsubscribe()
+        if self._failure is not None:
+            raise self._failure  # it was closed while it was set up: nobody would end the subscription
         self._inbox = self._bus.client.new_inbox()
         with translated("subscribing"):
             # No limits: there is room for what comes.
@@ -158,12 +161,13 @@ class Incoming(ABC):
         if self._unregister is not None:
             self._unregister()
         self._failure = self._failure or BusUnavailable("the reader is closed")
-        with anyio.move_on_after(5, shield=True):
+        with anyio.move_on_after(_CLOSING, shield=True):
             if self._pumping is not None:
-                # Not cancelled: that could be swallowed inside nats-py. Each of its waits is bounded.
+                # Not cancelled: that could be swallowed inside nats-py. Each of its waits is bounded, if by more.
                 self._wake.set()
                 await asyncio.wait({self._pumping})
-            self._arrived.set()
+        self._arrived.set()
+        with anyio.move_on_after(_CLOSING, shield=True):
             await self._leave()
 
     async def __aenter__(self) -> Self:

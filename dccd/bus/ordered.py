@@ -13,8 +13,9 @@ have fallen off unread it ends with TicksGone: it never passes over them in sile
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal, Self
 
 from nats.aio.msg import Msg
@@ -81,7 +82,7 @@ class OrderedReader(Incoming):
         the *last* so many, and then what is stored from now on.
 
         Beyond *room* bytes no more are asked for; up to 32 MiB are then on their way. Raises TicksGone when the stream
-        begins after *seq*, RequestError, BusUnavailable, BusRefused.
+        begins after *seq*, StreamReplaced when it ends before that, RequestError, BusUnavailable, BusRefused.
         """
         reader = cls(bus, ask, m.Follow(stream=stream, filters=list(filters)), room)
         reader._since = since
@@ -89,6 +90,7 @@ class OrderedReader(Incoming):
             if seq is not None:
                 reader.next = seq
                 told = await reader._set_up(seq=seq)
+                reader._check_end(told, seq)
             elif since is not None:
                 told = await reader._set_up(since=since)
             else:
@@ -133,13 +135,19 @@ class OrderedReader(Incoming):
         return told
 
     async def _recover(self) -> None:
-        try:
+        with self._refusals():
             await self._look()
             if self.next:
                 await self._set_up(seq=self.next)
             else:
                 assert self._since is not None
                 await self._set_up(since=self._since)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Tell refusals that end it from those after which it is tried again."""
+        try:
+            yield
         except RequestError as exc:
             if exc.reason == "no_stream":
                 raise StreamReplaced(f"stream {self.stream} was deleted") from exc
@@ -149,17 +157,22 @@ class OrderedReader(Incoming):
 
     async def _look(self) -> m.Followed:
         """What the stream holds. Raises StreamReplaced, or TicksGone when messages that nobody has had are gone."""
+        read = self.next  # what comes while it is asked may be newer than the answer
         state = await self._ask(self._only_state)
         # What came before the answer is in its subscription by now.
         while self._subscription is not None and self._subscription.pending_msgs:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0)
         if state.epoch != self.epoch:
             raise StreamReplaced(f"stream {self.stream} was made anew: epoch {state.epoch} after {self.epoch}")
-        if state.last < self.next - 1:
-            raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {self.next - 1} that was read")
+        self._check_end(state, read)
         if self.next and state.first > self.next:
             raise _gone(state, self.stream)
         return state
+
+    def _check_end(self, state: m.Followed, seq: int) -> None:
+        """Raise StreamReplaced when there is nothing yet before message *seq*, with which it goes on."""
+        if state.last < seq - 1:
+            raise StreamReplaced(f"stream {self.stream} ends at {state.last}, before {seq - 1} that was read")
 
     # ---------------------------------------------------------------- what comes
 
@@ -214,7 +227,8 @@ class OrderedReader(Incoming):
         if not self._credit or self._bytes > self._room:
             return
         if time.monotonic() - self._asked_at > _PAUSE:
-            await self._look()
+            with self._refusals():
+                await self._look()
         credit, self._credit = self._credit, ""
         await self._bus.client.publish(credit, b"")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from dccd import messages as m
 from dccd import subjects
+from dccd.bus import incoming
 from dccd.bus.connection import Bus
 from dccd.bus.direct import api, stream_state
 from dccd.bus.following import Followers
@@ -274,6 +276,87 @@ async def test_a_start_that_has_fallen_off(bus: Bus) -> None:
     await api(bus, f"STREAM.PURGE.{STREAM}", {"seq": 4}, dict)
     with pytest.raises(TicksGone):
         await read(bus, seq=3)
+
+
+async def test_a_start_behind_the_end(bus: Bus) -> None:
+    """Who wants to go on behind what the stream has isn't left to wait for it: the stream isn't the one that it was."""
+    await publish(bus, *range(3))
+    async with await read(bus, seq=4) as reader:
+        await publish(bus, 3)
+        assert await take(reader, 1) == [3]
+    with pytest.raises(StreamReplaced):
+        await read(bus, seq=6)
+
+
+async def test_what_comes_while_it_looks(bus: Bus, until: Until) -> None:
+    """A message that is newer than the daemon's answer doesn't pass for the sign of another stream."""
+    follow = Followers(bus, "here").follow
+
+    async def late(ask: m.Follow) -> m.Followed:
+        told = await follow(ask)
+        if ask.inbox is None:
+            await publish(bus, 1)
+            await until(lambda: reader.next == 3)
+        return told
+
+    await publish(bus, 0)
+    async with await OrderedReader.open(bus, late, "ticks", [ONE], seq=1) as reader:
+        assert await take(reader, 1) == [0]
+        await answered(reader, until)
+        assert await take(reader, 1) == [1]
+        assert await reader.fetch(1, 0) == []
+
+
+async def test_a_daemon_that_is_busy_when_it_looks(bus: Bus, until: Until) -> None:
+    """A refusal for now ends no reader, whatever it was about to do: it is set up again."""
+    follow, refusals = Followers(bus, "here").follow, 1
+
+    async def busy(ask: m.Follow) -> m.Followed:
+        nonlocal refusals
+        if ask.inbox is None and refusals:
+            refusals -= 1
+            raise RequestError(503, "busy", "try again")
+        return await follow(ask)
+
+    await publish(bus, 0)
+    async with await OrderedReader.open(bus, busy, "ticks", [ONE], seq=1) as reader:
+        assert await take(reader, 1) == [0]
+        await answered(reader, until)
+        assert await reader.fetch(1, 0) == [] and not refusals
+        await publish(bus, 1)
+        assert await take(reader, 1) == [1]
+
+
+async def answered(reader: OrderedReader, until: Until) -> None:
+    """As if flow control had asked two seconds ago, and there was room only now: until that is settled."""
+    reader._credit, reader._asked_at = "$JS.FC.of.nobody", time.monotonic() - 2
+    reader._wake.set()
+    await until(lambda: not reader._credit or reader._failure is not None)
+
+
+async def test_closed_while_nobody_answers(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is closed while it waits for a daemon listens to nothing afterwards, also once that answers."""
+    monkeypatch.setattr(incoming, "_CLOSING", 0.05)
+    follow, silent, answers = Followers(bus, "here").follow, asyncio.Event(), asyncio.Event()
+
+    async def slow(ask: m.Follow) -> m.Followed:
+        if ask.inbox is None:
+            silent.set()
+            await answers.wait()
+        return await follow(ask)
+
+    await publish(bus, 0)
+    reader = await OrderedReader.open(bus, slow, "ticks", [ONE], seq=1)
+    heard = len(bus.client._subs)
+    reader._want_reset()
+    async with asyncio.timeout(10):
+        await silent.wait()
+        await reader.aclose()
+        assert len(bus.client._subs) == heard - 1
+        answers.set()
+        assert reader._pumping is not None
+        await reader._pumping
+    assert len(bus.client._subs) == heard - 1
 
 
 async def test_a_stream_made_anew(bus: Bus) -> None:
