@@ -127,9 +127,9 @@ class Archiver(Actor):
             if self._writing:  # a flush that the stop has interrupted: its messages come before all others
                 await self._flush((self._writing, self._writing_last))
             await self.links.publisher.drain(2.0)
-            # Up to what is there now: other hosts go on publishing.
+            # Up to what is there now: other hosts go on publishing. One that delivers nothing at once isn't empty yet.
             last = (await self._reader.lag()).last
-            while self._last < last and (messages := await self._reader.fetch(_FETCH, wait=0.2)):
+            while self._last < last and (messages := await self._reader.fetch(_FETCH, wait=3.0)):
                 self._keep(messages)
                 if self._bytes >= self._flush_bytes:
                     await self._flush(self._cut())

@@ -190,6 +190,57 @@ async def test_a_reader_that_is_served_nothing_is_late_too(tmp_path: Path) -> No
         assert desk.archive.oldest == clock.wall_ns()
 
 
+class Slow:
+    """Has a message, and takes a second to deliver it."""
+
+    stream, acked = "DCCD_TICKS", 7
+
+    def __init__(self, message: TickMessage) -> None:
+        self.waiting = [message]
+
+    async def lag(self) -> Lag:
+        return Lag(8 - self.acked, 8, self.acked)
+
+    async def fetch(self, limit: int, wait: float) -> list[TickMessage]:
+        found, self.waiting = (self.waiting, []) if wait > 1.0 else ([], self.waiting)
+        return found
+
+    async def ack(self, seq: int) -> None:
+        self.acked = seq
+
+    async def aclose(self) -> None: ...
+
+
+class Stopping(Archiver):
+    """Stops at once, with *reader*."""
+
+    def __init__(self, desk: Any, reader: Any) -> None:
+        super().__init__(desk)
+        self._given = reader
+
+    async def on_start(self) -> None:
+        self._reader, self._last = self._given, 7
+
+    async def run(self) -> None: ...
+
+
+async def test_what_a_busy_bus_has_at_the_end_is_stored(tmp_path: Path) -> None:
+    """That nothing comes for a moment doesn't mean that there is no more."""
+    bus = SimpleNamespace(closed=False)
+
+    async def drain(timeout: float) -> int:
+        return 0
+
+    def told(*_: object) -> None: ...
+
+    desk = desk_of(tmp_path, bus=bus, publisher=SimpleNamespace(drain=drain), archive=Archive(), stored=told)
+    body = msgspec.json.encode([Trade(TS + 9 * NS, 1.0, 1.0, "buy", "2")])
+    reader = Slow(TickMessage(8, ticks(TRADES), body, TS))
+    await report(Stopping(desk, reader))
+    assert Store(desk.layout).read(TRADES)["tid"].to_list() == ["1", "2"]
+    assert (reader.acked, desk.archive.pending) == (8, 0)
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 async def test_what_comes_beside_a_damaged_file_is_written(tmp_path: Path, damaged: bool) -> None:
     """It doesn't wait until somebody has mended that; of what it claims only its own time counts then."""
