@@ -36,6 +36,7 @@ _ACK_BYTES = WINDOW_BYTES // 16
 """Acknowledged is now and then: a window is never full of what is done with."""
 _ACK = re.compile(rb"(\d{1,18})( again)?")
 _ASK_SECONDS = 1.0
+_HEARD_SECONDS = 5.0
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -183,6 +184,14 @@ class CreditReceiver:
         self.flow = flow
         await self._say(b"%d" % self._came)
 
+    async def compare(self, number: int, acked: int | None) -> None:
+        """Ask again for what hasn't come, and acknowledge again what has, where the sender says that it has sent
+        message *number* and knows of *acked*: between two servers of a cluster messages are lost without a sign."""
+        if number > self._came:
+            await self._ask_again()
+        elif acked is not None and acked < self._acked:
+            await self._say(b"%d" % self._acked)
+
     async def aclose(self) -> None:
         """Unsubscribe. Safe to repeat."""
         self._exit.close()
@@ -261,18 +270,22 @@ class CreditReceiver:
 
 
 async def heard_by_anybody(bus: Bus, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> bool:
-    """Publish to *subject*, and return whether anybody subscribes to it; False while the bus is away.
+    """Publish to *subject*, and return whether anybody subscribes to it; False while the bus is away or doesn't answer.
 
-    The server tells the sender of a request when there is nobody, at once; who is there need not answer.
+    The server tells the sender of a request when there is nobody; who is there need not answer. What we send to
+    ourselves after it comes behind that word, however busy the server is.
     """
     if not bus.connected:
         return False
+    inbox = bus.client.new_inbox()
     try:
-        await bus.client.request(subject, payload, timeout=0.25, headers=dict(headers) if headers else None)
-    except nats.errors.NoRespondersError:
+        told = await bus.client.subscribe(inbox)
+        try:
+            await bus.client.publish(subject, payload, inbox, dict(headers) if headers else None)
+            await bus.client.publish(inbox)
+            first = await told.next_msg(_HEARD_SECONDS)
+        finally:
+            await told.unsubscribe()
+    except (TimeoutError, nats.errors.Error):
         return False
-    except (TimeoutError, nats.errors.TimeoutError):
-        return bus.connected
-    except nats.errors.Error:
-        return False
-    return True
+    return (first.headers or {}).get("Status") != "503"

@@ -16,7 +16,7 @@ from dccd.bus.incoming import StreamMessage
 from dccd.bus.ordered import OrderedReader
 from dccd.client.base import Requests
 from dccd.client.since import Since, since_ns
-from dccd.errors import BusUnavailable, IdentityError
+from dccd.errors import BusUnavailable, IdentityError, RequestError
 from dccd.runs import ACTIVE, Run
 
 __all__ = ["EventRequests", "StoredEvent", "event_of"]
@@ -110,7 +110,7 @@ class EventRequests(Requests):
 
         What the bus has forgotten already is taken from the end of the log in the run's record. With *follow* it goes
         on until the run is over; when nothing comes for *poll* seconds it is asked for. Raises RequestError 404 for an
-        unknown run, BusUnavailable when nobody has answered for *patience* seconds.
+        unknown run, BusUnavailable (or RequestError 503) when nobody has answered for *patience* seconds.
         """
         run = await self._run(run_id)
         told: Run | None = None
@@ -141,8 +141,9 @@ class EventRequests(Requests):
                     continue
                 try:
                     run = await self._run(run_id, timeout=min(poll, 5.0))
-                except BusUnavailable:
-                    if time.monotonic() - heard > patience:
+                except (BusUnavailable, RequestError) as exc:
+                    refused = isinstance(exc, RequestError) and exc.code != 503  # else it stops, or is busy
+                    if refused or time.monotonic() - heard > patience:
                         raise
                     continue
                 heard = time.monotonic()

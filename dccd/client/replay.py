@@ -17,7 +17,7 @@ from dccd.bus.credit import CreditReceiver
 from dccd.client.base import Requests, Time, time_text
 from dccd.client.tick_frames import FrameBuilder
 from dccd.client.ticks import DECODERS, Batch, batch_of
-from dccd.errors import BusUnavailable, DccdError, IdentityError, ReplayFailed
+from dccd.errors import BusUnavailable, DccdError, IdentityError, ReplayFailed, RequestError
 from dccd.records import Record
 from dccd.store.interleave import Part, runs
 from dccd.symbols import Dataset
@@ -66,6 +66,8 @@ class Replay:
         self._over = self._mine = False
         self._unanswered = 0
         self._parts: dict[int, list[Record]] = {}
+        self._step = ""  # of which they are
+        self._sent: tuple[int, int | None] = 0, None  # how far it is there, by what it said last
 
     def __repr__(self) -> str:
         state = "not started" if self._entry is None else f"{self._entry.state} {self._entry.records} records"
@@ -226,6 +228,7 @@ class Replay:
                 if message.subject == self._status:
                     if self._hear(message, number):
                         return
+                    await receiver.compare(*self._sent)
                 elif number > self._since and (parts := self._take(message)):
                     yield number, parts
 
@@ -238,8 +241,12 @@ class Replay:
         step = (message.headers or {}).get(subjects.STEP)
         if step is None:
             return [(index, records)]
+        number, _, part = step.partition(" ")
+        if number != self._step:  # where somebody else has sought, the rest of the one before doesn't come
+            self._step = number
+            self._parts.clear()
         self._parts.setdefault(index, []).extend(records)
-        nth, _, count = step.partition(" ")[2].partition("/")
+        nth, _, count = part.partition("/")
         if nth != count:
             return []
         parts, self._parts = self._parts, {}
@@ -248,6 +255,7 @@ class Replay:
     def _hear(self, message: Message, number: int) -> bool:
         """Whether it is over. Raises ReplayFailed when it is so before its end."""
         entry = self._decoder.decode(message.data).replay
+        self._sent = entry.number, entry.acked
         if number:
             if number <= self._since:
                 return False
@@ -267,6 +275,10 @@ class Replay:
         """Raise ReplayFailed if there is no such replay any more."""
         try:
             found: m.Replays = await self._requests.request("replay.list", host=self.entry.host)
+        except RequestError as exc:
+            if exc.code != 503:
+                raise
+            return  # it is busy, or stops: then we hear of that
         except BusUnavailable as exc:
             # With the bus back we hear of it, or ask again.
             self._unanswered = self._unanswered + 1 if self._requests.bus.connected else 0

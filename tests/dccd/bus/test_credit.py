@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from dccd import subjects
@@ -123,6 +124,25 @@ async def test_what_the_receiver_missed_it_asks_for(pair: Pair, other: Bus) -> N
     assert pair.receiver.again == 1
 
 
+async def test_what_is_lost_on_the_way_without_a_sign(pair: Pair, bus: Bus, other: Bus) -> None:
+    """The last message, or the last acknowledgement: what the sender says of itself later shows it."""
+    sender, receiver = pair.sender, pair.receiver
+    assert sender._subscription is not None and receiver._subscription is not None
+    async with asyncio.timeout(10):
+        await sender.send("dccd.nowhere", b"1")  # as if a route had been lost
+        sender._on_way[0] = msgspec.structs.replace(sender._on_way[0], subject=SUBJECT)
+        await receiver.compare(sender.number, sender.acked)
+        await pair.receive(1)
+        receiver.flow = "dccd.nowhere"
+        await receiver._ack()
+        receiver.flow = FLOW
+        await receiver.compare(sender.number, sender.acked)
+        while not sender.settled:
+            pair.changed.clear()
+            await pair.changed.wait()
+    assert (pair.got, receiver.again, sender.acked) == ([1], 1, 1)
+
+
 async def test_nonsense_on_the_flow_subject_is_none(pair: Pair, other: Bus) -> None:
     """Whoever knows the subject may publish there: what is no number that was sent moves no window."""
     async with asyncio.timeout(10):
@@ -171,3 +191,15 @@ async def test_whether_anybody_listens_is_known(bus: Bus, other: Bus) -> None:
     await receiver.aclose()
     await bus.aclose()
     assert not await heard_by_anybody(bus, SUBJECT, b"{}")
+
+
+async def test_a_busy_server_doesnt_pass_for_somebody_who_listens(server: Server, bus: Bus) -> None:
+    """Whether there is anybody is known when it says so, and nothing is taken for granted before."""
+    subscriptions = len(bus.client._subs)
+    await server.freeze()
+    asking = asyncio.ensure_future(heard_by_anybody(bus, SUBJECT, b"{}"))
+    done, _ = await asyncio.wait({asking}, timeout=0.5)
+    assert not done
+    server.thaw()
+    assert not await asking
+    assert len(bus.client._subs) == subscriptions

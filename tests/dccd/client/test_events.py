@@ -306,6 +306,8 @@ async def test_one_answer_that_does_not_come_ends_no_quiet_log(
 
     async def answer(run_id: str, timeout: float | None = None) -> Run:
         number = next(asked)
+        if number == 3:
+            raise RequestError(503, "stopping", "this host is stopping")
         if number == 5:
             raise BusUnavailable("nobody answers")
         if number == 6:

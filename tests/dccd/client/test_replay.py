@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -58,6 +60,30 @@ async def test_messages_of_a_step_are_merged(client: Client, daemon: FakeDaemon)
     assert found == [(A, [1]), (B, [1]), (A, [2, 5]), (B, [5]), (A, [9])]
 
 
+async def test_a_step_that_is_broken_off_is_nothing(client: Client, daemon: FakeDaemon) -> None:
+    """When somebody else seeks in the middle of a step, the rest of it never comes: what did isn't of the next one."""
+    async with asyncio.timeout(10), client.replay([A, B], start_paused=True) as replay:
+        subject = subjects.replay_ticks(replay.id, replay.datasets[0])
+        for number, (step, ts) in enumerate([("1 1/2", 5), ("2 1/2", 1), ("2 2/2", 2)], 1):
+            headers = {subjects.NUMBER: str(number), subjects.STEP: step}
+            await client.bus.publish(subject, msgspec.json.encode([trade(ts)]), headers)
+        async for batch in replay.batches():
+            assert [record.ts for record in batch] == [1, 2]
+            break
+
+
+async def test_a_message_that_is_lost_without_a_sign_is_asked_for(client: Client, daemon: FakeDaemon) -> None:
+    """A sign of life says how far the replay is, and that tells what hasn't come."""
+    daemon.replays.script = [(A, [trade(1)])]
+    async with asyncio.timeout(10), client.replay(A) as replay:
+        async for _ in replay:
+            entry = msgspec.structs.replace(daemon.replays.entries[replay.id], number=2)
+            changed = m.ReplayChanged(at=1, host="fake", replay=entry)
+            daemon.replays.script = ["ended"]  # comes with what is said next on the flow subject
+            await client.bus.publish(subjects.replay_status(replay.id), msgspec.json.encode(changed))
+    assert b"1 again" in daemon.replays.acks
+
+
 async def test_an_end_before_the_end_is_an_error(client: Client, daemon: FakeDaemon) -> None:
     """Whether it failed, was stopped by somebody or expired; not when we stopped it."""
     for state in ("failed", "stopped", "expired"):
@@ -83,6 +109,30 @@ async def test_a_replay_that_is_gone_is_noticed(
         async with client.replay(A) as replay:
             async for _ in replay:
                 daemon.replays.entries.clear()
+
+
+async def test_a_host_that_is_busy_is_not_gone(
+    client: Client, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one that stops taken for one that has lost the replay: the iteration goes on."""
+    monkeypatch.setattr(replaying, "_QUIET", 0.05)
+    daemon.replays.script = [(A, [trade(1)])]
+
+    ended: list[asyncio.Future[None]] = []
+    asked = 0
+
+    def listed(_: object) -> m.Replays:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RequestError(503, "busy", "try again")
+        ended.append(asyncio.ensure_future(daemon.replays._publish(replay.id, "ended")))
+        return m.Replays(host="fake", replays=[*daemon.replays.entries.values()])
+
+    daemon.replies["replay.list"] = listed
+    async with asyncio.timeout(20), client.replay(A) as replay:
+        assert [record async for _, record in replay] == [trade(1)]
+    await ended[0]
 
 
 async def test_a_host_that_is_gone_is_noticed(
