@@ -22,7 +22,7 @@ from dccd.client.selection import Selection
 from dccd.client.sieve import Joint, Sieve, earliest
 from dccd.client.since import Position
 from dccd.client.tick_sources import Stored, Stream
-from dccd.errors import BusUnavailable, RequestError, TicksGone
+from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
 from dccd.symbols import NS, Dataset, DataType, format_time
 
 if TYPE_CHECKING:
@@ -83,11 +83,13 @@ class Past(Stream):
         self._frames: AsyncGenerator[pl.DataFrame, None] | None = None
         self._rows: Rows | None = None
         self._first: list[pl.DataFrame] = []
+        self._begun = ""  # the stream's epoch when it was looked where to begin
 
     async def open(self, bus: Bus) -> None:
         assert self._since is not None
         since = self._since
         state = await self._ask(m.Follow(stream="ticks", filters=[self._subject]))
+        self._begun = state.epoch
         start = begin(self._selection, since, state)
         self._seq, self._since = start.seq, start.at
         self.begins = since if start.begins is None else max(since, start.begins)
@@ -144,14 +146,24 @@ class Past(Stream):
             state = await self._ask(m.Follow(stream="ticks"))
             assert self.sieve.joint is not None
             self.sieve.joint.until = state.last
-            if self._since is not None and state.first_at > self._since:
-                raise TicksGone(
-                    state.first_at,
-                    "while the store was read, the stream has lost what came next: by now it begins at "
-                    f"{format_time(state.first_at)}; a larger bus.ticks_max_bytes keeps more",
-                )
+            self._check(state)
             await super().open(self._bus)
         return await super().take(wait)
+
+    def _check(self, state: m.Followed) -> None:
+        """Raise StreamReplaced or TicksGone where what comes next isn't there any more, once the store was read."""
+        if state.epoch != self._begun:
+            raise StreamReplaced(f"the stream was made anew ({state.epoch}) while the store was read ({self._begun})")
+        if self._since is None:
+            return  # of a message the reader finds out
+        if not state.messages:  # it had some
+            raise TicksGone(None, "while the store was read, the stream has lost what came next: by now it is empty")
+        if state.first_at > self._since:
+            raise TicksGone(
+                state.first_at,
+                "while the store was read, the stream has lost what came next: by now it begins at "
+                f"{format_time(state.first_at)}; a larger bus.ticks_max_bytes keeps more",
+            )
 
     def position(self) -> Position | None:
         """See :class:`Stream`."""

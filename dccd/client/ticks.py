@@ -213,21 +213,24 @@ class Feed(Generic[T]):
         await self.open()
         builder = FrameBuilder(data_type, self._several)
         taken: list[StreamMessage] = []
+        reached = self._place  # what isn't handed out yet isn't behind anybody
         due = None if interval is None else time.monotonic() + interval
         try:
             while True:
                 pieces = await self._take(None if due is None else max(0.0, due - time.monotonic()))
                 for piece in pieces or ():
+                    handed = self._place
                     self._collect(builder, piece)
+                    reached, self._place = self._place, handed
                     if not isinstance(piece, Stored):
                         taken.append(piece)
                     if builder.rows >= rows:
-                        yield await self._frame(builder)
+                        yield await self._frame(builder, reached)
                         await self._done(taken)
                 if pieces is None and not builder.rows:
                     return
                 if pieces is None or (due is not None and time.monotonic() >= due):
-                    yield await self._frame(builder)
+                    yield await self._frame(builder, reached)
                     await self._done(taken)
                 if due is not None and interval is not None and time.monotonic() >= due:
                     # Once an interval, but for a reader that takes longer.
@@ -333,10 +336,11 @@ class Feed(Generic[T]):
             else:
                 builder.add(dataset, piece)
 
-    async def _frame(self, builder: FrameBuilder) -> pl.DataFrame:
+    async def _frame(self, builder: FrameBuilder, reached: Position | None) -> pl.DataFrame:
         # In a thread what takes long: what comes meanwhile is to be taken from the socket.
         frame = builder.take() if builder.rows < _AT_ONCE else await asyncio.to_thread(builder.take)
         self.unparsed, builder.unparsed = self.unparsed + builder.unparsed, 0
+        self._place = reached
         return frame
 
     async def _done(self, taken: list[StreamMessage]) -> None:

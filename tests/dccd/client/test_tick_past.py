@@ -273,6 +273,44 @@ async def test_frames_over_the_seam(client: Client, bus: Bus, daemon: FakeDaemon
     assert all(part.height >= 10 for part in found[:2])
 
 
+async def test_frames_that_were_not_handed_out(client: Client, bus: Bus) -> None:
+    """What was collected for a frame that nobody got, since its reader was stopped, comes when it goes on."""
+    now = time.time_ns()
+    await publish(bus, TRADES, [trade(now, 1)], [trade(now + 1, 2)])
+    ticks = client.ticks("binance", "BTC/USDT", since="1m", store=False)
+    async with asyncio.timeout(20), ticks, aclosing(ticks.frames(every=None, rows=2)) as frames:
+        assert (await anext(frames)).height == 2
+        position = ticks.position
+        await publish(bus, TRADES, [trade(now + 2, 3)])
+        waiting = asyncio.ensure_future(anext(frames))
+        while ticks.messages < 3:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert ticks.position == position
+    async with client.ticks("binance", "BTC/USDT", resume=ticks.position) as ticks:
+        assert tids(await take(ticks, 1)) == [3]
+
+
+@pytest.mark.parametrize("how", ["purged", "made anew"])
+async def test_a_stream_that_is_not_what_it_was_behind_the_store(
+    how: str, client: Client, bus: Bus, daemon: FakeDaemon
+) -> None:
+    """What the stream has lost while the store was read is an error, also where it has lost all."""
+    now = time.time_ns()
+    await publish(bus, OTHER, [trade(now, 0)])
+    await api(bus, f"STREAM.PURGE.{STREAM}", {"seq": 2}, dict)
+    await publish(bus, TRADES, [trade(now, 1)], [trade(now + 1, 2)])
+    daemon.frames[TRADES] = rows(DataType.TRADES, [trade(now - NS, 0)])
+    async with client.ticks("binance", "BTC/USDT", since=now - 2 * NS) as ticks:
+        if how == "purged":
+            await api(bus, f"STREAM.PURGE.{STREAM}", None, dict)
+        else:
+            await renew_epoch(bus, STREAM)
+        with pytest.raises(TicksGone if how == "purged" else StreamReplaced):
+            await take(ticks, 2)
+
+
 async def test_going_on_in_the_store(client: Client, bus: Bus, daemon: FakeDaemon) -> None:
     """A consumer that stopped among rows of one time goes on with the next of them."""
     now = time.time_ns()
