@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,29 +53,19 @@ def json_line(value: Any) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
     """Print a table; a column whose name begins with ``>`` is aligned to the right. *empty* is said for no rows.
 
-    Columns without any names have no line of names.
+    Columns without any names have no line of names. :mod:`dccd.cli.layout` says what becomes of a table that is wider
+    than the terminal.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from dccd.cli.layout import lay_out
 
-    rows = list(rows)
-    if not rows and empty:
+    cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    if not cells and empty:
         click.echo(empty, err=True)
         return
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
-    for name in columns:
-        shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
-    if sys.stdout.isatty():
-        Console(file=sys.stdout).print(shown)
-        return
     # A pipe has no width: whole lines, for grep and awk.
-    console = Console(file=io.StringIO(), width=4096)
-    with console.capture() as captured:
-        console.print(shown)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    head, body = lay_out(columns, cells, width)
+    click.echo("\n".join([*(click.style(line, bold=True) for line in head), *body]))
 
 
 def branches(node: TreeNode, path: str, first: str = "", rest: str = "") -> Iterator[tuple[str, str, TreeNode]]:
