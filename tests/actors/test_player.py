@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import msgspec
-import nats.errors
 import pytest
 
 from actors.mail import GetReplay, PauseReplay, ResumeReplay, SeekReplay, SpeedReplay, StopReplay
@@ -37,12 +36,32 @@ T = 1_700_000_000 * NS
 FLOW = "dccd.flow.secret"
 
 
+class FakeClient:
+    """What is sent to an inbox of ours; before it, that nobody heard what was sent elsewhere."""
+
+    def __init__(self, bus: FakeBus) -> None:
+        self._bus = bus
+
+    def new_inbox(self) -> str:
+        return "_INBOX.x"
+
+    async def subscribe(self, subject: str) -> Any:
+        async def next_msg(timeout: float) -> Any:
+            return SimpleNamespace(headers=None if self._bus.listeners else {"Status": "503"})
+
+        async def unsubscribe() -> None: ...
+
+        return SimpleNamespace(next_msg=next_msg, unsubscribe=unsubscribe)
+
+    async def publish(self, *_: Any) -> None: ...
+
+
 class FakeBus:
     """A bus on which it is noted what was published when; ``listeners`` is whether anybody hears it."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.client = self
+        self.client = FakeClient(self)
         self.connected = True
         self.listeners = False
         self.sent: list[tuple[float, str, Any]] = []
@@ -53,9 +72,6 @@ class FakeBus:
         if not self.connected:
             raise BusUnavailable("away")
         self.sent.append((self.clock.now(), subject, msgspec.json.decode(payload)))
-
-    async def request(self, subject: str, payload: bytes, timeout: float, headers: Any) -> None:
-        raise nats.errors.TimeoutError if self.listeners else nats.errors.NoRespondersError
 
     async def subscribe(self, subject: str, callback: Callable[[Any], Any]) -> Any:
         assert subject == FLOW
