@@ -6,6 +6,8 @@ service is the :class:`~dccd.errors.RequestError` that it was at the other end.
 
 The connection comes back by itself, for ever. It gives up on an error of the protocol only, and when the server doesn't
 let us in any more; :meth:`Bus.wait_closed` then returns, which is the crash of the actor that owns it.
+
+What nats-py's errors mean to it is decided in :mod:`dccd.bus.faults`.
 """
 
 from __future__ import annotations
@@ -13,26 +15,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
-import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import anyio
-import msgspec
 import nats.errors
-import nats.js.errors
 import structlog
 from nats.aio.client import Server
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as NatsSubscription
 from nats.js import JetStreamContext
 
 from dccd import subjects
 from dccd.bus.echo import Echo
+from dccd.bus.faults import Forbidden, NotLetIn, TooSlow, Trouble, Untrusted, fault_of
 from dccd.bus.login import Login, options
+from dccd.bus.presence import Presence
+from dccd.bus.refusals import Refusals
+from dccd.bus.servers import Servers, pause
+from dccd.bus.subscription import Message, Subscription, delivery_to
 from dccd.bus.translation import raise_service_error, text_of, translated
 from dccd.bus.wire import WireClient
 from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
@@ -40,44 +43,8 @@ from dccd.errors import BusRefused, BusUnavailable, PayloadTooLarge
 __all__ = ["Bus", "Message", "Subscription"]
 
 _PENDING_BYTES = 8 << 20
-_MAX_WAIT = 1.0
 _INBOXES = (subjects.INBOX, *(f"{subjects.INBOX}.{role}" for role in reversed(subjects.INBOX_ROLES)))
 """Where replies may come to, as dccd's users have it (:mod:`dccd.auth.permissions`): tried in this order."""
-_REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """A message as subscribers get it."""
-
-    subject: str
-    data: bytes
-    reply: str = ""
-    headers: Mapping[str, str] | None = None
-
-
-class Subscription:
-    """Interest in a subject; ends with :meth:`unsubscribe` or the connection. Returned by :meth:`Bus.subscribe`."""
-
-    def __init__(self, subscription: NatsSubscription) -> None:
-        self._subscription = subscription
-
-    @property
-    def subject(self) -> str:
-        """As subscribed to, wildcards included."""
-        return self._subscription.subject
-
-    @property
-    def pending(self) -> int:
-        """Messages received that the callback has not had yet."""
-        return self._subscription.pending_msgs
-
-    async def unsubscribe(self) -> None:
-        """End it; what has not reached the callback is dropped. Safe to repeat, and on a closed connection."""
-        with contextlib.suppress(nats.errors.Error):
-            await self._subscription.unsubscribe()
-
-    def __repr__(self) -> str:
-        return f"<Subscription {self.subject} pending={self.pending}>"
 
 
 class Bus:
@@ -88,20 +55,15 @@ class Bus:
         self.client = WireClient()
         """nats-py's client, for the modules of this package."""
         self._log = structlog.get_logger("dccd.bus").bind(connection=name)
-        self._closed = asyncio.Event()
-        self._closing = False
-        self._connected = asyncio.Event()
-        self._on_change: list[Callable[[bool], None]] = []
-        self._refusals: dict[str, list[tuple[str, asyncio.Future[None]]]] = {}
+        self._presence = Presence(self._log)
+        self._refusals = Refusals()
         self._errors: Counter[str] = Counter()
-        self._last_error = ""
         self._rejected = asyncio.Event()
         self._rejection = ""
         self._opened = False
         self._ending: asyncio.Task[None] | None = None
-        self._since = time.monotonic()
         self._attempt = 0
-        self._echo = Echo(self.client, self.refusal)
+        self._echo = Echo(self.client, self._refusals.of)
         self._js: JetStreamContext | None = None
 
     # ---------------------------------------------------------------- life
@@ -122,12 +84,11 @@ class Bus:
         """
         bus = cls(name)
         login = login or Login()
-        servers = url.split(",") if isinstance(url, str) else list(url)
-        encrypted = any(server.strip().startswith(("tls://", "wss://")) for server in servers)
-        given = options(login, encrypted)
+        servers = Servers(url)
+        given = options(login, servers.encrypted)
         connecting = asyncio.ensure_future(
             bus.client.connect(
-                servers=[server.strip() for server in servers],
+                servers=servers.urls,
                 name=name,
                 error_cb=bus._on_error,
                 disconnected_cb=bus._on_disconnected,
@@ -146,19 +107,17 @@ class Bus:
             )
         )
         rejected = asyncio.ensure_future(bus._rejected.wait())
-        shown = ",".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
         try:
             await asyncio.wait({connecting, rejected}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if connecting.done():
-                with translated(f"connecting to {shown}"):
+                with translated(f"connecting to {servers}"):
                     connecting.result()
             elif rejected.done():
-                raise BusRefused(f"{shown}: {bus._rejection}")
+                raise BusRefused(f"{servers}: {bus._rejection}")
             else:
-                raise BusUnavailable(
-                    f"no NATS server answers at {shown} within {timeout:g} s ({bus._last_error or 'no error seen'})"
-                )
-            bus._connected.set()
+                seen = bus._presence.last_error or "no error seen"
+                raise BusUnavailable(f"no NATS server answers at {servers} within {timeout:g} s ({seen})")
+            bus._presence.came()
             await bus._find_inbox((login.inbox_prefix,) if login.inbox_prefix else _INBOXES)
             bus._opened = True
         except BaseException:
@@ -173,41 +132,22 @@ class Bus:
 
     async def aclose(self, timeout: float = 2.0) -> None:
         """Close the connection: what is written goes out first, within *timeout* seconds. Safe to repeat."""
-        self._closing = True
+        self._presence.closing = True
         # The server may go away in the middle of it; closed it is all the same.
         with anyio.move_on_after(timeout / 2, shield=True), contextlib.suppress(nats.errors.Error, OSError):
             await self.barrier(timeout)
         with anyio.move_on_after(timeout / 2, shield=True) as closing, contextlib.suppress(nats.errors.Error, OSError):
-            await self.client.close()
-            await self._end_reconnecting()
+            await self.client.end()
         if closing.cancelled_caught:
-            # It waits to write to a server that doesn't read any more.
-            writer = getattr(self.client._transport, "_io_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-        self._connected.clear()
-        self._closed.set()
+            self.client.abort()  # it waits to write to a server that doesn't read any more
+        self._presence.closed()
 
     async def _end_refused(self) -> None:
         """Close for good since we aren't let in any more; whoever has other credentials opens another connection."""
         with contextlib.suppress(nats.errors.Error, OSError):
-            await self.client.close()
-            await self._end_reconnecting()
-        if not self._closed.is_set():
+            await self.client.end()
+        if not self._presence.over:
             await self._on_closed()
-
-    async def _end_reconnecting(self) -> None:
-        """End nats-py's task that reconnects, if it has missed its cancellation.
-
-        On Python 3.11 asyncio.wait_for, in which it connects, drops a cancellation that comes together with the
-        outcome; the task then takes the closed client for one to be connected, for ever.
-        """
-        task = self.client._reconnection_task
-        while task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
-        if not self.client.is_closed:
-            await self.client.close()
 
     async def __aenter__(self) -> Bus:
         return self
@@ -217,53 +157,39 @@ class Bus:
 
     async def wait_closed(self) -> str:
         """Wait until the connection is closed for good; return why (``""`` when :meth:`aclose` did it)."""
-        await self._closed.wait()
-        return "" if self._closing else (self._last_error or "closed by the server")
+        return await self._presence.wait_over()
 
     @property
     def connected(self) -> bool:
         """Whether the server answers, as far as is known (a frozen one is noticed after about 15 s)."""
         # nats-py says so a moment before it has made the subscriptions again: too early for what wants an answer.
-        return self._connected.is_set() and self.client.is_connected
+        return self._presence.there and self.client.is_connected
 
     @property
     def closed(self) -> bool:
         """Whether it is closed for good: nothing that was begun over it comes to its end."""
-        return self._closed.is_set()
+        return self._presence.over
 
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until connected; raises BusUnavailable after *timeout* seconds or when closed for good."""
-        if self.connected:
-            return
-        connected = asyncio.ensure_future(self._connected.wait())
-        closed = asyncio.ensure_future(self._closed.wait())
-        try:
-            await asyncio.wait({connected, closed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            connected.cancel()
-            closed.cancel()
         if not self.connected:
-            raise BusUnavailable(f"the bus is away ({self._last_error or 'no error seen'})")
+            await self._presence.settled(timeout)
+        if not self.connected:
+            raise BusUnavailable(f"the bus is away ({self._presence.last_error or 'no error seen'})")
 
     def on_change(self, callback: Callable[[bool], None]) -> Callable[[], None]:
         """Call *callback* with True at each reconnection and False at each loss; returns what ends that.
 
         It is called with False once more when the connection is closed for good.
         """
-        self._on_change.append(callback)
-
-        def remove() -> None:
-            with contextlib.suppress(ValueError):
-                self._on_change.remove(callback)
-
-        return remove
+        return self._presence.on_change(callback)
 
     # ---------------------------------------------------------------- messages
 
     @property
     def inbox_prefix(self) -> str:
         """What the subjects begin with that replies come to."""
-        return self.client._inbox_prefix.decode()
+        return self.client.inbox_prefix
 
     @property
     def max_payload(self) -> int:
@@ -321,25 +247,11 @@ class Bus:
             finally:
                 reply.cancel()
 
-    @contextlib.contextmanager
-    def refusal(self, subject: str) -> Iterator[asyncio.Future[None]]:
+    def refusal(self, subject: str) -> AbstractContextManager[asyncio.Future[None]]:
         """What is published or subscribed to on *subject* inside the block: the future raises BusRefused when the
         server doesn't allow it.
-
-        nats-py tells its error callback only: without this it would look like a time-out.
         """
-        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        known_as = subject.lower()  # as nats-py gives the server's errors
-        self._refusals.setdefault(known_as, []).append((subject, refused))
-        try:
-            yield refused
-        finally:
-            if not refused.cancel():
-                refused.exception()  # seen: nobody need have waited for it
-            waiting = self._refusals[known_as]
-            waiting.remove((subject, refused))
-            if not waiting:
-                del self._refusals[known_as]
+        return self._refusals.of(subject)
 
     async def subscribe(
         self,
@@ -357,24 +269,14 @@ class Bus:
         ``SlowConsumerError`` in :meth:`statistics`); one that raises is logged and goes on. Raises BusRefused when we
         may not.
         """
-
-        async def deliver(message: Msg) -> None:
-            try:
-                await callback(Message(message.subject, message.data, message.reply, message.headers))
-            except asyncio.CancelledError:
-                # It would end the subscription in silence. Its task is cancelled by unsubscribe() only, and then
-                # nothing is delivered any more.
-                if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a callback runs in a task
-                    raise
-                self._log.error("a subscriber raised CancelledError", subject=message.subject)
-            except Exception:
-                self._errors["callback"] += 1
-                self._log.exception("a subscriber failed", subject=message.subject)
-
         with self.refusal(subject) as refused:
             with translated(f"subscribing to {subject}"):
                 subscription = await self.client.subscribe(
-                    subject, queue, deliver, pending_msgs_limit=pending_messages, pending_bytes_limit=pending_bytes
+                    subject,
+                    queue,
+                    delivery_to(callback, self._log, self._errors),
+                    pending_msgs_limit=pending_messages,
+                    pending_bytes_limit=pending_bytes,
                 )
             await self.barrier()
             if refused.done():
@@ -416,7 +318,7 @@ class Bus:
         return {
             "connected": self.connected,
             "server": self.client.connected_url.netloc.rpartition("@")[2] if self.client.connected_url else None,
-            "since_s": round(time.monotonic() - self._since, 1),
+            "since_s": round(self._presence.seconds, 1),
             "reconnects": stats["reconnects"],
             "in_messages": stats["in_msgs"],
             "in_bytes": stats["in_bytes"],
@@ -424,7 +326,7 @@ class Bus:
             "out_bytes": stats["out_bytes"],
             "errors": dict(self._errors),
             "malformed": self.client.malformed,
-            "last_error": self._last_error,
+            "last_error": self._presence.last_error,
         }
 
     def __repr__(self) -> str:
@@ -433,87 +335,57 @@ class Bus:
     # ---------------------------------------------------------------- nats-py calls these
 
     async def _on_error(self, error: Exception) -> None:
-        text = text_of(error)
         self._errors[type(error).__name__] += 1
-        if match := _REFUSED.search(text):
-            kind, subject = match.groups()
-            self._errors["refused"] += 1
-            known = self._refusals.get(subject.lower(), ())
-            if not known:  # else whoever waits says so
-                self._log.error("the bus refuses", what=kind, subject=subject)
-            what = "publish to" if kind.lower() == "publish" else "subscribe to"
-            for asked, waiting in known:
-                if not waiting.done():
-                    waiting.set_exception(BusRefused(f"the bus doesn't let this user {what} {asked}"))
-        elif "authorization violation" in text.lower():
-            self._reject(f"the bus refuses who asks, or wants to know ({text})")
-            if self._opened and not self._closing and self._ending is None:
-                # nats-py would go on trying for ever with what was refused.
-                self._ending = asyncio.get_running_loop().create_task(self._end_refused(), name="bus refused")
-        elif isinstance(error, ssl.SSLError):
-            self._reject(f"TLS: {_tls_problem(error)}")
-        elif isinstance(error, nats.errors.SlowConsumerError):
-            self._log.warning("a subscriber is too slow: messages dropped", subject=error.subject)
-        elif self.connected:
-            self._last_error = text
-            self._log.warning("bus error", error=text)
-        else:
-            self._last_error = text  # one of many attempts to come back: the loss itself is logged
+        match fault_of(error):
+            case Forbidden(kind, subject) as forbidden:
+                self._errors["refused"] += 1
+                if not self._refusals.tell(forbidden):  # else whoever waits says so
+                    self._log.error("the bus refuses", what=kind, subject=subject)
+            case NotLetIn(why):
+                self._reject(why)
+                if self._opened and not self._presence.closing and self._ending is None:
+                    # nats-py would go on trying for ever with what was refused.
+                    self._ending = asyncio.get_running_loop().create_task(self._end_refused(), name="bus refused")
+            case Untrusted(why):
+                self._reject(why)
+            case TooSlow(subject):
+                self._log.warning("a subscriber is too slow: messages dropped", subject=subject)
+            case Trouble(text):
+                self._presence.last_error = text
+                if self.connected:  # else one of many attempts to come back: the loss itself is logged
+                    self._log.warning("bus error", error=text)
 
     def _reject(self, why: str) -> None:
         # What comes after it, as a connection that was reset, says less.
-        self._last_error = self._rejection = why
+        self._presence.last_error = self._rejection = why
         self._rejected.set()
 
     async def _on_disconnected(self) -> None:
-        self._connected.clear()
-        # nats-py would send what it had not written yet as soon as it is connected again: a request long after its
-        # caller was told that it failed, and ticks before those that were lost on the way and are published again.
-        # Subscriptions don't need it; they are made again from a list.
-        self.client._pending.clear()
-        self.client._pending_data_size = 0
+        self.client.forget_unsent()
         self._echo.lost()
-        self._since = time.monotonic()
         self._attempt = 0
-        if not self._closing:
-            self._log.warning("the bus is away")
-        self._tell(False)
+        self._presence.lost()
 
     async def _on_reconnected(self) -> None:
-        self._log.info("the bus is back", after_s=round(time.monotonic() - self._since, 3))
-        self._since = time.monotonic()
-        self._connected.set()
-        self._tell(True)
+        self._presence.back()
 
     async def _on_closed(self) -> None:
-        self._connected.clear()
-        if not self._closing:
-            if self._ending is None:
-                self._last_error = text_of(self.client.last_error) if self.client.last_error else self._last_error
-            self._log.error("the bus connection is closed for good", error=self._last_error)
-        self._closed.set()
-        self._tell(False)
-
-    def _tell(self, connected: bool) -> None:
-        for callback in list(self._on_change):
-            try:
-                callback(connected)
-            except Exception:
-                self._log.exception("a callback of the bus failed")
+        error = self.client.last_error if self._ending is None else None
+        self._presence.ended(text_of(error) if error else "")
 
     def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-        """Choose where to reconnect and after how long: at once, then doubling up to a second, with jitter."""
-        if self._closing or self._ending is not None:
-            raise asyncio.CancelledError  # see _end_reconnecting
+        """Choose where to reconnect and after how long: at once, then ever later, each in its turn."""
+        if self._presence.closing or self._ending is not None:
+            raise asyncio.CancelledError  # see WireClient.end
         server = servers[self._attempt % len(servers)]
-        wait = min(_MAX_WAIT, 0.01 * 2.0**self._attempt) if self._attempt else 0.0
+        wait = pause(self._attempt, random.random())
         self._attempt += 1
-        return server, wait * random.uniform(0.5, 1.0)
+        return server, wait
 
     async def _find_inbox(self, prefixes: Sequence[str]) -> None:
         """Begin inboxes with the first of *prefixes* that we may subscribe to. Raises BusRefused when that is none."""
         for prefix in prefixes:
-            self.client._inbox_prefix = bytearray(prefix.encode())
+            self.client.inbox_prefix = prefix
             if await self._echo.start(prefix):
                 return
         raise BusRefused(f"no inbox may be used, as {prefixes[-1]}.>: which inbox_prefix has this user?")
@@ -522,17 +394,3 @@ class Bus:
         # Headers count too, and a message that only they push over closes the connection for good.
         if len(payload) > self.max_payload - 1024:
             raise PayloadTooLarge(len(payload), self.max_payload - 1024)
-
-
-def _tls_problem(error: ssl.SSLError) -> str:
-    """What went wrong, in words that say what to look at."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        told = error.verify_message
-        if "self-signed" in told or "unable to get" in told:
-            return f"the server's certificate is of no CA that is believed here ({told}): name its CA (bus.tls.ca)"
-        if "expired" in told:
-            return f"the server's certificate has expired: `dccd auth tls` there makes a new one ({told})"
-        return f"the server's certificate is not of the host that was asked: {told}"
-    if error.reason and ("CERTIFICATE_REQUIRED" in error.reason or "BAD_CERTIFICATE" in error.reason):
-        return "the server wants a certificate of ours (bus.tls.cert and bus.tls.key)"
-    return str(error.reason or error)

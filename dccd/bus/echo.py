@@ -22,7 +22,7 @@ _WAIT = 5.0
 
 
 class Echo:
-    """The echo of *client*'s connection; *refusal* is :meth:`dccd.bus.connection.Bus.refusal`."""
+    """The echo of *client*'s connection; *refusal* is :meth:`dccd.bus.refusals.Refusals.of`."""
 
     def __init__(self, client: Client, refusal: Callable[[str], AbstractContextManager[asyncio.Future[None]]]) -> None:
         self.subject = ""

@@ -1,4 +1,4 @@
-"""nats-py's client, made to stand whatever anybody sends: bytes flow in, messages flow out.
+"""nats-py's client, made to stand whatever anybody sends and to end when it is to: bytes flow in, messages flow out.
 
 The server hands on what it is given: subjects and headers that are no UTF-8, or no headers at all. In nats-py 2.16 one
 such message ends the task that reads, and the connection with it: nothing is heard for the quarter of a minute in which
@@ -7,6 +7,7 @@ the server isn't known to be away. So whoever may ask anything could keep a daem
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import nats.protocol.parser
@@ -33,6 +34,45 @@ class WireClient(Client):
 
     malformed = 0
     """Messages with headers that can't be read, or that can't be handed on at all."""
+
+    @property
+    def inbox_prefix(self) -> str:
+        """What the subjects begin with that replies come to."""
+        return self._inbox_prefix.decode()
+
+    @inbox_prefix.setter
+    def inbox_prefix(self, prefix: str) -> None:
+        self._inbox_prefix = bytearray(prefix.encode())
+
+    def forget_unsent(self) -> None:
+        """The connection was lost: drop what is not written yet.
+
+        nats-py would send it as soon as it is connected again: a request long after its caller was told that it failed,
+        and ticks before those that were lost on the way and are published again. Subscriptions don't need it; they are
+        made again from a list.
+        """
+        self._pending.clear()
+        self._pending_data_size = 0
+
+    async def end(self) -> None:
+        """Close, and end the task that reconnects, if it has missed its cancellation.
+
+        On Python 3.11 asyncio.wait_for, in which it connects, drops a cancellation that comes together with the
+        outcome; the task then takes the closed client for one to be connected, for ever.
+        """
+        await self.close()
+        task = self._reconnection_task
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)
+        if not self.is_closed:
+            await self.close()
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         try:
