@@ -20,3 +20,8 @@ def test_pauses_grow_up_to_a_second() -> None:
     """The first try is at once, each pause is twice the one before, and chance takes half of it at most."""
     assert [pause(attempt, 0.0) for attempt in range(10)] == [0.0, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0, 1.0]
     assert pause(9, 1.0) == 0.5
+
+
+def test_a_bus_that_is_away_for_hours() -> None:
+    """However often it was tried, there is a next time."""
+    assert pause(1_000_000, 0.0) == 1.0
