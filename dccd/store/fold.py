@@ -31,7 +31,7 @@ from dccd.store.files import Step, clean_temps, locked, no_step, remove, remove_
 from dccd.store.layout import MAX_LEVEL, Layout, is_daily, parse_segment, period_bounds, segment_name
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import ROW_GROUP, YEARLY_GROUP, BusPosition, Footer, OpenFile, write_parquet
-from dccd.store.reader import open_period
+from dccd.store.period import open_period
 from dccd.symbols import NS, Dataset
 
 __all__ = ["FoldPolicy", "FoldResult", "Piece", "Plan", "fold", "plan"]

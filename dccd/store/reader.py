@@ -1,13 +1,7 @@
 """What is stored, base and segments as one.
 
 Datasets and times flow in, frames of rows, positions and statistics flow out. Each row once, whatever is folded
-meanwhile:
-
-Rows only move upwards: from a segment to one of a higher level, at last to the base, and what they moved into is
-there before what they left is removed. :meth:`Store.open` therefore lists the levels upwards and then opens the base:
-a row that moves meanwhile is seen at least once. Then the listed segments are opened; one that is gone by then was
-folded, and all starts again. What is open says in its footer which of the others it holds already: those don't count,
-so that no row is seen twice. A fold removes what an earlier one left behind before it rewrites the file that says so.
+meanwhile (:mod:`dccd.store.period`).
 
 A corrupt file raises CorruptFile: rows are never left out in silence.
 """
@@ -17,16 +11,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 
-from dccd.errors import CorruptFile, StoreError
+from dccd.errors import CorruptFile
 from dccd.store.book_reader import book_at, book_series
 from dccd.store.books import Book, Shape, breaks_in
 from dccd.store.catalogue import Catalogue, DatasetStats
@@ -35,14 +28,11 @@ from dccd.store.coverage import Claims, Coverage, Gap, IntervalSet, Notes, cover
 from dccd.store.layout import Layout, period_bounds
 from dccd.store.merge import merged, unified_schema
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, ReadCounts, as_frame
+from dccd.store.period import HeldPeriods, counting, open_period
 from dccd.store.schema import SCHEMAS
 from dccd.symbols import NS, Dataset
 
-__all__ = ["DatasetStats", "Store", "open_period", "to_batches"]
-
-_TRIES = 50
-_HELD = 2
-"""Periods that stay open in a thread, beside those that are being read."""
+__all__ = ["DatasetStats", "Store", "to_batches"]
 
 
 class Past(Protocol):
@@ -63,15 +53,6 @@ class Past(Protocol):
     def open(self, dataset: Dataset, period: str, here: Sequence[OpenFile]) -> AbstractContextManager[list[OpenFile]]:
         """Open those of *period* that aren't *here* any more."""
         ...
-
-
-@dataclass
-class _Held:
-    """A period that stays open: its files, what closes them, and how many read them at this moment."""
-
-    files: list[OpenFile]
-    stack: ExitStack
-    users: int = 0
 
 
 class Store:
@@ -281,35 +262,20 @@ class Store:
         if getattr(self._local, "held", None) is not None:
             yield  # somebody further out holds them
             return
-        held: dict[tuple[Dataset, str], _Held] = {}
-        self._local.held = held
-        try:
-            yield
-        finally:
-            self._local.held = None
-            for one in held.values():
-                one.stack.close()
+        with HeldPeriods() as held:
+            self._local.held = held
+            try:
+                yield
+            finally:
+                self._local.held = None
 
     @contextmanager
     def open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
         """Open the files whose rows are those of *period*, in the order they were written, as of one moment."""
-        held: dict[tuple[Dataset, str], _Held] | None = getattr(self._local, "held", None)
-        if held is None:
-            with self._open(dataset, period) as files:
-                yield files
-            return
-        one = held.pop((dataset, period), None)
-        if one is None:
-            with ExitStack() as stack:
-                one = _Held(stack.enter_context(self._open(dataset, period)), stack.pop_all())
-        held[dataset, period] = one  # the last of them now
-        for idle in [key for key, other in held.items() if not other.users and other is not one][: len(held) - _HELD]:
-            held.pop(idle).stack.close()
-        one.users += 1
-        try:
-            yield one.files
-        finally:
-            one.users -= 1
+        held: HeldPeriods | None = getattr(self._local, "held", None)
+        opening = partial(self._open, dataset, period)
+        with opening() if held is None else held.open((dataset, period), opening) as files:
+            yield files
 
     @contextmanager
     def _open(self, dataset: Dataset, period: str) -> Iterator[list[OpenFile]]:
@@ -318,7 +284,7 @@ class Store:
                 yield files
                 return
             with self.past.open(dataset, period, files) as more:
-                yield _counting([*files, *more])
+                yield counting([*files, *more])
 
     def periods(self, dataset: Dataset) -> list[str]:
         """The periods that may be read, in order: those that are here, and those that were purged and are had from a
@@ -329,76 +295,6 @@ class Store:
     def _periods(self, dataset: Dataset, lo: int, hi: int, newest: bool) -> list[str]:
         found = [p for p in self.periods(dataset) if period_bounds(p)[1] > lo and period_bounds(p)[0] < hi]
         return found[::-1] if newest else found
-
-
-@contextmanager
-def open_period(
-    layout: Layout,
-    dataset: Dataset,
-    period: str,
-    corrupt: list[CorruptFile] | None = None,
-    counts: ReadCounts | None = None,
-) -> Iterator[tuple[list[OpenFile], list[OpenFile]]]:
-    """Open the files of *period*: those that count, in the order they were written, base first; and those that don't,
-    since others hold their rows. Raises CorruptFile; with a list of *corrupt* it goes there, and the file is passed
-    over."""
-    for _ in range(_TRIES):
-        with ExitStack() as stack:
-            try:
-                files = _open_all(layout, dataset, period, stack, corrupt, counts)
-            except FileNotFoundError:
-                continue
-            counting = _counting(files)
-            yield counting, [file for file in files if file not in counting]
-            return
-    raise StoreError(layout.dataset_segments(dataset) / period, "its files vanish faster than they can be opened")
-
-
-def _open_all(
-    layout: Layout,
-    dataset: Dataset,
-    period: str,
-    stack: ExitStack,
-    corrupt: list[CorruptFile] | None,
-    counts: ReadCounts | None,
-) -> list[OpenFile]:
-    listed = [(level, path) for level, folder in layout.levels(dataset, period) for path in _parquet(folder)]
-    files: list[OpenFile] = []
-
-    def add(path: Path, level: int | None) -> None:
-        try:
-            file = OpenFile(path, level, counts)
-        except CorruptFile as exc:
-            if corrupt is None:
-                raise
-            corrupt.append(exc)
-            return
-        stack.callback(file.close)
-        files.append(file)
-
-    with suppress(FileNotFoundError):  # nothing was folded yet
-        add(layout.base_path(dataset, period), None)
-    for level, path in listed:
-        add(path, level)
-    return files
-
-
-def _parquet(folder: Path) -> list[Path]:
-    try:
-        return [folder / name for name in os.listdir(folder) if name.endswith(".parquet") and name[0] != "."]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _counting(files: list[OpenFile]) -> list[OpenFile]:
-    """Those whose rows no other holds, in the order they were written."""
-    held = {name for file in files if file.footer is not None for name in file.footer.folds}
-    return sorted((file for file in files if file.level is None or file.name not in held), key=_written)
-
-
-def _written(file: OpenFile) -> tuple[bool, int, str]:
-    """The base is older than any segment that it doesn't hold: a fold takes all there are."""
-    return (file.level is not None, file.footer.written_at if file.footer else 0, file.name)
 
 
 def _newest(

@@ -28,7 +28,7 @@ from dccd.store.old.fits import fits
 from dccd.store.old.names import Source, recognise
 from dccd.store.old.read import read_old
 from dccd.store.old.sift import missing, sift
-from dccd.store.reader import open_period
+from dccd.store.period import open_period
 from dccd.store.schema import KEYS
 from dccd.symbols import Dataset, DataType, Symbol
 

@@ -21,7 +21,7 @@ from dccd.store.claims import coverage_folder
 from dccd.store.files import locked, os_errors, token, write_durably
 from dccd.store.layout import Layout
 from dccd.store.parquet import OpenFile
-from dccd.store.reader import open_period
+from dccd.store.period import open_period
 from dccd.store.remote.base import CHUNK, Wait
 from dccd.store.remote.manifest import Entry, entry_key
 from dccd.store.schema import SCHEMAS

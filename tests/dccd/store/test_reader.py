@@ -1,10 +1,8 @@
-"""Tests of reading base and segments as one, whatever is folded meanwhile."""
+"""Tests of reading base and segments as one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,12 +10,10 @@ import pyarrow as pa
 import pytest
 
 from dccd.errors import CorruptFile
-from dccd.records import Bar
 from dccd.store.fold import FoldPolicy, fold
-from dccd.store.layout import MAX_LEVEL, Layout
 from dccd.store.reader import Store
 from dccd.store.schema import SCHEMAS
-from dccd.symbols import Dataset, DataType
+from dccd.symbols import DataType
 
 DAY = 86_400_000_000_000
 
@@ -185,77 +181,6 @@ def test_a_corrupt_file_is_an_error_everywhere(bench: Any, where: str, damage: s
         with pytest.raises(CorruptFile) as caught:
             ask()
         assert caught.value.path == path
-
-
-class FoldsMeanwhile(Layout):
-    """A layout in whose listing, before the folder number *moment*, others fold: up to one folder beyond the last,
-    which is when the base is opened."""
-
-    def __init__(self, bench: Any, moment: int, forces: tuple[bool, ...]) -> None:
-        super().__init__(bench.layout.root)
-        self._bench, self._moment, self._forces = bench, moment, list(forces)
-
-    def _meanwhile(self) -> None:
-        for n, force in enumerate(self._forces):
-            fold(self._bench.layout, self._bench.trades, self._bench.day, force, policy=FoldPolicy(fan_in=2))
-            self._bench.put([self._bench.trade(100 + n)])
-        self._forces = []
-
-    def levels(self, dataset: Dataset, period: str) -> Iterator[tuple[int, Path]]:  # type: ignore[override]  # lazily
-        for level, folder in super().levels(dataset, period):
-            if level == self._moment:
-                self._meanwhile()
-            yield level, folder
-
-    def base_path(self, dataset: Dataset, period: str) -> Path:
-        if self._moment > MAX_LEVEL:
-            self._meanwhile()
-        return super().base_path(dataset, period)
-
-
-@pytest.mark.parametrize("moment", [0, 1, 2, 3, MAX_LEVEL + 1])
-@pytest.mark.parametrize(
-    "forces", [(False,), (True,), (False, False), (False, True), (True, True), (True, False, True)]
-)
-def test_a_fold_between_listing_and_opening(bench: Any, moment: int, forces: tuple[bool, ...]) -> None:
-    """However many folds and writes fall into a reader's listing, it sees each earlier row once, and later ones at
-    most."""
-    for n in range(3):
-        bench.put([bench.trade(n)], seq=n + 1)
-    store = Store(FoldsMeanwhile(bench, moment, forces))
-    read = store.read(bench.trades)["tid"].to_list()
-    assert read[:3] == ["0", "1", "2"]
-    assert set(read[3:]) <= {str(100 + n) for n in range(len(forces))}
-    assert len(set(read)) == len(read)
-    assert bench.tids() == ["0", "1", "2", *(str(100 + n) for n in range(len(forces)))]
-
-
-@pytest.mark.parametrize("forces", [(False,), (True,), (True, False, True)])
-def test_statistics_and_positions_during_a_fold(bench: Any, forces: tuple[bool, ...]) -> None:
-    """Neither counts a row twice nor forgets one."""
-    for moment in (0, 1, 2):
-        bench.put([bench.trade(1000 + moment)], seq=moment + 1)
-        rows = bench.store.stats(bench.trades).rows
-        found = Store(FoldsMeanwhile(bench, moment, forces)).stats(bench.trades).rows
-        assert rows <= found <= rows + len(forces)
-        bench.put([bench.trade(2000 + moment)], seq=moment + 2)
-        store = Store(FoldsMeanwhile(bench, moment, forces))
-        assert store.stored_position(bench.trades, bench.day, "e") == moment + 2
-
-
-def test_books_are_never_doubled_by_a_fold(bench: Any) -> None:
-    """Rows without a key show what deduplication would hide: none twice while folds fall into the listing."""
-    for moment in (0, 1, 2, MAX_LEVEL + 1):
-        for n in range(3):
-            bench.put([Bar(bench.noon + n, 1.0, 1.0, 1.0, 1.0, 1.0)], bench.bars)
-        layout = FoldsMeanwhile(bench, moment, (False, True))
-        layout._bench = type(
-            "Other",
-            (),
-            {"layout": bench.layout, "trades": bench.bars, "day": "2023", "put": lambda *_: 0, "trade": bench.trade},
-        )
-        with Store(layout).open(bench.bars, "2023") as files:
-            assert sum(file.rows for file in files) == 3
 
 
 def test_readers_beside_a_writer_and_a_folder(bench: Any) -> None:
