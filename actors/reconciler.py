@@ -153,6 +153,7 @@ class Reconciler(Actor):
         await self._remotes(found.running)  # what can't be opened is told before anything is saved
         if dry_run:
             return self._applied(change, found, {}, dry_run=True)
+        self._mirrored = False  # whatever comes of it, what the bus has is looked at again
         try:
             await self.book.save(change)
         except CantWrite:

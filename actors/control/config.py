@@ -66,7 +66,8 @@ class ConfigBook:
         self.kept = Kept()
         self.seen: config_file.Mark | None = None
         self._file: config_file.Read | None = None
-        self._kept_text = self._stored = ""
+        self._kept_text = ""
+        self._stored: str | None = ""  # None: nobody knows, since a write wasn't answered
         self._log = structlog.get_logger("dccd.config")
 
     def __repr__(self) -> str:
@@ -114,8 +115,10 @@ class ConfigBook:
         return True
 
     async def edited(self) -> Change | None:
-        """What the file says now, if it has changed and has no error."""
+        """What the file says now, if that isn't what runs and has no error."""
         before = self._file.text if self._file is not None else None
+        if self.links.config_error is not None:
+            before = None  # what was not taken over may be by now, as it stands: a remote that is there again
         if not await self.read_file() or self._file is None or self._file.text == before:
             return None
         try:
@@ -279,12 +282,13 @@ class ConfigBook:
                 raise _conflict()
             self._file = written
             self.seen, self.links.config_error = written.mark, None
+        before = self._kept_text
         self._kept_text = msgspec.json.encode(change.kept).decode() if change.kept else ""
         try:
             await self.keep()
         except BusError as exc:
             if change.text is None:
-                self._kept_text = self._stored
+                self._kept_text = before  # which is to be written again: it may have happened all the same
                 raise
             # The file says it, and is the truth: the bus follows.
             self._log.warning("what the file doesn't say isn't on the bus yet", error=str(exc))
@@ -295,6 +299,7 @@ class ConfigBook:
         text = self._kept_text
         if text == self._stored:
             return
+        self._stored = None
         if text:
             await self.links.configs.put(self.links.host, text.encode())
         else:

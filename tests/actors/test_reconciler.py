@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from actors import reconciler as reconciling
 from actors.mail import MoveRuns, Reload, SetJobs
 from actors.reconciler import Reconciler
 from actors.runtime.actor import Actor, ActorRef
@@ -22,7 +23,7 @@ from dccd import config_file
 from dccd import messages as m
 from dccd.bus.kv import Entry
 from dccd.config import Config, Job, Settings, parse
-from dccd.errors import BusUnavailable, ConfigError, RequestError
+from dccd.errors import BusUnavailable, ConfigError, RemoteError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.jobs import specs_of
 from dccd.symbols import Dataset
@@ -255,6 +256,47 @@ async def test_nothing_is_done_that_could_not_be_saved() -> None:
         assert list(desk.board) == [BTC]
         desk.configs.away = False
         assert (await ref.ask(m.JobDelete(name=f"stream.{BTC}"))).stopped == [BTC]
+
+
+async def test_what_was_refused_is_not_there_after_a_restart() -> None:
+    """A write whose answer was lost may have happened: what is wanted is written again."""
+
+    class Unanswered(Bucket):
+        async def put(self, key: str, value: bytes) -> None:
+            self.values[key] = value
+            self._here()
+
+    desk = Desk(config=parse(FILE))
+    desk.configs = Unanswered()
+    async with reconciler(desk) as (ref, clock):
+        desk.configs.away = True
+        assert isinstance(await ref.ask(m.JobDelete(name=f"stream.{BTC}")), BusUnavailable)
+        assert desk.configs.values
+        desk.configs.away = False
+        await clock.advance(2)
+        await state(ref)
+        assert desk.configs.values == {}
+
+
+async def test_an_edit_that_could_not_be_taken_over_is_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remote that can't be opened is told as long as it isn't; when it can be, a signal is enough."""
+    desk, there = Desk(file), False
+
+    def opened(*_: Any) -> dict[str, Any]:
+        if not there:
+            raise RemoteError("backup", "no such provider")
+        return {"backup": SimpleNamespace()}
+
+    monkeypatch.setattr(reconciling, "remotes_of", opened)
+    async with reconciler(desk) as (ref, _):
+        edit(file, FILE + "storage: {remotes: [{name: backup, url: file:///mnt/backup}]}\n")
+        for _ in range(2):
+            await ref.tell(Reload())
+            assert "no such provider" in str((await state(ref)).error)
+        there = True
+        await ref.tell(Reload())
+        assert (await state(ref)).error is None
+        assert list(desk.remotes) == ["backup"]
 
 
 async def test_a_file_that_turns_out_not_to_be_writable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
