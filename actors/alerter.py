@@ -151,13 +151,20 @@ class Alerter(Actor):
         async with anyio.create_task_group() as group:
             while True:
                 for webhook in self.links.config.alerts.webhooks:
-                    state = self.links.webhooks.setdefault(webhook.id, WebhookState())
+                    state = self._state(webhook)
                     due = self._due(webhook)
                     state.waiting = len(due)
                     if due and clock.now() >= state.not_before and webhook.id not in self._telling:
                         self._telling.add(webhook.id)
                         group.start_soon(self._tell, webhook, state, due)
                 await clock.sleep(_LOOK / 4)
+
+    def _state(self, webhook: Webhook) -> WebhookState:
+        """What it last did. One that was changed has done nothing yet: what is put right is tried at once."""
+        state = self.links.webhooks.get(webhook.id)
+        if state is None or state.of != webhook:
+            state = self.links.webhooks[webhook.id] = WebhookState(webhook)
+        return state
 
     def _due(self, webhook: Webhook) -> list[Incident]:
         """What *webhook* doesn't know: an incident that it wasn't told of, or that one which it was told of is over."""

@@ -42,7 +42,7 @@ from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
 from dccd.bus.service import Service
-from dccd.config import Config, parse_duration, parse_size
+from dccd.config import Config, Webhook, parse_duration, parse_size
 from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.base import StreamOptions
 from dccd.feeds.history import RestPool
@@ -140,10 +140,11 @@ class StreamState:
         # What came since the oldest mark, over the time since then: a stream that stops decays to 0.
         return (self.records - marks[0][1]) / max((now - marks[0][0]) / NS, 1.0)
 
-    def entry(self, now: int, restarts: int = 0, status: str | None = None) -> StreamEntry:
+    def entry(self, now: int, restarts: int = 0, status: str | None = None, host: str = "") -> StreamEntry:
         """This state as the reply of ``streams.list`` tells it."""
         return StreamEntry(
             dataset=self.dataset.name,
+            host=host,
             state="gave_up" if status == "gave_up" else self.state,  # type: ignore[arg-type]  # only ours are set
             job=self.job,
             records=self.records,
@@ -214,9 +215,11 @@ class Neighbours:
 
 @dataclass
 class WebhookState:
-    """What a webhook last did: messages that it took since the start, incidents that wait for it, why it didn't take
-    the last; it is left alone until ``not_before`` (of the clock's ``now``), ``retry`` seconds after the last try."""
+    """What a webhook last did, as the configuration has it (``of``): messages that it took, incidents that wait for it,
+    why it didn't take the last; it is left alone until ``not_before`` (of the clock's ``now``), ``retry`` seconds after
+    the last try."""
 
+    of: Webhook | None = None
     sent: int = 0
     waiting: int = 0
     error: str | None = None

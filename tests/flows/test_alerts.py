@@ -79,6 +79,23 @@ async def test_a_webhook_that_is_away_is_told_later(config: Config) -> None:
             assert "space runs out" in (await receiver.texts(1, "/ntfy"))[0]
 
 
+async def test_a_webhook_that_was_put_right_is_told_at_once(config: Config) -> None:
+    """However long the wrong one said that it be left alone; health has nothing against it any more."""
+    async with Receiver() as wrong, Receiver() as right:
+        wrong.status, wrong.headers = 429, {"Retry-After": "300"}
+        config = alerting(config, wrong, free_space="9999TiB")
+        async with daemon(config) as running, Client(running.bus_url) as client, watching(client) as expect:
+            await expect(lambda event: _about(event) == ("health:webhooks", "open"))
+            got = await client.config()
+            webhooks = [{"url": f"{right.url}/json", "name": "all"}]
+            wanted = {**got.config, "alerts": {**got.config["alerts"], "webhooks": webhooks}}
+            await client.put_config(wanted, revision=got.revision)
+            assert "space" in {one["rule"] for one in await right.until(1)}
+            await expect(lambda event: _about(event) == ("health:webhooks", "resolved"))
+            (entry,) = (await client.alerts()).webhooks
+            assert entry.sent and entry.error is None
+
+
 async def test_a_webhook_that_does_not_answer_keeps_nobody_waiting(config: Config) -> None:
     """The others are told at once, in what is asked for on request, too; and incidents are listed meanwhile."""
     async with Receiver() as receiver:
