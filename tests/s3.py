@@ -5,7 +5,6 @@ https://rclone.org/commands/rclone_serve_s3/
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import needed
+from tests.ports import free_port
 
 __all__ = ["S3Server", "serving"]
 
@@ -74,10 +74,7 @@ def serving(root: Path) -> Iterator[S3Server]:
     """Run a server with the bucket ``data`` below *root*."""
     needed("rclone")
     (root / "data").mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = S3Server(root, port)
+    server = S3Server(root, free_port())
     server.start()
     try:
         yield server

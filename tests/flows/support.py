@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,11 +38,6 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def write_config(folder: Path, port: int, sim: Simulator, more: str = "") -> Path:

@@ -24,10 +24,11 @@ from dccd.errors import BusUnavailable
 from dccd.jobs import JobSpec, specs_of
 from dccd.simulator import SimConfig, Simulator
 from tests.commands import needed
-from tests.flows.support import free_port, running, write_config
+from tests.flows.support import running, write_config
 from tests.flows.test_config import live, put_text, text_of, until
 from tests.flows.test_kills import COLLECTING
 from tests.flows.test_nats_command import nats
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,8 @@ from dccd.simulator.faults import Disconnect, Drop, HttpError, HttpMalformed, Ma
 from dccd.store.coverage import Coverage
 from dccd.store.reader import Store
 from dccd.symbols import NS, Dataset
-from tests.flows.support import free_port, running, small_disk
+from tests.flows.support import running, small_disk
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

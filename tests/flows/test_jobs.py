@@ -26,7 +26,8 @@ from dccd.messages import JobEntry, RunStatus
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpError
 from dccd.symbols import NS
-from tests.flows.support import free_port, running, watching, with_jobs
+from tests.flows.support import running, watching, with_jobs
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from dccd.messages import StreamGap
 from dccd.records import Trade
 from dccd.simulator import SimConfig, Simulator
 from dccd.symbols import Dataset
-from tests.flows.support import free_port, running, write_config
+from tests.flows.support import running, write_config
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

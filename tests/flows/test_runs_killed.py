@@ -24,7 +24,8 @@ from dccd.runs import Run
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpSlow
 from dccd.symbols import NS
-from tests.flows.support import free_port, running, write_config
+from tests.flows.support import running, write_config
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

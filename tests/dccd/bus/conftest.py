@@ -22,6 +22,7 @@ from dccd.bus.streams import ensure_bucket
 from dccd.errors import RequestError
 from tests import waiting
 from tests.commands import needed
+from tests.ports import free_port
 from tests.waiting import Until
 
 
@@ -29,7 +30,7 @@ class Server:
     """The embedded server under test, and what happens to it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.port = folder, free_port()
         self.running: EmbeddedServer | None = None
 
     @property
@@ -39,7 +40,7 @@ class Server:
 
     async def start(self) -> None:
         """Start it, the next time on the same port."""
-        self.running = EmbeddedServer(self.folder, port=0, on_log=lambda level, text: None)
+        self.running = EmbeddedServer(self.folder, port=self.port, on_log=lambda level, text: None)
         await self.running.start()
 
     async def kill(self) -> None:
