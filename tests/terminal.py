@@ -59,7 +59,7 @@ class Terminal:
         """What is on it now."""
         return self._tmux("capture-pane", "-p")
 
-    def until(self, good: Callable[[str], bool], seconds: float = 20.0) -> str:
+    def until(self, good: Callable[[str], bool], seconds: float = 60.0) -> str:
         """The screen, once it is *good*; looked at whenever something was written to it."""
         deadline = time.monotonic() + seconds
         while not good(screen := self.screen):
