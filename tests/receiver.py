@@ -59,7 +59,7 @@ class Receiver:
         return [body.decode() for at, _, body in self.posts if at == path]
 
     async def _until(self, good: Callable[[], bool]) -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while not good():
                 self._news = anyio.Event()
                 await self._news.wait()

@@ -74,7 +74,7 @@ def with_jobs(config: Config, *jobs: Job) -> Config:
 
 
 @asynccontextmanager
-async def watching(client: Client, subject: str = "dccd.events.>", seconds: float = 30.0) -> AsyncIterator[Expect]:
+async def watching(client: Client, subject: str = "dccd.events.>", seconds: float = 60.0) -> AsyncIterator[Expect]:
     """Yield a function that returns the next event for which a predicate holds; fails after *seconds*."""
     send, receive = anyio.create_memory_object_stream[Any](10_000)
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Event)
@@ -104,7 +104,7 @@ async def watching(client: Client, subject: str = "dccd.events.>", seconds: floa
         receive.close()
 
 
-async def take(ticks: Any, count: int, seconds: float = 30.0) -> list[Any]:
+async def take(ticks: Any, count: int, seconds: float = 60.0) -> list[Any]:
     """The next *count* records of *ticks*."""
     records: list[Any] = []
     with anyio.fail_after(seconds):

@@ -55,7 +55,7 @@ async def running(file: Path) -> AsyncIterator[tuple[Daemon, Client]]:
         yield found, client
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Ask again and again until it is so: what is waited for has no event of its own."""
     with anyio.fail_after(seconds):
         while True:

@@ -76,7 +76,7 @@ async def test_what_a_damaged_file_held_is_fetched_again(sim: Simulator, config:
     path = max(store.layout.folder(DAMAGED).glob("*.parquet"))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    async with daemon(config) as running, Client(running.bus_url) as client, watching(client) as expect:
+    async with daemon(config) as running, Client(running.bus_url) as client, watching(client, seconds=180) as expect:
         (found,) = [line async for line in client.doctor(set_aside=True) if line.kind == "finding"]
         assert found.moved is not None
         asked = await client.repair(DAMAGED.name)
