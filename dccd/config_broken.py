@@ -16,6 +16,8 @@ from dccd.errors import ConfigError
 __all__ = ["load_for_bus", "of_bus"]
 
 _SECTION = re.compile(r"^(?=[A-Za-z_]\w*[ \t]*:)", re.MULTILINE)
+_OTHERWISE = re.compile(r"^(?:[\"'?{&!*]|<<[ \t]*:)", re.MULTILINE)
+"""How a line may begin that has a section, too: a name in quotes, a mapping in braces, an anchor."""
 
 
 def load_for_bus(path: Path | None) -> tuple[Config, ConfigError | None]:
@@ -38,6 +40,7 @@ def load_for_bus(path: Path | None) -> tuple[Config, ConfigError | None]:
 def of_bus(text: str) -> Config | None:
     """Return ``bus`` and ``settings.data_path`` of *text*, all else being the default, or None where they aren't
     right, or may not be all that was meant."""
+    text = text.removeprefix("\ufeff")
     try:
         sections = raw_of(text)
     except ConfigError:
@@ -56,7 +59,7 @@ def of_bus(text: str) -> Config | None:
 
 def _apart(text: str) -> dict[str, Any] | None:
     """The sections that count of a text that is no YAML as a whole, each read alone; None where one can't be."""
-    if not _SECTION.search(text):
+    if not _SECTION.search(text) or _OTHERWISE.search(text):
         return None  # they may be written otherwise
     found: dict[str, Any] = {}
     for part in _SECTION.split(text):

@@ -20,6 +20,8 @@ BUS = "bus:\n  url: nats://far:4222\n"
         f"jobs:\n  - exchange: [\n\n{BUS}# and so on\n",
         f"{BUS}what: ever\nsettings:\n  log_level: loud\n",
         f"{BUS}jobs:\n\t- exchange: kraken\n",
+        f"\ufeff{BUS}jobs: [\n",
+        f"{BUS}jobs:\n<<<<<<< HEAD\n  - exchange: kraken\n=======\n>>>>>>> other\n",
     ],
 )
 def test_an_error_elsewhere_leaves_the_bus(text: str) -> None:
@@ -53,6 +55,9 @@ def test_without_a_word_of_it_the_bus_is_the_default(text: str) -> None:
         "settings: [\nbus: {port: 1}\n",
         "- a list\n",
         "{bus: {port: 1}, jobs: [\n",
+        '"bus": {port: 1}\njobs: [\n',
+        "jobs: [\n'bus': {port: 1}\n",
+        "jobs: [\n? bus\n: {port: 1}\n",
     ],
 )
 def test_where_the_bus_itself_is_in_doubt_nothing_is_said(text: str) -> None:
