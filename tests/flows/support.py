@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from anyio.abc import Process
 
 from dccd.client import Client
 from dccd.config import Config, Job
+from dccd.errors import BusUnavailable
 from dccd.messages import Event
 from dccd.simulator import Simulator
 from dccd.simulator.clock import SystemClock
@@ -66,6 +68,21 @@ async def running(config: Path, log: Path) -> AsyncIterator[Process]:
                     process.kill()
                     with anyio.CancelScope(shield=True):
                         await process.wait()
+
+
+@asynccontextmanager
+async def client_of(url: str) -> AsyncIterator[Client]:
+    """A client, as soon as there is a bus: on a busy machine a daemon takes its time to start."""
+    client = Client(url, timeout=20)
+    with anyio.fail_after(60):
+        while True:
+            with contextlib.suppress(BusUnavailable):
+                await client.__aenter__()
+                break
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 def with_jobs(config: Config, *jobs: Job) -> Config:

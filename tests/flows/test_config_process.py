@@ -24,7 +24,7 @@ from dccd.errors import BusUnavailable
 from dccd.jobs import JobSpec, specs_of
 from dccd.simulator import SimConfig, Simulator
 from tests.commands import needed
-from tests.flows.support import running, write_config
+from tests.flows.support import client_of, running, write_config
 from tests.flows.test_config import live, put_text, text_of, until
 from tests.flows.test_kills import COLLECTING
 from tests.flows.test_nats_command import nats
@@ -90,21 +90,6 @@ async def test_a_daemon_killed_in_the_middle_of_changes_starts_with_what_was_sav
             bucket = Bucket(client.bus, subjects.BUCKET_JOBS)
             there = [msgspec.json.decode(entry.value, type=JobSpec) for entry in await bucket.find(prefix)]
             assert {spec.name: spec for spec in there} == wanted
-
-
-@asynccontextmanager
-async def client_of(url: str) -> AsyncIterator[Client]:
-    """A client, as soon as there is a bus: on a busy machine a daemon takes its time to start."""
-    client = Client(url, timeout=20)
-    with anyio.fail_after(60):
-        while True:
-            with contextlib.suppress(BusUnavailable):
-                await client.__aenter__()
-                break
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 def client_is_there(client: Client) -> Callable[[], Awaitable[bool]]:

@@ -26,7 +26,7 @@ from dccd.messages import JobEntry, RunStatus
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpError
 from dccd.symbols import NS
-from tests.flows.support import running, watching, with_jobs
+from tests.flows.support import client_of, running, watching, with_jobs
 from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ async def entry(client: Client, name: str = NAME) -> JobEntry:
 async def remembered(client: Client, good: Callable[[JobState], bool], name: str = NAME) -> JobState:
     """What is on record of the job, once it is *good*."""
     key = subjects.job_state_key("alpha", name)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with aclosing(Bucket(client.bus, subjects.BUCKET_JOBS).watch(key)) as changes:
             async for change in changes:
                 if change is not None and good(state := msgspec.json.decode(change.value, type=JobState)):
@@ -131,7 +131,7 @@ async def up(client: Client) -> None:
         heard.set()
 
     subscription = await client.bus.subscribe(f"{subjects.TICKS}.>", hear)
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await heard.wait()
     await subscription.unsubscribe()
 
@@ -154,7 +154,7 @@ jobs:
         )
         url = f"nats://127.0.0.1:{port}"
         async with running(config, log) as process:
-            async with Client(url, timeout=20) as client:
+            async with client_of(url) as client:
                 await up(client)
                 first = await remembered(client, is_over("done"))
                 # As if it had been killed five and a half hours ago.
@@ -163,7 +163,7 @@ jobs:
                 await Bucket(client.bus, subjects.BUCKET_JOBS).put(key, msgspec.json.encode(killed))
             os.kill(process.pid, signal.SIGKILL)
             await process.wait()
-        async with running(config, log) as process, Client(url, timeout=20) as client:
+        async with running(config, log) as process, client_of(url) as client:
             await up(client)
             second = await remembered(
                 client, lambda job: job.last_run_id != first.last_run_id and job.last_state == "done"

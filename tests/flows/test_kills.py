@@ -18,7 +18,7 @@ from dccd.messages import StreamGap
 from dccd.records import Trade
 from dccd.simulator import SimConfig, Simulator
 from dccd.symbols import Dataset
-from tests.flows.support import running, write_config
+from tests.flows.support import client_of, running, write_config
 from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -66,14 +66,14 @@ async def test_a_daemon_that_is_killed_at_random_loses_nothing(kills: int, tmp_p
         url = f"nats://127.0.0.1:{port}"
         for _ in range(kills):
             async with running(config, log) as daemon:
-                async with Client(url, timeout=20) as client:
+                async with client_of(url) as client:
                     async for _ in client.ticks("binance", "BTC/USDT"):
                         break
                 # The moment is what is random: from its first ticks on, or while it repairs, flushes, folds.
                 await anyio.sleep(chance.uniform(0.0, 1.5))
                 os.kill(daemon.pid, signal.SIGKILL)
                 await daemon.wait()
-        async with running(config, log) as daemon, Client(url, timeout=20) as client:
+        async with running(config, log) as daemon, client_of(url) as client:
             with anyio.fail_after(120):
                 async for _ in client.ticks("binance", "BTC/USDT"):
                     (entry,) = await client.inventory(DATASET.name) or [None]
@@ -83,7 +83,7 @@ async def test_a_daemon_that_is_killed_at_random_loses_nothing(kills: int, tmp_p
             reported = await gaps(client)
             last = max(acknowledged)
             # Its own ticks come from the bus; on disk they are a flush later.
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 async for _ in client.ticks("binance", "BTC/USDT"):
                     frame = await client.read(DATASET, columns=["tid"])
                     if last <= max(int(tid) for tid in frame["tid"]):
