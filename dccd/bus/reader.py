@@ -25,7 +25,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import msgspec
 import nats.errors
 import structlog
 from nats.aio.msg import Msg
@@ -36,55 +35,19 @@ from dccd.bus.connection import Bus
 from dccd.bus.consumer import ArchiverConsumer
 from dccd.bus.consumers import delivery
 from dccd.bus.direct import JetStreamError, get_batch, same_stream, stream_state
+from dccd.bus.tick_message import Lag, LostRange, TickMessage, tick_message
 from dccd.bus.translation import translated
 from dccd.errors import BusError, BusRefused, BusUnavailable, StreamReplaced
 
-__all__ = ["Lag", "LostRange", "TickMessage", "TickReader"]
+__all__ = ["TickReader"]
 
 _NS = 1_000_000_000
 _MAX_BYTES = 32 << 20
 """Bytes that one request may bring."""
 _EXPIRES = 5
 """Seconds after which the server answers a request that found nothing."""
-_ANSWER = "Nats-Stream"
-"""Header of a message that JetStream hands out of a stream when it is asked for it. It goes where the question says: so
-who may ask, but not publish, could make ticks of one dataset those of another."""
-_NOT_PUBLISHED = b'"an answer of JetStream, which somebody has had sent here"'
 _OVERDUE = 2.0
 """Seconds that it may be late, until the request counts as lost."""
-
-
-class TickMessage(msgspec.Struct, frozen=True, gc=False):
-    """One message of the stream: ``data`` is a JSON array of records; ``at`` (ns) is when the bus stored it.
-
-    ``covered`` is the text of its header :data:`dccd.subjects.COVERED`; None where it has none.
-    """
-
-    seq: int
-    subject: str
-    data: bytes
-    at: int = 0
-    covered: str | None = None
-
-
-class LostRange(msgspec.Struct, frozen=True):
-    """Messages ``first`` to ``last`` fell off the stream's limits before they were read.
-
-    They were published between ``since`` and ``until`` (ns; ``None`` where there is no message to tell).
-    """
-
-    first: int
-    last: int
-    since: int | None
-    until: int | None
-
-
-class Lag(msgspec.Struct, frozen=True):
-    """How far behind a reader is: ``messages`` not acknowledged, sequence numbers of the ``last`` and the ``acked``."""
-
-    messages: int
-    last: int
-    acked: int
 
 
 class TickReader:
@@ -399,11 +362,7 @@ class TickReader:
         if seq == self._last + 1:
             self._last = seq
             self._last_at = at = int(said[4])
-            headers = message.headers or {}
-            covered, data = headers.get(subjects.COVERED), message.data
-            if _ANSWER in headers:
-                covered, data = None, _NOT_PUBLISHED
-            self._buffer.append(TickMessage(seq, message.subject, data, at, covered))
+            self._buffer.append(tick_message(message, seq, at))
             self._arrived.set()
         elif seq > self._last and not self._reset_wanted:
             self._jumped = True

@@ -25,7 +25,8 @@ from dccd.bus.direct import (
     stream_epoch,
     stream_state,
 )
-from dccd.bus.reader import Lag, LostRange, TickMessage, TickReader
+from dccd.bus.reader import TickReader
+from dccd.bus.tick_message import Lag, LostRange, TickMessage
 from dccd.errors import BusError
 
 __all__ = [

@@ -18,7 +18,7 @@ from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.tally import Tally
-from dccd.bus.reader import Lag, LostRange, TickMessage
+from dccd.bus.tick_message import Lag, LostRange, TickMessage
 from dccd.config import Config
 from dccd.exchanges.base import StreamOptions
 from dccd.records import Bar, BookDelta, Trade

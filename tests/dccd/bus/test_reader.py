@@ -11,8 +11,9 @@ from dccd.bus.connection import Bus
 from dccd.bus.direct import api
 from dccd.bus.kv import Bucket
 from dccd.bus.publisher import Publisher
-from dccd.bus.reader import LostRange, TickMessage, TickReader
+from dccd.bus.reader import TickReader
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch, stream_epoch
+from dccd.bus.tick_message import LostRange, TickMessage
 from dccd.errors import BusUnavailable, StreamReplaced
 from tests.dccd.bus.numbered import ONE, publish
 
