@@ -8,75 +8,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import Any
 
 from dccd.errors import ParseError, SubscriptionRefused
-from dccd.exchanges.base import Broken, PageRequest, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
+from dccd.exchanges.base import Broken, Refused, Signal, SnapshotWanted, StreamProtocol, Subscribed
+from dccd.feeds.actions import Action, Drop, Fetch, Ping, Send
 from dccd.feeds.ahead import TooFar
 from dccd.feeds.holes import Holes
-from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
-from dccd.feeds.silence import Probe, Suspicion
-from dccd.feeds.timing import Backoff
+from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent
+from dccd.feeds.settings import SessionSettings
+from dccd.feeds.silence import Patience, Probe, Suspicion
+from dccd.feeds.unparsed import BadFrames
 from dccd.records import Record
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Action", "Drop", "Fetch", "Machine", "Ping", "Probe", "Send", "SessionSettings"]
-
-
-class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient a session is; seconds."""
-
-    confirm_timeout: float = 10.0
-    """For the exchange to confirm a subscription."""
-    ping_after: float = 20.0
-    """Without a byte, before a ping is sent; as long again without a byte, and the connection is dead."""
-    silence: tuple[float, float] = (15.0, 300.0)
-    """Without a record, before the subscription counts as silent (reported, and REST asked): twenty times the usual
-    pause between records, within these bounds; twice as long each further time, an hour longer at most."""
-    first_silence: float = 30.0
-    """The same before any record has come: some exchanges accept a symbol that they don't list, and stay silent."""
-    unparsed_every: float = 30.0
-    """Between two Unparsed items."""
-    max_breaks: int = 5
-    """Breaks within ``break_period`` before the connection is given up, and its backoff no longer reset by data."""
-    break_period: float = 60.0
-    backoff: Backoff = Backoff()
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Send these frames."""
-
-    frames: list[str]
-
-
-class Fetch(msgspec.Struct, frozen=True):
-    """Perform this REST request and hand its body to :meth:`Machine.snapshot`; it replaces one still under way."""
-
-    request: PageRequest
-
-
-class Ping(msgspec.Struct, frozen=True):
-    """Send a ping."""
-
-
-class Drop(msgspec.Struct, frozen=True):
-    """Leave the connection, then call :meth:`Machine.lost` with this reason; nothing follows it.
-
-    ``dead``: it is the connection that gives no more, to whoever shares it.
-    """
-
-    reason: str
-    dead: bool = False
-
-
-Action: TypeAlias = Item | Send | Fetch | Probe | Ping | Drop
+__all__ = ["Machine"]
 
 # Exchanges whose connections are dead after so many seconds have heartbeats or answers to pings well within.
 _TALKATIVE = 60.0
-_LONG = 3600.0
-"""By how many seconds at most a silence grows until it is told of again."""
 _UNASKED = "silence, of which the exchange could not be asked"
 # A timer called later than this means that we stood still, not the exchange.
 _STALL = 5.0
@@ -111,11 +60,8 @@ class Machine:
         self._unproven = False  # the silence is of trades, and REST couldn't be asked
         self._resumed_ts = 0  # of the first record since REST was asked
         self._last: Record | None = None
-        self._pace: float | None = None  # seconds between batches, smoothed
-        self._patience = 1.0
-        self._bad: tuple[str, bytes] | None = None
-        self._bad_count = 0
-        self._bad_told = float("-inf")
+        self._patience = Patience(settings.silence, settings.first_silence)
+        self._bad = BadFrames(settings.unparsed_every)
         self.counts = dict.fromkeys(("connects", "losses", "frames", "records", "unparsed", "breaks"), 0)
 
     def statistics(self) -> dict[str, Any]:
@@ -136,7 +82,7 @@ class Machine:
         self.live = self.refused = False
         self._last_frame = self._last_data = self._last_timer = self._spoke_at = self._beat_from = now
         self._pinged = False
-        self._patience = 1.0
+        self._patience.heard()
         self._heard = now
         self._suspicion.heard()
         self._probe = None
@@ -311,12 +257,11 @@ class Machine:
             heard = max(heard, last_own)
         if heard > self._heard:
             self._heard = heard
-            self._patience = 1.0
+            self._patience.heard()
             self._suspicion.heard()
-        if not self.live or now - heard <= self._patience * self._silence():
+        if not self.live or now - heard <= self._patience.seconds:
             return
-        # Twice as long each time, and no more than an hour longer.
-        self._patience += min(self._patience, _LONG / self._silence())
+        self._patience.told()
         since = self._holes.known_until(wall)
         done.append(Silent(wall, since))
         self._holes.silent()
@@ -363,11 +308,8 @@ class Machine:
             self._unproven = False
             self._holes.begin(_UNASKED, wall, self._holes.known_until(wall))
         self._resumed_ts = self._resumed_ts or min(out[0].ts, wall)
-        pause = now - self._last_data
-        # Over some ten batches: a burst must not make the next second look like silence.
-        self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
+        self._patience.batch(now - self._last_data)
         self._last_data = now
-        self._patience = 1.0
         # Data, not the connection, shows that all is well; unless it is data that keeps breaking.
         if not self._breaks or now - self._breaks[-1] > self._settings.break_period:
             self.attempt = 0
@@ -440,19 +382,10 @@ class Machine:
         else:
             done.append(Drop(broken.reason))
 
-    def _silence(self) -> float:
-        """Seconds without a record that are suspicious in this market."""
-        if self._pace is None:
-            return self._settings.first_silence
-        least, most = self._settings.silence
-        return min(max(20 * self._pace, least), most)
-
     def _unparsed(self, error: str, frame: bytes) -> None:
         self.counts["unparsed"] += 1
-        self._bad_count += 1
-        self._bad = (error, frame[:512])
+        self._bad.add(error, frame)
 
     def _tell_unparsed(self, now: float, done: list[Action]) -> None:
-        if self._bad is not None and now - self._bad_told >= self._settings.unparsed_every:
-            done.append(Unparsed(*self._bad, self._bad_count))
-            self._bad, self._bad_count, self._bad_told = None, 0, now
+        if (unparsed := self._bad.tell(now)) is not None:
+            done.append(unparsed)

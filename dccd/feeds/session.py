@@ -17,10 +17,13 @@ import anyio
 
 from dccd.errors import BadSymbol, ExchangeDown, ExchangeError, RateLimited, SocketClosed
 from dccd.exchanges.base import Exchange, HistoryPager, Market, PageRequest, StreamOptions
+from dccd.feeds.actions import Action, Drop, Fetch, Ping, Send
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Item, Live, Lost, Silent, Unparsed
-from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
+from dccd.feeds.machine import Machine
 from dccd.feeds.pool import AnyLine, Pool
+from dccd.feeds.settings import SessionSettings
+from dccd.feeds.silence import Probe
 from dccd.feeds.timing import Clock, SystemClock
 from dccd.records import Record
 from dccd.symbols import Dataset, DataType, Symbol

@@ -1,4 +1,7 @@
-"""Whether a subscription that has gone silent is dead: what REST has of that time flows in, the answer flows out. Pure.
+"""When a subscription has gone silent, and whether it is dead. Pure.
+
+The pauses between its records flow in, how long one must be to be told of flows out; what REST has of that time flows
+in, the answer flows out.
 
 The connection's heartbeat says nothing of one of its streams, and a market may be quiet for hours. What proves that a
 stream should have said something depends on what it is: a trade; a bar with a trade in it; a payment of funding; an
@@ -14,7 +17,7 @@ import msgspec
 from dccd.records import Bar, BookSnapshot, FundingRate, OpenInterest, Record
 from dccd.symbols import NS, Dataset, DataType
 
-__all__ = ["Probe", "Suspicion"]
+__all__ = ["Patience", "Probe", "Suspicion"]
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -31,6 +34,47 @@ class Probe(msgspec.Struct, frozen=True):
 # The newest records may still be on their way, and clocks differ: a probe leaves them out.
 _MARGIN = 10 * NS
 _PAST = 3600 * NS
+_LONG = 3600.0
+"""By how many seconds at most a silence grows until it is told of again."""
+
+
+class Patience:
+    """How long a stream may be silent: twenty times the usual pause between batches, within *bounds* (seconds);
+    *first* before there were two."""
+
+    def __init__(self, bounds: tuple[float, float], first: float) -> None:
+        self._bounds, self._first = bounds, first
+        self._pace: float | None = None  # seconds between batches, smoothed
+        self._times = 1.0
+
+    def __repr__(self) -> str:
+        return f"<Patience of {self.seconds:g} s>"
+
+    @property
+    def seconds(self) -> float:
+        """After so much silence it is told of, the next time."""
+        return self._times * self._suspicious()
+
+    def batch(self, pause: float) -> None:
+        """Records came, *pause* seconds after those before them."""
+        # Over some ten batches: a burst must not make the next second look like silence.
+        self._pace = pause if self._pace is None else self._pace + 0.1 * (pause - self._pace)
+        self._times = 1.0
+
+    def heard(self) -> None:
+        """The stream has said something, or begins anew."""
+        self._times = 1.0
+
+    def told(self) -> None:
+        """Its silence was told of: again when it is twice as long, and no more than an hour longer."""
+        self._times += min(self._times, _LONG / self._suspicious())
+
+    def _suspicious(self) -> float:
+        """Seconds without a record that are suspicious in this market."""
+        if self._pace is None:
+            return self._first
+        least, most = self._bounds
+        return min(max(20 * self._pace, least), most)
 
 
 class Suspicion:

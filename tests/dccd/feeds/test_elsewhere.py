@@ -24,10 +24,10 @@ from dccd.feeds import elsewhere, pro_line
 from dccd.feeds.fake import FakeClock
 from dccd.feeds.history import Rest, RestOptions, RestPool, pages
 from dccd.feeds.items import Batch, Hole, Item, Live, Lost
-from dccd.feeds.machine import SessionSettings
 from dccd.feeds.pool import Pool, SocketPools
 from dccd.feeds.pro import ProPool
 from dccd.feeds.session import Session
+from dccd.feeds.settings import SessionSettings
 from dccd.feeds.timing import Backoff, Clock
 from dccd.records import Bar, BookDelta, BookSnapshot, Record, Trade
 from dccd.symbols import NS, Dataset

@@ -10,10 +10,13 @@ import pytest
 from dccd.errors import SubscriptionRefused
 from dccd.exchanges.base import Market, StreamOptions
 from dccd.exchanges.kraken import Kraken
+from dccd.feeds.actions import Action, Drop, Fetch, Ping, Send
 from dccd.feeds.fake import START, FakeExchange, FakeFrame
 from dccd.feeds.holes import Holes
 from dccd.feeds.items import Batch, Broke, Connected, Hole, Live, Lost, Silent, Unparsed
-from dccd.feeds.machine import Action, Drop, Fetch, Machine, Ping, Probe, Send, SessionSettings
+from dccd.feeds.machine import Machine
+from dccd.feeds.settings import SessionSettings
+from dccd.feeds.silence import Probe
 from dccd.feeds.timing import Backoff
 from dccd.records import Bar, BookSnapshot, Record, Trade
 from dccd.symbols import NS, Dataset

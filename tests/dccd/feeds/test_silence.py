@@ -1,11 +1,11 @@
-"""What proves that a silent subscription is dead, of each kind of data."""
+"""When a subscription has gone silent, and what proves that it is dead, of each kind of data."""
 
 from __future__ import annotations
 
 import pytest
 
 from dccd.feeds.fake import START
-from dccd.feeds.silence import Probe, Suspicion
+from dccd.feeds.silence import Patience, Probe, Suspicion
 from dccd.records import Bar, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.symbols import NS, Dataset
 
@@ -20,6 +20,39 @@ def bar(minute: int, volume: float, closed: bool = True) -> Bar:
 def suspicion(data_type: str) -> Suspicion:
     symbol = "BTC/USD:perp" if data_type in ("funding", "open_interest") else "BTC/USD"
     return Suspicion(Dataset.make("fake", data_type, symbol, "1m" if data_type == "ohlc" else None))
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [(0.1, 15.0), (2.0, 40.0), (30.0, 300.0)])
+def test_patience_is_twenty_times_the_usual_pause(pause: float, seconds: float) -> None:
+    """Within its bounds, and as it was given before there is a pause."""
+    patience = Patience((15.0, 300.0), first=30.0)
+    assert patience.seconds == 30.0
+    patience.batch(pause)
+    assert patience.seconds == seconds
+
+
+def test_a_burst_makes_nobody_impatient() -> None:
+    """A few quick batches in a slow market count as little as one slow one in a quick market."""
+    patience = Patience((1.0, 1e9), first=30.0)
+    patience.batch(10.0)
+    for _ in range(5):
+        patience.batch(0.0)
+    assert 100.0 < patience.seconds < 200.0
+
+
+def test_patience_grows_with_what_was_told_until_the_stream_speaks() -> None:
+    """Twice as long each time, an hour longer at most; any message, and any record, begins anew."""
+    patience = Patience((15.0, 300.0), first=1000.0)
+    grown = []
+    for _ in range(5):
+        grown.append(patience.seconds)
+        patience.told()
+    assert grown == [1000.0, 2000.0, 4000.0, 7600.0, 11200.0]
+    patience.heard()
+    assert patience.seconds == 1000.0
+    patience.told()
+    patience.batch(1.0)
+    assert patience.seconds == 20.0
 
 
 @pytest.mark.parametrize(
