@@ -53,6 +53,7 @@ def entry(links: Links, spec: JobSpec, state: JobState | None = None) -> m.JobEn
         }
     return m.JobEntry(
         name=spec.name,
+        host=links.host,
         operation=spec.operation,
         dataset=spec.dataset,
         trigger_kind=spec.trigger_kind,

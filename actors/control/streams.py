@@ -84,5 +84,6 @@ class StreamDesk:
         entries = []
         for name, state in sorted(self.links.board.items()):
             child = children.get(name)
-            entries.append(state.entry(now, child.restarts if child else 0, child.status if child else "stopped"))
+            restarts, status = (child.restarts, child.status) if child else (0, "stopped")
+            entries.append(state.entry(now, restarts, status, self.links.host))
         return entries

@@ -10,7 +10,7 @@ import click
 from dccd.cli.app import DONE, FAILED, App, note, options
 from dccd.cli.backfill import follow
 from dccd.cli.job_changes import TRIGGERS, TriggerKind, create, delete, update
-from dccd.cli.output import duration, json_document, table, when
+from dccd.cli.output import duration, json_document, of_hosts, table, when
 from dccd.symbols import DataType
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def jobs(
     data_type: str | None,
     trigger_kind: TriggerKind | None,
 ) -> int | None:
-    """List the jobs, when each runs next and what became of its last run; run, create, change and delete them."""
+    """List the jobs, when each runs next and what became of its last run, of every host on the bus (--host: of that
+    one); run, create, change and delete them."""
     if ctx.invoked_subcommand is not None:
         return None
     app = ctx.ensure_object(App)
@@ -77,11 +78,13 @@ def jobs(
         if app.json:
             json_document(found)
             return DONE
+        several = of_hosts(j.host for j in found)
         table(
-            ["job", "runs", "start", "next run", "state", "last run", "run", "note"],
+            ["job", *(["host"] if several else []), "runs", "start", "next run", "state", "last run", "run", "note"],
             (
                 [
                     j.name,
+                    *([j.host] if several else []),
                     _runs(j),
                     "" if j.start is None else j.start,
                     when(j.next_run),

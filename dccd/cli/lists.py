@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from dccd.cli.app import DONE, App, options
-from dccd.cli.output import count, duration, interval, json_document, percent, size, table, when
+from dccd.cli.output import count, duration, interval, json_document, of_hosts, percent, size, table, when
 from dccd.messages import CapabilityEntry, DatasetEntry
 from dccd.symbols import NS, parse_span, span_label
 
@@ -39,7 +39,7 @@ def inventory(app: App, prefix: str | None, show_gaps: bool) -> int:
         async with app.connect_to_store() as session:
             found = await session.client.inventory(prefix)
         # Whose each is, where there are several.
-        several = len({entry.host for entry in found}) > 1
+        several = of_hosts(entry.host for entry in found)
         columns = ["dataset", "host"] if several else ["dataset"]
         if app.json:
             json_document(found)

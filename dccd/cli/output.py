@@ -26,6 +26,7 @@ __all__ = [
     "json_document",
     "json_line",
     "number",
+    "of_hosts",
     "percent",
     "say",
     "size",
@@ -66,6 +67,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str =
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     head, body = lay_out(columns, cells, width)
     click.echo("\n".join([*(click.style(line, bold=True) for line in head), *body]))
+
+
+def of_hosts(hosts: Iterable[str]) -> bool:
+    """Whether entries of these *hosts* are of several, so that a table has to say whose each is."""
+    return len(set(hosts)) > 1
 
 
 def branches(node: TreeNode, path: str, first: str = "", rest: str = "") -> Iterator[tuple[str, str, TreeNode]]:

@@ -9,7 +9,7 @@ import click
 
 from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
-from dccd.cli.output import ago, count, json_document, number, table
+from dccd.cli.output import ago, count, json_document, number, of_hosts, table
 
 __all__ = ["streams"]
 
@@ -26,7 +26,8 @@ Examples:
 @options
 @click.pass_context
 def streams(ctx: click.Context) -> int | None:
-    """List live streams with rates and last prices; start and stop them."""
+    """List live streams with rates and last prices, of every host on the bus (--host: of that one); start and stop
+    them."""
     if ctx.invoked_subcommand is not None:
         return None
     app = ctx.ensure_object(App)
@@ -38,9 +39,11 @@ def streams(ctx: click.Context) -> int | None:
             json_document(found)
             return DONE
         now = time.time_ns()
+        several = of_hosts(s.host for s in found)
         table(
             [
                 "dataset",
+                *(["host"] if several else []),
                 "state",
                 ">records",
                 ">per second",
@@ -54,6 +57,7 @@ def streams(ctx: click.Context) -> int | None:
             (
                 [
                     s.dataset,
+                    *([s.host] if several else []),
                     s.state,
                     count(s.records),
                     f"{s.rate:,.1f}",
@@ -103,7 +107,7 @@ def start(
     dataset = dataset_of(exchange, symbol, data_type, span, "trades")
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             reply = await session.client.start_stream(
                 dataset.exchange,
                 dataset.symbol.human,
@@ -139,7 +143,7 @@ def stop(app: App, exchange: str, symbol: str | None, data_type: str | None, spa
     dataset = dataset_of(exchange, symbol, data_type, span, "trades")
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             reply = await session.client.stop_stream(
                 dataset.exchange, dataset.symbol.human, dataset.data_type, dataset.span
             )

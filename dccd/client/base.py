@@ -145,6 +145,13 @@ class Requests:
         reply: R = decoded(await self.request_raw(operation, payload, host=host, timeout=timeout), kind, operation)
         return reply
 
+    async def _hosts(self) -> list[str | None]:
+        """Whom to ask for what each host has its own of: all that are there, or the client's own."""
+        if self.host is not None:
+            return [self.host]
+        # A daemon that has just begun hasn't said that it is there: whoever answers.
+        return [host.id for host in (await self._ask("hosts", m.Hosts)).hosts] or [None]
+
     async def deliver(self, what: m.Follow) -> m.Followed:
         """Have a daemon deliver what the bus keeps to an inbox: what ``ticks`` and ``events`` stand on.
 

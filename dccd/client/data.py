@@ -30,11 +30,7 @@ class DataRequests(Requests):
 
         *dataset* may be a prefix, as ``binance.trades``. Raises BusUnavailable when one of them doesn't answer.
         """
-        hosts: list[str | None] = [self.host]
-        if self.host is None:
-            # A daemon that has just begun hasn't said that it is there.
-            hosts = [host.id for host in (await self._ask("hosts", m.Hosts)).hosts] or [None]
-        found = [entry for host in hosts for entry in await self._inventory_of(host, dataset)]
+        found = [entry for host in await self._hosts() for entry in await self._inventory_of(host, dataset)]
         return sorted(found, key=lambda entry: (entry.dataset, entry.host))
 
     async def _inventory_of(self, host: str | None, dataset: str | None) -> list[m.DatasetEntry]:

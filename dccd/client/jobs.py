@@ -27,9 +27,16 @@ class JobRequests(Requests):
         data_type: str | None = None,
         trigger_kind: Literal["once", "interval", "cron", "supervised", "manual"] | None = None,
     ) -> list[m.JobEntry]:
-        """The jobs, one a dataset: when each runs next and what became of its last run. All, or those that match."""
+        """The jobs, one a dataset: when each runs next and what became of its last run. All, or those that match; of
+        every host that is there, or of the client's own, each in its configuration's order.
+
+        Raises BusUnavailable when one of them doesn't answer.
+        """
         ask = m.JobsList(operation=operation, exchange=exchange, data_type=data_type, trigger_kind=trigger_kind)
-        page = await self._ask("jobs.list", m.Jobs, ask)
+        return [job for host in await self._hosts() for job in await self._jobs_of(host, ask)]
+
+    async def _jobs_of(self, host: str | None, ask: m.JobsList) -> list[m.JobEntry]:
+        page = await self._ask("jobs.list", m.Jobs, ask, host=host)
         found = list(page.jobs)
         while page.next is not None:
             # All of one host: another has other jobs.

@@ -14,8 +14,12 @@ class StreamRequests(Requests):
     """Live streams."""
 
     async def streams(self) -> list[m.StreamEntry]:
-        """The live streams with rates and last prices."""
-        return (await self._ask("streams.list", m.Streams)).streams
+        """The live streams with rates and last prices, of every host that is there, or of the client's own.
+
+        Raises BusUnavailable when one of them doesn't answer.
+        """
+        lists = [await self._ask("streams.list", m.Streams, host=host) for host in await self._hosts()]
+        return sorted((entry for one in lists for entry in one.streams), key=lambda entry: (entry.dataset, entry.host))
 
     async def start_stream(
         self,

@@ -34,7 +34,7 @@ class JobsList(Request, frozen=True, kw_only=True):
 
 
 class JobEntry(Reply, frozen=True, kw_only=True):
-    """One job of one dataset. Times are ns; ``every``, ``jitter`` and ``snapshot_interval`` are seconds.
+    """One job of one dataset, of ``host``. Times are ns; ``every``, ``jitter`` and ``snapshot_interval`` are seconds.
 
     ``source``: ``file``, or ``request`` of one that came over the bus and stands in no file. ``last_state`` is that of
     the last run, or of the stream; ``failures`` how many runs have failed in a row, ``error`` why the last did;
@@ -43,6 +43,7 @@ class JobEntry(Reply, frozen=True, kw_only=True):
     """
 
     name: str
+    host: str = ""
     operation: str
     dataset: str
     trigger_kind: str

@@ -48,9 +48,11 @@ class StreamStopped(Reply, frozen=True, kw_only=True):
 
 
 class StreamEntry(Reply, frozen=True, kw_only=True):
-    """One live stream. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in quote asset."""
+    """One live stream, of ``host``. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in quote
+    asset."""
 
     dataset: str
+    host: str = ""
     state: Literal["starting", "connecting", "live", "reconnecting", "stopped", "gave_up", "refused"]
     job: str | None = None
     records: int = 0

@@ -112,6 +112,27 @@ async def test_a_host_has_what_it_stores_and_nothing_of_another(config: Config, 
             assert found[0].host == "alpha"
 
 
+async def test_streams_and_jobs_are_listed_of_every_host(config: Config, tmp_path: Path) -> None:
+    """Each with whose it is, to a client that asks nobody in particular; to one of a host only that one's."""
+    there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client:
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        async with daemon(other), Client(alpha.bus_url, host="beta") as one:
+            kept = {"data_type": "ohlc", "span": "1h", "operation": "backfill", "trigger_kind": "manual"}
+            for host, pair in (("alpha", "BTC/USDT"), ("beta", "ETH/USDT")):
+                ask = {"exchange": "binance", "symbol": pair, "data_type": "trades"}
+                await client.request("streams.start", ask, host=host)
+                job = {"exchange": "binance", "pairs": [pair], **kept}
+                await client.request("jobs.create", job, host=host)
+            streams = [(entry.dataset, entry.host) for entry in await client.streams()]
+            assert streams == [("binance.trades.BTC-USDT", "alpha"), ("binance.trades.ETH-USDT", "beta")]
+            assert {("BTC", "alpha"), ("ETH", "beta")} == {
+                (job.dataset.split(".")[2].partition("-")[0], job.host)
+                for job in await client.jobs(operation="backfill")
+            }
+            assert {entry.host for entry in [*await one.streams(), *await one.jobs()]} == {"beta"}
+
+
 async def test_the_inventory_is_of_every_host(config: Config, tmp_path: Path) -> None:
     """What each stores is listed beside the others', by a client that asks nobody in particular."""
     there = Settings(data_path=str(tmp_path / "beta"), host="beta")

@@ -166,6 +166,30 @@ async def test_what_several_hosts_store_is_told_apart(dccd: Command, told: FakeD
     assert told_of == {1: ["host", "beta", mine, mine], 2: ["host", "beta", "beta", mine, mine]}
 
 
+async def test_streams_and_jobs_of_several_hosts_are_told_apart(dccd: Command, told: FakeDaemon) -> None:
+    """A column says whose each is; JSON says it of each, of one host too."""
+    streams = [msgspec.structs.replace(STREAMS[0], host=host) for host in ("alpha", "beta")]
+    jobs = [msgspec.structs.replace(JOBS[0], host=host) for host in ("alpha", "beta")]
+    told.replies["streams.list"] = m.Streams(host="alpha", streams=streams)
+    told.replies["jobs.list"] = m.Jobs(host="alpha", jobs=jobs)
+    for command in ("streams", "jobs"):
+        lines = (await dccd(command)).out.splitlines()
+        assert [line.split()[1] for line in lines] == ["host", "alpha", "beta"]
+        assert [one["host"] for one in json.loads((await dccd(command, "--json")).out)] == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize("words", [["start"], ["stop"]])
+async def test_of_several_hosts_one_is_named(dccd: Command, daemon: FakeDaemon, words: list[str]) -> None:
+    """Whose stream it is isn't left to who answers first."""
+    (one,) = daemon.replies["hosts"].hosts
+    beside = [one, msgspec.structs.replace(one, id="other")]
+    daemon.replies["hosts"] = msgspec.structs.replace(daemon.replies["hosts"], hosts=beside)
+    done = await dccd("streams", *words, "kraken.trades.BTC-USD")
+    assert (done.code, done.out) == (2, "")
+    assert "--host names one of fake, other" in done.err
+    assert (await dccd("streams", *words, "kraken.trades.BTC-USD", "--host", "fake")).code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "value"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -173,6 +174,19 @@ async def test_the_pages_of_a_list_are_of_one_host(client: Client, daemon: FakeD
     daemon.replies["coverage"] = found
     with pytest.raises(BusUnavailable, match=r"dccd\.host\.first\.coverage"):
         await client.coverage(OHLC)
+
+
+@pytest.mark.parametrize("ask", [Client.streams, Client.jobs, Client.inventory], ids=lambda method: method.__name__)
+async def test_lists_are_of_every_host(
+    client: Client, daemon: FakeDaemon, ask: Callable[[Client], Awaitable[Any]]
+) -> None:
+    """One that doesn't answer is an error: a list without its part would pass for all that there is."""
+    await ask(client)
+    (one,) = daemon.replies["hosts"].hosts
+    beside = [one, msgspec.structs.replace(one, id="second")]
+    daemon.replies["hosts"] = msgspec.structs.replace(daemon.replies["hosts"], hosts=beside)
+    with pytest.raises(BusUnavailable, match=r"dccd\.host\.second\."):
+        await ask(client)
 
 
 async def test_without_a_daemon_the_error_says_what_to_do(server: EmbeddedServer) -> None:
