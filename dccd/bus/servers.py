@@ -31,7 +31,7 @@ class Servers:
 def pause(attempt: int, chance: float) -> float:
     """Seconds before *attempt*, the first of which is 0: none, then doubling up to a second, of which *chance* (in
     [0, 1]) takes up to a half."""
-    # The exponent is capped: 2.0 ** 1024 overflows, and a bus may be away for hours. When nats-py's handler raises, it is
-    # called again at once, for ever, and nothing else in the process has its turn.
+    # The exponent is capped: 2.0 ** 1024 overflows, and a bus may be away for hours. nats-py calls a handler that
+    # raises again at once, for ever, and nothing else in the process has its turn.
     wait = min(_MAX_PAUSE, 0.01 * 2.0 ** min(attempt, 16)) if attempt else 0.0
     return wait * (1.0 - chance / 2)
