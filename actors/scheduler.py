@@ -6,6 +6,7 @@ What is to be done, and when, is decided in :mod:`actors.schedule`.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -126,7 +127,8 @@ class Scheduler(Actor):
         for spec in begin:
             state = self._states.get(spec.name) or kept.get(spec.name)
             if state is not None and schedule.running(state):
-                state = await self._as_recorded(spec, state)
+                with contextlib.suppress(BusUnavailable):  # then it is looked at again, in a while
+                    state = await self._as_recorded(spec, state)
             now, since = self.context.clock.wall_ns(), self.links.started
             if self.enabled:
                 state = schedule.begin(spec, state, now, since=since, chance=self._chance(), spread=spread)

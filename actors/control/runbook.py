@@ -46,9 +46,10 @@ class RunBook:
         else:
             self.links.active.pop(run.run_id, None)
             self.links.progress.pop(run.run_id, None)
+            await self._bucket.remove(subjects.run_mark(run.run_id))
+            # Once all is done: with the bus away it is done again.
             self.links.recent.append(run)
             self.links.tally.runs[run.operation, run.trigger, run.state] += 1
-            await self._bucket.remove(subjects.run_mark(run.run_id))
         if announce:
             self._announce(run)
 

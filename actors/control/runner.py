@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
@@ -32,6 +32,7 @@ from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
 __all__ = ["Runner", "resolve_range"]
 
+T = TypeVar("T")
 _BACKOFF = Backoff(initial=1.0, maximum=30.0)
 _RETRY_SECONDS = 0.5
 _DEFAULT_BARS = 1000
@@ -255,11 +256,12 @@ class Runner(Actor):
         await self._fill()
         return RunStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
 
-    async def _enqueue_again(self, run: Run) -> None:
-        """An interrupted run goes on: the same run, from its recorded position."""
+    async def _enqueue_again(self, run: Run, *, surely: bool = False) -> None:
+        """An interrupted run goes on: the same run, from its recorded position; *surely*: once the bus is there."""
         self.book.say(run.run_id, "info", f"goes on where it was: {run.rows:,} rows so far")
         run = self.links.active.get(run.run_id, run)  # with that line
-        await self._changed(run, "queued", resumed=run.resumed + 1)
+        queued = partial(self._changed, run, "queued", resumed=run.resumed + 1)
+        await (self._surely(run, queued) if surely else queued())
         self._queue.append(run.run_id)
 
     async def _fill(self) -> None:
@@ -325,7 +327,7 @@ class Runner(Actor):
             except ChildNotFound:
                 continue  # it has ended by itself; its word of that waits behind this message
             self._running.discard(run_id)
-            await self._enqueue_again(active[run_id])
+            await self._enqueue_again(active[run_id], surely=True)
         await self._fill()
 
     async def _adopt(self, run: Run) -> None:
@@ -333,10 +335,13 @@ class Runner(Actor):
         if not self.resume or run.run_id in self.links.active:
             return
         run = msgspec.structs.replace(run, host=self.links.host)
+        await self._surely(run, partial(self._taken_over, run))
+        await self._enqueue_again(run, surely=True)
+        await self._fill()
+
+    async def _taken_over(self, run: Run) -> None:
         await self.book.mark(run)
         await self.book.save(run, announce=False)
-        await self._enqueue_again(run)
-        await self._fill()
 
     async def _ended(self, run: Run) -> None:
         if run.run_id not in self._running:
@@ -358,11 +363,15 @@ class Runner(Actor):
 
     async def _surely_over(self, run: Run, state: RunState) -> Run:
         """The same, once the bus is there: nobody tells it a second time, and nobody is at the run any more."""
+        return await self._surely(run, partial(self._over, run, state))
+
+    async def _surely(self, run: Run, put: Callable[[], Awaitable[T]]) -> T:
+        """Do what puts *run* on record, as soon as the bus is there: half of it done, nobody would do the rest."""
         while True:
             try:
-                return await self._over(run, state)
+                return await put()
             except BusUnavailable as exc:
-                self.context.log.warning("the end of a run waits for the bus", run_id=run.run_id, error=str(exc))
+                self.context.log.warning("what becomes of a run waits for the bus", run_id=run.run_id, error=str(exc))
                 await self.context.clock.sleep(_RETRY_SECONDS)
 
     async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:

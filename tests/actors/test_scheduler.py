@@ -256,6 +256,27 @@ async def test_unchanged_jobs_keep_their_time(desk: Desk) -> None:
         assert len(desk.orders) == 1
 
 
+async def test_a_job_that_is_changed_with_the_bus_away(desk: Desk) -> None:
+    """Its run's record can't be read then: it counts as going on until it can, and the others have their times."""
+    (other,) = many(1)
+    async with open_root(desk.made(), clock=desk.clock) as ref:
+        await desk.clock.settle()
+        desk.over("run1")
+        reading = desk.get
+
+        async def away(run_id: str) -> Run:
+            raise BusUnavailable("away")
+
+        desk.get = away
+        await ref.ask(SetJobs((job(every=7200.0), other)))
+        await desk.clock.advance(15)
+        assert ref.alive and desk.state().last_state == "running"
+        assert [dataset for dataset, _, _ in desk.orders[1:]] == [other.dataset]
+        desk.get = reading
+        await desk.clock.advance(15)
+        assert desk.state().last_state == "done"
+
+
 async def test_a_job_runs_when_asked(desk: Desk) -> None:
     """One of any trigger, as a request's run; one that goes on is told as such, and one that there isn't is refused."""
     desk = Desk(job("manual", start="origin"))

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors.control.runner import Runner, resolve_range
-from actors.mail import AdoptRun, CancelBackfill, RunEnded, RunIsAt, StartBackfill
+from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, StartBackfill
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FakeClock
 from actors.runtime.dynamic import DynamicSupervisor
@@ -92,7 +92,8 @@ def test_a_range_that_can_not_be_is_refused(
 
 
 class Desk(SimpleNamespace):
-    """What a runner takes of the daemon's shared names; the bucket refuses the puts whose turn is in ``refuse``."""
+    """What a runner takes of the daemon's shared names; the bucket refuses the puts whose turn is in ``refuse``,
+    and the first ``stuck`` removals."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -112,6 +113,7 @@ class Desk(SimpleNamespace):
         )
         self.entries: dict[str, bytes] = {}
         self.refuse: set[int] = set()
+        self.stuck = 0
         self.puts = 0
 
     async def settled(self, message: Any) -> None: ...
@@ -123,6 +125,9 @@ class Desk(SimpleNamespace):
         self.entries[key] = value
 
     async def remove(self, key: str, revision: int | None = None) -> None:
+        if self.stuck:
+            self.stuck -= 1
+            raise BusUnavailable("the bus is away")
         self.entries.pop(key, None)
 
     async def find(self, prefix: str) -> list[Any]:
@@ -356,6 +361,47 @@ async def test_what_is_cancelled_with_the_bus_away_is_cancelled_when_it_is_back(
                   for key, value in desk.entries.items() if not key.startswith("active.")}  # fmt: skip
         assert states[run.run_id] == "cancelled"
         assert sorted(states.values()) == ["cancelled", "running", "running"]
+
+
+@pytest.mark.anyio
+async def test_an_end_that_is_put_on_record_twice_is_counted_once() -> None:
+    """With the bus away between the record and its mark."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    async with running(desk, clock) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        desk.stuck = 2
+        runner.tell_nowait(RunEnded(msgspec.structs.replace(run, state="failed", error="no")))
+        await clock.advance(0.5)
+        await clock.advance(0.5)
+        assert desk.run().state == "failed" and not desk.stuck
+        assert [one.state for one in desk.recent] == ["failed"]
+        assert sum(desk.tally.runs.values()) == 1
+
+
+@pytest.mark.anyio
+async def test_runs_are_taken_over_and_moved_when_the_bus_is_back() -> None:
+    """Away in the middle of it: the runner goes on, and no run is left as nobody's."""
+    desk: Any = Desk()
+    clock = FakeClock()
+    lost = Run(run_id="r1", dataset=BARS.name, state="interrupted", host="beta", created=0, updated=0, start=0, end=10,
+               position=5)  # fmt: skip
+    async with running(desk, clock) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        desk.refuse = {desk.puts + 2, desk.puts + 7}  # mark, save; mark, save, queued, running; queued
+        for order in (AdoptRun(lost), MoveRuns(("binance",))):
+            runner.tell_nowait(order)
+            await clock.advance(0.5)
+            await clock.advance(0.5)
+        assert runner.alive and desk.puts == 12
+        adopted, moved = desk.active["r1"], desk.active[run.run_id]
+        assert [(one.state, one.host, one.resumed) for one in (adopted, moved)] == [("running", "alpha", 1)] * 2
+        assert [len(one.log) for one in (adopted, moved)] == [1, 1]
+        assert desk.entries["active.r1"] == b"alpha"
 
 
 @pytest.mark.anyio
