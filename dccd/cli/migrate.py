@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +181,9 @@ def config(app: App, old: Path, output: Path | None, force: bool) -> int:
     made = convert_config(text, str(old))
     if output is not None:
         try:
-            with output.open("w" if force else "x", encoding="utf-8") as file:
+            # It holds the old one's secrets: others may read it only where they could before.
+            mode = stat.S_IMODE(old.stat().st_mode)
+            with open(output, "w" if force else "x", encoding="utf-8", opener=partial(os.open, mode=mode)) as file:
                 file.write(made.text)
         except FileExistsError as exc:
             raise click.UsageError(f"{output} is there already: --force writes over it") from exc

@@ -68,6 +68,15 @@ async def test_wrong_words(dccd: Command, words: list[str]) -> None:
     assert (await dccd("migrate", *words)).code == 2
 
 
+async def test_a_configuration_is_as_private_as_it_was(dccd: Command) -> None:
+    """The URL of its webhook is a secret."""
+    old = dccd.folder / "old.yml"
+    old.write_bytes((OLD / "dccd3" / "config.yml").read_bytes())
+    old.chmod(0o600)
+    assert (await dccd("migrate", "config", "old.yml", "-o", "new.yml")).code == 0
+    assert (dccd.folder / "new.yml").stat().st_mode & 0o777 == 0o600
+
+
 async def test_a_configuration(dccd: Command, tmp_path: Path) -> None:
     """It is written, never over another, and what it lacks is named."""
     old = OLD / "dccd3" / "config.yml"
