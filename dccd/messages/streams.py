@@ -48,8 +48,8 @@ class StreamStopped(Reply, frozen=True, kw_only=True):
 
 
 class StreamEntry(Reply, frozen=True, kw_only=True):
-    """One live stream, of ``host``. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in quote
-    asset."""
+    """One live stream, of ``host``. ``rate`` records a second over the last seconds, times in ns, ``last_price`` in
+    quote asset."""
 
     dataset: str
     host: str = ""
