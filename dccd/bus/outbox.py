@@ -64,7 +64,9 @@ class Outbox:
         self.resend = False
         """Whether something on its way is to be sent again."""
         self.held_bytes = 0
-        self._dropped: dict[str, Dropped] = {}  # not empty while it overflows
+        self.overflow = 0
+        """Messages that were dropped since it overflows; 0 while it doesn't."""
+        self._dropped: dict[str, Dropped] = {}
         self._progress = now
         self._retry_at = 0.0
         self._retry_wait = 0.0
@@ -96,7 +98,8 @@ class Outbox:
         # Where nothing waits there is room for one, however small the buffer: an overflow ends when something has left,
         # so with nothing there it would never end. And once one is dropped everything is until half is free, so that
         # each subject has one gap and not many.
-        if self._dropped or (self.held_bytes and self.held_bytes + size > self._limit):
+        if self.overflow or (self.held_bytes and self.held_bytes + size > self._limit):
+            self.overflow += 1
             _add(self._dropped, subject, count, first_ts, last_ts)
             return False
         self._number += 1
@@ -245,26 +248,23 @@ class Outbox:
 
     # ---------------------------------------------------------------- what is dropped
 
-    @property
-    def overflowing(self) -> bool:
-        """Whether what is offered now is dropped."""
-        return bool(self._dropped)
-
     def end_overflow(self) -> dict[str, Dropped]:
         """End it if half of the buffer is free: ask when something has left. Returns what was dropped, by subject."""
-        if not self._dropped or self.held_bytes > self._limit // 2:
+        if self.held_bytes > self._limit // 2:
             return {}
-        dropped, self._dropped = self._dropped, {}
-        return self._counted(dropped)
+        return self._take_dropped()
 
     def end(self) -> dict[str, Dropped]:
         """Give up what is left; returns it with what an overflow has dropped, by subject."""
-        dropped, self._dropped = self._dropped, {}
         for offer in [*self._on_way.values(), *self._queue]:
-            _add(dropped, offer.subject, offer.count, offer.first_ts, offer.last_ts)
+            _add(self._dropped, offer.subject, offer.count, offer.first_ts, offer.last_ts)
         self._on_way.clear()
         self._queue.clear()
         self.held_bytes = 0
+        return self._take_dropped()
+
+    def _take_dropped(self) -> dict[str, Dropped]:
+        dropped, self._dropped, self.overflow = self._dropped, {}, 0
         return self._counted(dropped)
 
     def _counted(self, dropped: dict[str, Dropped]) -> dict[str, Dropped]:
@@ -286,7 +286,7 @@ class Outbox:
             "window": self._window,
             "buffer_bytes": self.held_bytes,
             "buffer_limit": self._limit,
-            "overflowing": self.overflowing,
+            "overflowing": bool(self.overflow),
             "dropped_messages": self._dropped_messages,
             "dropped_records": self._dropped_records,
         }

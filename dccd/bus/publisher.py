@@ -107,9 +107,9 @@ class Publisher:
             raise PayloadTooLarge(size, self.max_payload)
         if self._closing:
             raise BusUnavailable("the publisher is closed")
-        outbox, now, overflowing = self._outbox, time.monotonic(), self._outbox.overflowing
+        outbox, now = self._outbox, time.monotonic()
         if not outbox.offer(subject, payload, count, first_ts, last_ts, covered, ttl, now):
-            if not overflowing:
+            if outbox.overflow == 1:
                 self._log.error("the buffer is full: dropping what is new", buffer_bytes=outbox.held_bytes)
             return False
         self._empty.clear()
@@ -179,7 +179,7 @@ class Publisher:
     @property
     def overflowing(self) -> bool:
         """Whether what is offered now is dropped."""
-        return self._outbox.overflowing
+        return bool(self._outbox.overflow)
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the start, and what waits now."""
@@ -312,9 +312,9 @@ class Publisher:
         outbox = self._outbox
         if not outbox.full:
             self._room.set()
-        if not outbox:
-            self._empty.set()
-        if outbox.overflowing and not self._closing:
+            if not outbox:
+                self._empty.set()
+        if outbox.overflow and not self._closing:
             self._report(outbox.end_overflow())
         if outbox.has_work:
             self._wake.set()

@@ -228,10 +228,10 @@ def test_an_overflow_ends_when_half_is_free() -> None:
     assert box.end_overflow() == {}
     assert not offer(box, 0.0, size=0, ts=40)
     box.acked(2, 0.0)
-    assert box.overflowing
+    assert box.overflow == 4
     assert box.statistics()["dropped_messages"] == 0
     assert box.end_overflow() == {A: Dropped(3, 6, 10, 40), B: Dropped(1, 2, 20, 20)}
-    assert not box.overflowing
+    assert not box.overflow
     assert box.end_overflow() == {}
     assert offer(box, 0.0)
     now = box.statistics()
@@ -256,7 +256,7 @@ def test_what_is_left_at_the_end_is_told() -> None:
         offer(box, 0.0, ts=ts)
     send(box, 0.0)
     assert box.end() == {A: Dropped(3, 3, 5, 7)}
-    assert (len(box), box.held_bytes, box.overflowing, box.waiting_since) == (0, 0, False, None)
+    assert (len(box), box.held_bytes, box.overflow, box.waiting_since) == (0, 0, 0, None)
     assert box.get(1) is None
 
 
@@ -308,7 +308,7 @@ class Delivery(RuleBasedStateMachine):
     @rule(size=st.integers(0, 600), subject=st.sampled_from([A, B]))
     def offer(self, size: int, subject: str) -> None:
         self.offered += 1
-        overflowing = self.box.overflowing
+        overflowing = self.box.overflow
         held = self.box.held_bytes
         taken = self.box.offer(subject, bytes(size), 2, self.offered, self.offered, None, None, self.now)
         assert taken is (not overflowing and (not held or held + size <= self.limit))
@@ -396,7 +396,7 @@ class Delivery(RuleBasedStateMachine):
                 self.gone.append(number)
                 self.after_one_has_left()
         assert len(self.box) == 0
-        assert not self.box.overflowing
+        assert not self.box.overflow
         assert not self.box.has_work
 
     @invariant()
@@ -406,7 +406,7 @@ class Delivery(RuleBasedStateMachine):
         untold = sum(map(len, self.untold.values()))
         assert (len(self.box), now["acked"], now["dropped_messages"]) == (len(held), len(self.gone), told)
         assert len(held) + now["acked"] + now["dropped_messages"] + untold == self.offered
-        assert self.box.overflowing is bool(untold)
+        assert (self.box.overflow, now["overflowing"]) == (untold, bool(untold))
         assert now["on_way"] == len(self.under_way()) <= self.window
         assert (now["offered"], now["duplicates"]) == (len(self.sizes), self.duplicates)
         assert [number for number in self.sizes if self.box.get(number) is not None] == self.under_way()
