@@ -21,6 +21,7 @@ import msgspec
 from dccd.errors import IdentityError
 
 __all__ = [
+    "EARLIEST",
     "NS",
     "DataType",
     "Dataset",
@@ -37,6 +38,8 @@ __all__ = [
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
+EARLIEST = 1_230_768_000 * NS
+"""The beginning of 2009 (ns): no time of a record is before that."""
 
 _CONTRACTS = ("perp", "quarter", "next_quarter")
 _ALIASES = {"XBT": "BTC"}
@@ -246,7 +249,7 @@ def parse_time(value: str | int, field: str = "time") -> int:
         ns = int(moment.timestamp()) * NS
         if fraction:
             ns += int(fraction[1][:9].ljust(9, "0"))
-    if not 1_230_768_000 * NS <= ns < 9_183_110_400 * NS:
+    if not EARLIEST <= ns < 9_183_110_400 * NS:
         raise IdentityError(field, f"{_shown(value)} is not between 2009 and 2261; times are in nanoseconds")
     return ns
 

@@ -15,7 +15,7 @@ import msgspec
 
 from dccd.client.base import Time, time_text
 from dccd.errors import IdentityError
-from dccd.symbols import parse_interval, parse_time
+from dccd.symbols import EARLIEST, parse_interval, parse_time
 
 __all__ = ["Position", "Since", "since_ns"]
 
@@ -28,9 +28,9 @@ _STORE = "store"
 
 
 def since_ns(since: Since, now: int) -> int:
-    """*since* in ns, when it is *now* (ns). Raises IdentityError."""
+    """*since* in ns, when it is *now* (ns); longer ago than there is anything is as long as that. Raises IdentityError."""
     if isinstance(since, timedelta):
-        return now - max(0, since // timedelta(microseconds=1)) * 1000
+        return max(EARLIEST, now - max(0, since // timedelta(microseconds=1)) * 1000)
     if since == "now":
         return now
     if isinstance(since, str) and _AGO.fullmatch(since.strip()):

@@ -23,7 +23,7 @@ from dccd.client.sieve import Joint, Sieve, earliest
 from dccd.client.since import Position
 from dccd.client.tick_sources import Stored, Stream
 from dccd.errors import BusUnavailable, RequestError, StreamReplaced, TicksGone
-from dccd.symbols import NS, Dataset, DataType, format_time
+from dccd.symbols import EARLIEST, NS, Dataset, DataType, format_time
 
 if TYPE_CHECKING:
     import polars as pl
@@ -114,7 +114,9 @@ class Past(Stream):
             return
         try:
             joint = Joint(boundary, state.archived)  # on the host that is asked for the rows
-            message = m.Read(dataset=dataset.name, start=low, end=boundary, format="arrow", source="stored")
+            message = m.Read(
+                dataset=dataset.name, start=max(low, EARLIEST), end=boundary, format="arrow", source="stored"
+            )
             self._rows = Rows(partial(self._client._chunks, "read", message, host=state.host))
             await self._rows.open()
         except BusUnavailable as exc:

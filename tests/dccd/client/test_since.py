@@ -22,6 +22,7 @@ NS = 1_000_000_000
         ("250ms", NOW - NS // 4),
         (timedelta(seconds=2), NOW - 2 * NS),
         (timedelta(seconds=-2), NOW),
+        (timedelta(days=40_000), 1_230_768_000 * NS),
         (NOW - 5, NOW - 5),
         (str(NOW - 5), NOW - 5),
         ("2024-01-01", 1_704_067_200 * NS),

@@ -28,7 +28,7 @@ from dccd.client.tick_past import MARGIN, Start, begin
 from dccd.errors import BusUnavailable, IdentityError, RequestError, StreamReplaced, TicksGone
 from dccd.records import Bar, Record, Trade
 from dccd.store.schema import table_from_records
-from dccd.symbols import NS, Dataset, DataType
+from dccd.symbols import EARLIEST, NS, Dataset, DataType
 
 pytestmark = pytest.mark.anyio
 
@@ -323,6 +323,16 @@ async def test_going_on_in_the_store(client: Client, bus: Bus, daemon: FakeDaemo
         ticks = client.ticks("binance", "BTC/USDT", resume=ticks.position)
     found += tids(await take(ticks, 5))
     assert found == list(range(40))
+
+
+async def test_bars_of_all_the_time_that_there_is(client: Client, bus: Bus, daemon: FakeDaemon) -> None:
+    """A bar that isn't over at the first time that is one would begin before it: that isn't asked for."""
+    now = time.time_ns()
+    daemon.frames[BARS] = rows(DataType.OHLC, [Bar(ts=now - 300 * NS, open=1, high=1, low=1, close=1, volume=1)])
+    async with client.ticks("binance", "BTC/USDT", "ohlc", "1m", since="2009-01-01") as ticks:
+        assert [bar.ts for bar in await take(ticks, 1)] == [now - 300 * NS]
+    (ask,) = daemon.asked("read")
+    assert ask.start == EARLIEST
 
 
 async def test_nothing_is_stored(client: Client, bus: Bus, daemon: FakeDaemon) -> None:
