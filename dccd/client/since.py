@@ -28,7 +28,10 @@ _STORE = "store"
 
 
 def since_ns(since: Since, now: int) -> int:
-    """*since* in ns, when it is *now* (ns); longer ago than there is anything is as long as that. Raises IdentityError."""
+    """*since* in ns, when it is *now* (ns); what is before all time that there is begins with that.
+
+    Raises IdentityError.
+    """
     if isinstance(since, timedelta):
         return max(EARLIEST, now - max(0, since // timedelta(microseconds=1)) * 1000)
     if since == "now":
