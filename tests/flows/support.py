@@ -21,7 +21,7 @@ from dccd.config import Config, Job
 from dccd.errors import BusUnavailable
 from dccd.messages import Event
 from dccd.simulator import Simulator
-from dccd.simulator.clock import SystemClock
+from dccd.simulator.clock import Clock
 from dccd.symbols import NS
 
 Expect = Callable[[Callable[[Any], bool]], Awaitable[Any]]
@@ -135,7 +135,7 @@ async def take(ticks: Any, count: int, seconds: float = 60.0) -> list[Any]:
 class MarketClock:
     """A simulator's time as feeds see it, so that both go at the same speed."""
 
-    def __init__(self, clock: SystemClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def now(self) -> float:
