@@ -36,6 +36,8 @@ class Offer(msgspec.Struct, gc=False):
     ttl: int | None = None
     first_sent: float = 0.0
     sent: float = _NEVER
+    behind: int = 0
+    """A number of the stream: if the message is stored, then behind it."""
 
 
 class Dropped(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +70,8 @@ class Outbox:
         """Messages that were dropped since it overflows; 0 while it doesn't."""
         self._dropped: dict[str, Dropped] = {}
         self._progress = now
+        self._newest = 0  # the number in the stream of what was stored last
+        self._look_at = now
         self._retry_at = 0.0
         self._retry_wait = 0.0
         self._acked = self._again = self._duplicates = self._refused = 0
@@ -145,9 +149,11 @@ class Outbox:
         """The next message to send: it is on its way now. ``None``: the window is full, or some go again first."""
         if not self._queue or self.resend or len(self._on_way) >= self._window:
             return None
+        if not self._on_way:
+            self._look_at = now + self._deadline / 4
         offer = self._queue.popleft()
         self._on_way[offer.number] = offer
-        offer.first_sent = now
+        offer.first_sent, offer.behind = now, self._newest
         return offer
 
     def sent(self, offer: Offer, now: float) -> None:
@@ -158,17 +164,22 @@ class Outbox:
         """Seconds until it is to be looked at again, if nothing happens before; ``None``: no need."""
         if not self._on_way and not self._retry_at:
             return None
-        return self._retry_at - now if self._retry_at > now else self._deadline / 4
+        return self._retry_at - now if self._retry_at > now else max(0.0, self._look_at - now)
 
     # ---------------------------------------------------------------- what to send again
 
-    def overdue(self, now: float) -> None:
-        """Mark what wasn't acknowledged within the deadline: it is sent again."""
+    def look(self, now: float) -> bool:
+        """Mark what wasn't acknowledged within the deadline: it is sent again. Four times a deadline, however often
+        it is called; returns whether it was time to."""
+        if now < self._look_at:
+            return False
+        self._look_at = now + self._deadline / 4
         overdue = now - self._deadline
         for offer in self._on_way.values():
             if offer.sent < overdue:
                 offer.sent = _NEVER
                 self.resend = True
+        return True
 
     def reconnected(self, now: float) -> None:
         """Mark all that is on its way: of what was sent, or answered, just before the loss nobody knows."""
@@ -185,14 +196,19 @@ class Outbox:
         if any(offer.sent == _NEVER for offer in self._on_way.values()):
             self.resend = True
 
-    def again(self, now: float) -> tuple[list[Offer], set[str]]:
-        """All that is marked, in the order of the offers; and the subjects to look up in the stream before.
+    def again(self, now: float) -> tuple[list[Offer], dict[str, int]]:
+        """All that is marked, in the order of the offers; and the subjects to look up in the stream before, from which
+        of its numbers on.
 
         The server forgets the ids of messages in time: an old one may be stored, and be stored a second time.
         """
         marked = [offer for offer in self._on_way.values() if offer.sent == _NEVER]
         old = now - self._duplicate_window / 2
-        return marked, {offer.subject for offer in marked if offer.first_sent < old}
+        since: dict[str, int] = {}
+        for offer in marked:
+            if offer.first_sent < old:
+                since[offer.subject] = min(offer.behind + 1, since.get(offer.subject, offer.behind + 1))
+        return marked, since
 
     def take_again(self, offer: Offer) -> bool:
         """Whether it is to be sent again all the same: answers come in between. It counts as sent again."""
@@ -205,24 +221,23 @@ class Outbox:
         """All that was marked has been sent; more may be marked by now."""
         self.resend = any(offer.sent == _NEVER for offer in self._on_way.values())
 
-    def up_to(self, subject: str, number: int) -> list[int]:
-        """The numbers of what is on its way on *subject*, up to *number*: a stream that has this one has them all."""
-        return [offer.number for offer in self._on_way.values() if offer.subject == subject and offer.number <= number]
-
     # ---------------------------------------------------------------- answers
 
     def get(self, number: int) -> Offer | None:
         """The message with that number if it is on its way: an answer to an earlier sending may have come before."""
         return self._on_way.get(number)
 
-    def acked(self, number: int, now: float, duplicate: bool = False) -> Offer | None:
-        """It is stored; returns it, ``None`` when that was known."""
+    def acked(self, number: int, seq: int, now: float, duplicate: bool = False) -> Offer | None:
+        """It is stored, as *seq* of the stream; returns it, ``None`` when that was known."""
         offer = self._on_way.pop(number, None)
         if offer is None:
             return None
         self.held_bytes -= len(offer.payload) + _OVERHEAD
         self._acked += 1
         self._duplicates += duplicate
+        if not duplicate:
+            # Not the greatest of all: a stream that was made anew begins at 1 again.
+            self._newest = seq
         self._progress = now
         self._retry_wait = 0.0
         return offer

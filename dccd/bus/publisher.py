@@ -30,7 +30,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from dccd import subjects
 from dccd.bus.acks import AckError, read_ack
 from dccd.bus.connection import Bus
-from dccd.bus.direct import get_last
+from dccd.bus.direct import get_batch
 from dccd.bus.outbox import Dropped, Offer, Outbox
 from dccd.errors import BusError, BusUnavailable, PayloadTooLarge
 
@@ -40,6 +40,9 @@ OverflowCallback = Callable[[str, int, int, int], None]
 """Subject, number of records dropped, and the times (ns) of the first and the last of them."""
 AckCallback = Callable[[str, int], None]
 """Subject of a message that the bus has acknowledged, and the time (ns) of its first record."""
+
+_LOOKED_UP = 50
+"""Messages of the stream that are read at once, to look for some: they may be large."""
 
 
 class Publisher:
@@ -225,14 +228,13 @@ class Publisher:
         if wait is None:
             await self._wake.wait()
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._wake.wait()
-        except TimeoutError:
-            now = time.monotonic()
-            if self._outbox.stalled(now, self._bus.connected):
-                self._room.set()
-            self._outbox.overdue(now)
+        now = time.monotonic()
+        # Also when something woke it: where there is always something to do, nothing else would look.
+        if self._outbox.look(now) and self._outbox.stalled(now, self._bus.connected):
+            self._room.set()
 
     async def _listen(self) -> None:
         self._inbox = subjects.acks(self._bus.inbox_prefix, secrets.token_urlsafe(16))
@@ -253,20 +255,24 @@ class Publisher:
     async def _send_again(self) -> None:
         """Publish again, in the order of the offers, all that is on its way and marked."""
         marked, to_look_up = self._outbox.again(time.monotonic())
-        for subject in to_look_up:
-            await self._settle(subject)
+        for subject, seq in to_look_up.items():
+            await self._settle(subject, seq)
         for offer in marked:
             if self._outbox.take_again(offer):
                 await self._send(offer)
         self._outbox.sent_again()
 
-    async def _settle(self, subject: str) -> None:
-        """Find out by the newest message on *subject* which of ours are stored: the server forgets ids in time."""
-        newest = await get_last(self._bus, self._stream, subject)
-        writer, _, number = (newest.headers.get(subjects.MSG_ID, "") if newest else "").rpartition("-")
-        if writer == self._id:
-            for stored in self._outbox.up_to(subject, int(number)):
-                self._done(stored)
+    async def _settle(self, subject: str, seq: int) -> None:
+        """Find out which of ours are stored on *subject*, from number *seq* of the stream on: each by its id.
+
+        That a later one is stored says nothing: a server may refuse one of a window and take the next.
+        """
+        while messages := (await get_batch(self._bus, self._stream, seq, _LOOKED_UP, subject)).messages:
+            for message in messages:
+                writer, _, number = message.headers.get(subjects.MSG_ID, "").rpartition("-")
+                if writer == self._id and number.isdecimal():
+                    self._done(int(number), message.seq)
+            seq = messages[-1].seq + 1
 
     # ---------------------------------------------------------------- answers
 
@@ -279,14 +285,14 @@ class Publisher:
         if ack is None:
             return
         if ack.error is None:
-            self._done(number, ack.duplicate)
+            self._done(number, ack.seq, ack.duplicate)
         elif ack.hopeless:
             self._refused_for_good(offer, ack.error)
         else:
             self._refused(offer, ack.error)
 
-    def _done(self, number: int, duplicate: bool = False) -> None:
-        offer = self._outbox.acked(number, time.monotonic(), duplicate)
+    def _done(self, number: int, seq: int, duplicate: bool = False) -> None:
+        offer = self._outbox.acked(number, seq, time.monotonic(), duplicate)
         if offer is None:
             return
         if self._on_ack is not None:

@@ -58,8 +58,8 @@ def test_a_window_is_on_its_way() -> None:
     assert (len(box), box.waiting_since) == (3, 1.0)
     assert send(box, 4.0) == [1, 2]
     assert not box.window_open
-    assert box.acked(1, 5.0) is not None
-    assert box.acked(1, 5.0) is None
+    assert box.acked(1, 1, 5.0) is not None
+    assert box.acked(1, 1, 5.0) is None
     assert box.window_open
     assert (len(box), box.waiting_since) == (2, 2.0)
     assert send(box, 6.0) == [3]
@@ -77,7 +77,7 @@ def test_who_offers_waits_for_a_bus_that_takes_it() -> None:
     send(box, 1.0)
     assert not box.stalled(5.0, True)
     assert box.stalled(5.1, True)
-    box.acked(1, 6.0)
+    box.acked(1, 1, 6.0)
     assert not box.stalled(11.0, True)
     assert box.stalled(11.1, True)
     box.reconnected(12.0)
@@ -91,14 +91,16 @@ def test_what_is_overdue_goes_before_what_is_new() -> None:
     assert send(box, 0.0) == [1]
     offer(box, 3.0)
     assert send(box, 3.0) == [2]
-    box.overdue(5.0)
+    assert box.look(5.0)
     assert not box.resend
     offer(box, 5.5)
-    box.overdue(5.5)
+    assert not box.look(5.5)
+    assert not box.resend
+    assert box.look(6.25)
     assert box.has_work
-    assert send(box, 5.5) == []
-    assert send_again(box, 5.5) == [1]
-    assert send(box, 5.5) == [3]
+    assert send(box, 6.25) == []
+    assert send_again(box, 6.25) == [1]
+    assert send(box, 6.25) == [3]
     assert box.statistics()["published_again"] == 1
 
 
@@ -108,7 +110,7 @@ def test_a_new_connection_sends_all_again() -> None:
     for _ in range(3):
         offer(box, 0.0)
     send(box, 0.0)
-    box.acked(2, 0.1)
+    box.acked(2, 2, 0.1)
     box.failed(0.2)
     assert not box.may_send(0.2)
     box.reconnected(0.21)
@@ -127,7 +129,7 @@ def test_what_is_answered_meanwhile_is_not_sent_again() -> None:
     box.refused(on_way(box, 2), 0.1)
     marked, _ = box.again(0.2)
     assert [one.number for one in marked] == [1, 2]
-    box.acked(1, 0.2)
+    box.acked(1, 1, 0.2)
     box.refused(on_way(box, 3), 0.2)
     assert [box.take_again(one) for one in marked] == [False, True]
     box.sent(marked[1], 0.2)
@@ -138,23 +140,38 @@ def test_what_is_answered_meanwhile_is_not_sent_again() -> None:
 
 
 def test_old_messages_are_looked_up_first() -> None:
-    """After half of the duplicate window, by their first sending: the subjects, and what the newest one there means."""
-    box = outbox(duplicate_window=120.0)
+    """After half of the duplicate window, by their first sending: their subjects, behind what was stored before it."""
+    box = outbox(window=8, duplicate_window=120.0)
     offer(box, 0.0, subject=A)
     offer(box, 0.0, subject=B)
+    offer(box, 0.0, subject=A)
     send(box, 0.0)
+    box.acked(3, 700, 0.1)
+    offer(box, 1.0, subject=B)
+    offer(box, 1.0, subject=A)
+    send(box, 1.0)
     box.reconnected(30.0)
-    assert box.again(30.0)[1] == set()
+    assert box.again(30.0)[1] == {}
     send_again(box, 30.0)
-    offer(box, 31.0, subject=A)
-    send(box, 31.0)
     box.reconnected(60.0)
-    assert box.again(60.0)[1] == set()
-    assert box.again(60.1)[1] == {A, B}
-    assert box.up_to(A, 2) == [1]
-    assert box.up_to(A, 3) == [1, 3]
-    box.acked(1, 60.1)
-    assert box.again(60.1)[1] == {B}
+    assert box.again(60.0)[1] == {}
+    assert box.again(60.1)[1] == {A: 1, B: 1}
+    box.acked(1, 701, 60.1)
+    box.acked(2, 702, 60.1, duplicate=True)
+    assert box.again(61.1)[1] == {A: 701, B: 701}
+
+
+def test_a_stream_made_anew_is_looked_up_from_where_it_is() -> None:
+    """What was stored last says where, though the numbers of the stream before were greater."""
+    box = outbox(duplicate_window=120.0)
+    for seq in (5000, 3):
+        offer(box, 0.0)
+        (number,) = send(box, 0.0)
+        box.acked(number, seq, 0.0)
+    offer(box, 0.0)
+    send(box, 0.0)
+    box.reconnected(70.0)
+    assert box.again(70.0)[1] == {A: 4}
 
 
 def test_pauses_between_tries_grow_and_end_with_success() -> None:
@@ -173,20 +190,29 @@ def test_pauses_between_tries_grow_and_end_with_success() -> None:
         assert box.may_send(now)
         assert box.resend
     assert pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0])
-    box.acked(1, now)
+    box.acked(1, 1, now)
     box.failed(now)
     assert box.wait(now) == pytest.approx(0.05)
 
 
 def test_when_to_look_again() -> None:
-    """Never while nothing is on its way, four times a deadline while something is."""
+    """Never while nothing is on its way, four times a deadline while something is, however much else happens."""
     box = outbox(deadline=4.0)
-    offer(box, 0.0)
-    assert box.wait(0.0) is None
-    send(box, 0.0)
-    assert box.wait(0.0) == 1.0
-    box.acked(1, 0.5)
-    assert box.wait(0.5) is None
+    offer(box, 10.0)
+    assert box.wait(10.0) is None
+    send(box, 10.0)
+    assert box.wait(10.0) == 1.0
+    assert box.wait(10.75) == 0.25
+    offer(box, 10.75)
+    send(box, 10.75)
+    assert box.wait(10.75) == 0.25
+    assert not box.look(10.75)
+    assert box.wait(11.5) == 0.0
+    assert box.look(11.5)
+    assert box.wait(11.5) == 1.0
+    box.acked(1, 1, 11.5)
+    box.acked(2, 2, 11.5)
+    assert box.wait(11.5) is None
 
 
 def test_a_window_of_refusals_is_told_once() -> None:
@@ -224,10 +250,10 @@ def test_an_overflow_ends_when_half_is_free() -> None:
     assert not offer(box, 0.0, size=0, ts=20, count=2, subject=B)
     assert not offer(box, 0.0, size=0, ts=10, count=2)
     send(box, 0.0)
-    box.acked(1, 0.0)
+    box.acked(1, 1, 0.0)
     assert box.end_overflow() == {}
     assert not offer(box, 0.0, size=0, ts=40)
-    box.acked(2, 0.0)
+    box.acked(2, 2, 0.0)
     assert box.overflow == 4
     assert box.statistics()["dropped_messages"] == 0
     assert box.end_overflow() == {A: Dropped(3, 6, 10, 40), B: Dropped(1, 2, 20, 20)}
@@ -244,7 +270,7 @@ def test_a_message_larger_than_all_there_is_room_for() -> None:
     assert offer(box, 0.0, size=1000)
     assert not offer(box, 0.0, size=0)
     send(box, 0.0)
-    box.acked(1, 0.0)
+    box.acked(1, 1, 0.0)
     assert box.end_overflow() == {A: Dropped(1, 1, 0, 0)}
     assert offer(box, 0.0, size=1000)
 
@@ -346,7 +372,7 @@ class Delivery(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way())
     def acknowledge(self, data: st.DataObject, duplicate: bool) -> None:
         number = data.draw(st.sampled_from(self.under_way()))
-        one = self.box.acked(number, self.now, duplicate)
+        one = self.box.acked(number, number, self.now, duplicate)
         assert one is not None and (one.number, one.subject) == (number, self.stamps[number][0])
         self.gone.append(number)
         self.duplicates += duplicate
@@ -355,7 +381,7 @@ class Delivery(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: self.gone)
     def acknowledge_twice(self, data: st.DataObject) -> None:
-        assert self.box.acked(data.draw(st.sampled_from(self.gone)), self.now) is None
+        assert self.box.acked(data.draw(st.sampled_from(self.gone)), 1, self.now) is None
 
     @rule(data=st.data(), for_good=st.booleans())
     @precondition(lambda self: self.under_way())
@@ -372,7 +398,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def look_for_overdue(self) -> None:
-        self.box.overdue(self.now)
+        self.box.look(self.now)
 
     @rule()
     def reconnect(self) -> None:
@@ -392,7 +418,7 @@ class Delivery(RuleBasedStateMachine):
             send_again(self.box, self.now)
             self.sent += send(self.box, self.now)
             for number in self.under_way():
-                assert self.box.acked(number, self.now) is not None
+                assert self.box.acked(number, number, self.now) is not None
                 self.gone.append(number)
                 self.after_one_has_left()
         assert len(self.box) == 0

@@ -6,10 +6,12 @@ import asyncio
 import time
 
 import pytest
+from nats.aio.msg import Msg
 
 from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.direct import api, get_batch
+from dccd.bus.outbox import Offer
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import TickLimits, ensure_streams
 from dccd.errors import BusUnavailable, PayloadTooLarge
@@ -258,3 +260,55 @@ async def test_ids_that_the_server_has_forgotten(bus) -> None:
     assert (statistics["acked"], statistics["published_again"]) == (10, 0)
     await publisher.aclose()
     assert await stored(bus) == [b"%d" % number for number in range(10)]
+
+
+async def test_an_old_message_that_is_not_stored_is_published_again_though_later_ones_are(bus) -> None:
+    """What the stream has is told by ids: the newest one on the subject passed for all before it, and one was lost."""
+    await ensure_streams(bus, TickLimits(duplicate_window=0.1))
+    publisher = Publisher(bus, deadline=1.0, duplicate_window=0.1)
+    send, answered = publisher._send, publisher._answered
+    lost = {3, 4}
+
+    async def sent(offer: Offer) -> None:
+        """Two of the window don't reach the stream at first."""
+        if offer.number in lost:
+            lost.remove(offer.number)
+            publisher._outbox.sent(offer, time.monotonic())
+        else:
+            await send(offer)
+
+    async def heard(message: Msg) -> None:
+        """Nor does the acknowledgement of one that does."""
+        if not message.subject.endswith(".2"):
+            await answered(message)
+
+    publisher._send, publisher._answered = sent, heard
+    for number in range(1, 9):
+        publisher.offer(SUBJECT, b"%d" % number)
+    assert await publisher.drain() == 0
+    await publisher.aclose()
+    assert await stored(bus) == [b"%d" % number for number in (1, 2, 5, 6, 7, 8, 3, 4)]
+    assert publisher.statistics()["published_again"] == 2
+
+
+async def test_a_lost_acknowledgement_is_noticed_under_steady_traffic(bus) -> None:
+    """What is overdue is published again though new messages keep the publisher busy."""
+    await ensure_streams(bus)
+    publisher = Publisher(bus, deadline=2.0)
+    answered = publisher._answered
+    lost = True
+
+    async def heard(message: Msg) -> None:
+        """The first acknowledgement of the first message is lost."""
+        nonlocal lost
+        if lost and message.subject.endswith(".1"):
+            lost = False
+        else:
+            await answered(message)
+
+    publisher._answered = heard
+    async with publisher, asyncio.timeout(10):
+        while publisher.statistics()["duplicates"] == 0:
+            publisher.offer(SUBJECT, b"x")
+            await asyncio.sleep(0.02)  # the traffic
+    assert publisher.statistics()["published_again"] >= 1
