@@ -83,7 +83,7 @@ async def test_a_host_stops_at_once_while_others_go_on(config: Config, tmp_path:
         async with daemon(other) as beta, Client(beta.bus_url):
             await take(client.ticks("binance", "BTC/USDT"), 20)
             begun = time.monotonic()
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 18  # an archiver that goes on is ended after 20
         same = msgspec.structs.replace(other, settings=Settings(data_path=config.settings.data_path, host="gamma"))
         with pytest.raises(StoreError, match="another dccd stores"):
             async with daemon(same):
