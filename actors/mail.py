@@ -180,6 +180,10 @@ class GetReplay(msgspec.Struct, frozen=True):
     """To a player: what it is at; answered with a ReplayEntry, as the orders are."""
 
 
+class YieldReplay(msgspec.Struct, frozen=True):
+    """To a player: another one needs its place; answered with whether it ends, since nobody is there for it."""
+
+
 class PauseReplay(msgspec.Struct, frozen=True):
     """To a player: hold it."""
 

@@ -16,7 +16,16 @@ import anyio
 import msgspec
 
 from actors.links import Links
-from actors.mail import GetReplay, PauseReplay, ReplayOrder, ResumeReplay, SeekReplay, SpeedReplay, StopReplay
+from actors.mail import (
+    GetReplay,
+    PauseReplay,
+    ReplayOrder,
+    ResumeReplay,
+    SeekReplay,
+    SpeedReplay,
+    StopReplay,
+    YieldReplay,
+)
 from actors.pace import Pace
 from actors.playing import Outgoing, ReplayPlan, Source, messages_of
 from actors.runtime.actor import Actor, run_together
@@ -35,6 +44,8 @@ LINGER = 60.0
 """Seconds for which one that has ended can be brought back by a seek."""
 EXPIRY = 3600.0
 """Seconds without anybody after which it is stopped."""
+IDLE = 60.0
+"""Seconds without anybody after which it makes room for another one, where there is none."""
 LOOK = 5.0
 """Seconds between two looks whether anybody is there, and between two events of progress."""
 LOOK_WAITING = 0.25
@@ -104,6 +115,8 @@ class Player(Actor):
     async def on_message(self, message: Any) -> Any:
         if isinstance(message, GetReplay):
             return self.entry()
+        if isinstance(message, YieldReplay):
+            return self._yields()
         done: asyncio.Future[ReplayEntry | DccdError] = asyncio.get_running_loop().create_future()
         self._orders.append((message, done))
         self._news.set()
@@ -280,6 +293,15 @@ class Player(Actor):
         self._ended_at = self.context.clock.now()
         if state == "ended":
             self._sent_ts = self.plan.end
+
+    def _yields(self) -> bool:
+        over = self.state in _OVER
+        if self._attended or not (over or self.context.clock.now() >= self._seen_at + IDLE):
+            return False
+        if not over:
+            self._end("expired")
+            self._news.set()
+        return True
 
     async def _close(self) -> None:
         """Forget what was read ahead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,16 @@ import anyio
 import msgspec
 
 from actors.links import Links
-from actors.mail import GetReplay, PauseReplay, ReplayOrder, ResumeReplay, SeekReplay, SpeedReplay, StopReplay
+from actors.mail import (
+    GetReplay,
+    PauseReplay,
+    ReplayOrder,
+    ResumeReplay,
+    SeekReplay,
+    SpeedReplay,
+    StopReplay,
+    YieldReplay,
+)
 from actors.playing import ReplayPlan, Source, ThreadSource
 from actors.runtime.actor import Actor, ActorRef
 from actors.runtime.exits import ActorError, AlreadyPresent, AlreadyStarted, MaxChildren
@@ -60,7 +70,27 @@ class ReplayDesk:
         )
 
     async def _start(self, spec: ChildSpec, size: int) -> ActorRef:
-        """Start a player of *size* datasets, if there is room for it. Raises RequestError."""
+        """Start a player of *size* datasets, if there is room for it, or can be made. Raises RequestError."""
+        while True:
+            try:
+                return await self._start_now(spec, size)
+            except RequestError as exc:
+                if exc.reason != "too_many" or not await self._make_room():
+                    raise
+
+    async def _make_room(self) -> bool:
+        """End one that is over, or for which nobody is there: one whose client was killed would last an hour. Returns
+        whether there was one."""
+        replays = self.links.replays
+        for child in replays.nodes():
+            player = replays.whereis(child.id)
+            with contextlib.suppress(ActorError):  # it has just ended
+                if player is not None and await player.ask(YieldReplay(), timeout=_ASK_SECONDS):
+                    await replays.terminate_child(child.id)
+                    return True
+        return False
+
+    async def _start_now(self, spec: ChildSpec, size: int) -> ActorRef:
         replays = self.links.replays
         self._sizes = {id: size for id, size in self._sizes.items() if replays.whereis(id) is not None}
         if sum(self._sizes.values()) + size > MAX_DATASETS:

@@ -12,8 +12,8 @@ import anyio
 import msgspec
 import pytest
 
-from actors.mail import GetReplay, PauseReplay, ResumeReplay, SeekReplay, SpeedReplay, StopReplay
-from actors.player import EXPIRY, LINGER, LOOK, PLAIN_BYTES, Player
+from actors.mail import GetReplay, PauseReplay, ResumeReplay, SeekReplay, SpeedReplay, StopReplay, YieldReplay
+from actors.player import EXPIRY, IDLE, LINGER, LOOK, PLAIN_BYTES, Player
 from actors.playing import ReplayPlan
 from actors.runtime.actor import ActorRef
 from actors.runtime.clock import FakeClock
@@ -404,6 +404,33 @@ async def test_one_that_nobody_wants_expires() -> None:
         await stage.clock.advance(3 * LOOK)
         assert not stage.ref.alive
     assert stage.bus.states[-1] == "expired"
+
+
+async def test_one_that_nobody_wants_makes_room() -> None:
+    """After a minute without anybody, or once it has ended; not where somebody listens to it."""
+    stage = Stage([1.0, 999_999.0], end=T + 10**6 * NS)
+    async with stage.playing():
+        await stage.tell(ResumeReplay())
+        await stage.clock.advance(IDLE - 1)
+        assert not await stage.ref.ask(YieldReplay())
+        stage.bus.listeners = True
+        await stage.clock.advance(2 * IDLE)
+        assert not await stage.ref.ask(YieldReplay())
+        stage.bus.listeners = False
+        await stage.clock.advance(IDLE + LOOK)
+        assert await stage.ref.ask(YieldReplay())
+        await stage.clock.settle()
+        assert stage.bus.states[-1] == "expired"
+    stage = Stage([1.0], speed=0.0)
+    stage.bus.listeners = True
+    async with stage.playing():
+        await stage.tell(ResumeReplay())
+        await stage.clock.advance(LOOK)
+        assert (await stage.entry()).state == "ended"
+        assert not await stage.ref.ask(YieldReplay())
+        stage.bus.listeners = False
+        await stage.clock.advance(LOOK)
+        assert await stage.ref.ask(YieldReplay())
 
 
 async def test_a_stop_ends_it() -> None:

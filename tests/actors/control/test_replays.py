@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from actors.control.replays import MAX_DATASETS, ReplayDesk, resolve
+from actors.mail import YieldReplay
 from actors.playing import ReplayPlan
 from actors.runtime.actor import Actor
 from actors.runtime.dynamic import DynamicSupervisor
@@ -60,8 +61,10 @@ class Puppet(Actor):
     async def on_start(self) -> None:
         await anyio.lowlevel.checkpoint()  # as what begins to read: so that others are asked for meanwhile
 
-    async def on_message(self, message: Any) -> m.ReplayEntry:
+    async def on_message(self, message: Any) -> m.ReplayEntry | bool:
         plan = self.plan
+        if isinstance(message, YieldReplay):
+            return plan.id.startswith("idle")
         return m.ReplayEntry(
             id=plan.id, host="alpha", state="paused", datasets=[d.name for d in plan.datasets], start=plan.start,
             end=plan.end, position=plan.start, speed=plan.speed, created=plan.created,
@@ -70,7 +73,7 @@ class Puppet(Actor):
 
 @pytest.mark.anyio
 async def test_datasets_of_all_replays_are_bounded(tmp_path: Path) -> None:
-    """Those that are over don't count any more; too many at once are refused."""
+    """Those that are over don't count any more, and those that nobody wants make room; too many at once are refused."""
     store = Store(tmp_path)
     for n in range(MAX_DATASETS):
         dataset = Dataset.parse(f"binance.trades.A{n}-USDT")
@@ -92,6 +95,10 @@ async def test_datasets_of_all_replays_are_bounded(tmp_path: Path) -> None:
                 await desk.start(m.ReplayStart(datasets=["binance.trades.A1-USDT"]))
             assert (refused.value.code, refused.value.reason) == (503, "too_many")
             await supervisor.terminate_child("all")
+            await desk.start(m.ReplayStart(datasets=["binance.>"], id="idle-1"))
+            await desk.start(m.ReplayStart(datasets=["binance.>"], id="idle-2"))
+            assert [entry.id for entry in (await desk.list()).replays] == ["idle-2"]
+            await supervisor.terminate_child("idle-2")
             refusals = []
 
             async def start_at_once() -> None:
