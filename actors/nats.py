@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,7 @@ class NatsServer(Actor):
         """The server itself says nothing before its disk is full."""
         wanted = limits(self.links.config.bus)
         may_take = wanted.max_bytes + wanted.events_max_bytes
-        there = 0
-        for path in folder.rglob("*.blk"):
-            with contextlib.suppress(FileNotFoundError):  # the server runs, and removes what is old
-                there += path.stat().st_size
+        there = taken(folder)
         free = shutil.disk_usage(folder).free
         if free + there < may_take:
             self._log.warning(
@@ -119,6 +117,17 @@ class NatsServer(Actor):
     async def on_stop(self) -> None:
         if self._server is not None:
             await self._server.stop()
+
+
+def taken(folder: Path) -> int:
+    """Bytes of the messages that a server has in *folder*, about: it runs, and removes files and folders meanwhile."""
+    there = 0
+    for at, _, names in os.walk(folder):  # passes over what is gone, as Path.rglob doesn't
+        for name in names:
+            if name.endswith(".blk"):
+                with contextlib.suppress(FileNotFoundError):
+                    there += os.stat(os.path.join(at, name)).st_size
+    return there
 
 
 def limits(config: BusConfig) -> TickLimits:

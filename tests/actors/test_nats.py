@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ import anyio
 import pytest
 
 from actors import nats
-from actors.nats import NatsServer, limits
+from actors.nats import NatsServer, limits, taken
 from actors.runtime.clock import FakeClock
 from actors.runtime.events import ActorEvent
 from actors.runtime.root import open_root
@@ -128,3 +130,22 @@ async def test_a_disk_that_the_bus_may_outgrow_is_warned_of(tmp_path: Path, monk
         monkeypatch.setattr(nats.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
         actor._warn_of_little_room(folder)
     assert warnings == [{"may_take": may_take, "has_taken": 1000, "free": may_take - 1001}]
+
+
+def test_what_a_server_removes_while_it_is_counted_is_passed_over(tmp_path: Path) -> None:
+    """Folders, too: those of consumers go when they expire, as many do when it has just started."""
+    (tmp_path / "1.blk").write_bytes(bytes(10))
+    over = threading.Event()
+
+    def churn() -> None:
+        while not over.is_set():
+            (tmp_path / "obs" / "reader").mkdir(parents=True)
+            shutil.rmtree(tmp_path / "obs")
+
+    churning = threading.Thread(target=churn)
+    churning.start()
+    try:
+        assert {taken(tmp_path) for _ in range(2000)} == {10}
+    finally:
+        over.set()
+        churning.join()
