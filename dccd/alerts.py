@@ -131,7 +131,7 @@ def settled(
         open_one = incidents.get(key)
         if open_one is not None:
             continue
-        since = pending.wrong.get(key, now)
+        since = min(now, pending.wrong.get(key, now))  # a clock that was put back begins anew
         if now - since < settle * NS:
             wrong[key] = since
             continue
@@ -150,7 +150,7 @@ def settled(
     for key, incident in incidents.items():
         if key in verdict.wrong or key in verdict.unknown:
             continue
-        since = pending.right.get(key, now)
+        since = min(now, pending.right.get(key, now))
         if now - since < settle * NS:
             right[key] = since
         else:

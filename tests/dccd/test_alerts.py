@@ -152,6 +152,19 @@ def test_what_flickers_is_neither_opened_nor_over() -> None:
     assert [(one.state, one.resolved) for one in changed] == [("resolved", NOW + 5 * NS)]
 
 
+def test_a_clock_that_is_put_back_holds_nothing_up() -> None:
+    """What was about to begin, or to be over, waits for no longer than it must hold, and not for the clock."""
+    hour = 3600 * NS
+    wrong, open_one = Verdict({"k": finding("k")}), opened("o")
+    pending = Pending({"k": NOW}, {"o": NOW})
+    told: list[str] = []
+    for second in (0, 10):
+        now = NOW - hour + second * NS
+        changed, pending = settled({"o": open_one}, pending, wrong, now, 10, "a")
+        told += [one.state for one in changed]
+    assert told == ["open", "resolved"]
+
+
 def test_what_is_not_known_stays_as_it_is() -> None:
     """An open incident of which nothing can be told now isn't over, however long that takes."""
     verdict = Verdict({}, frozenset({"k"}))
