@@ -49,5 +49,5 @@ def contracts() -> tuple[str, ...]:
 async def live(exchanges: tuple[str, ...], contracts: tuple[str, ...]) -> AsyncIterator[Simulator]:
     """Exchanges sixty times as fast as real time, since a client of the real ones can't be told to advance."""
     config = SimConfig(exchanges=exchanges, contracts=contracts, seed=5, rate=2, history=2, speed=60)
-    async with asyncio.timeout(60), Simulator(config) as simulator:
+    async with asyncio.timeout(180), Simulator(config) as simulator:
         yield simulator

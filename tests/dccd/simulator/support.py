@@ -15,7 +15,7 @@ import ccxt.pro
 
 from dccd.simulator import SimulatedExchange, Simulator
 
-__all__ = ["client", "redirected"]
+__all__ = ["bars_since", "client", "redirected"]
 
 _BASE = re.compile(r"^(\w+)://([^/]+)")
 
@@ -47,3 +47,15 @@ def client(live: Simulator, id: str, paths: Mapping[str, str] | None = None, **o
         # What ccxt puts for {hostname}, should it make a URL of it elsewhere.
         it.hostname = live.exchanges[id].rest_url.partition("://")[2]
     return it
+
+
+async def bars_since(it: Any, symbol: str, span: str, since: int, limit: int) -> list[list[float]]:
+    """All bars from *since* (ms) to the newest, which grows yet, page by page.
+
+    So may the last one of any page: by the next one it is over, and it is asked for again.
+    """
+    got: list[list[float]] = []
+    while len(page := await it.fetch_ohlcv(symbol, span, since=since, limit=limit)) > 1:
+        got += page[:-1]
+        since = int(page[-1][0])
+    return got + page

@@ -13,7 +13,7 @@ import pytest
 from dccd.simulator import Simulator
 from dccd.simulator.faults import BadChecksum, Drop, HttpError
 from dccd.symbols import NS
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +46,7 @@ async def test_pages_of_bars(live: Simulator) -> None:
     """Binance's bars from the market's first to the newest closed one, without gap or overlap."""
     truth = live.binance.truth
     async with client(live, "binance") as it:
-        since = truth.opened("BTC/USDT") // MS
-        got: list[list[float]] = []
-        while page := await it.fetch_ohlcv("BTC/USDT", "1m", since=since, limit=1000):
-            got += page
-            since = int(page[-1][0]) + 60_000
+        got = await bars_since(it, "BTC/USDT", "1m", truth.opened("BTC/USDT") // MS, 1000)
     bars = truth.bars("BTC/USDT", 60, truth.opened("BTC/USDT"), int(got[-1][0]) * MS)
     assert len(bars) > 2880
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]

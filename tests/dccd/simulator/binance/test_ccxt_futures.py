@@ -10,7 +10,7 @@ import pytest
 from dccd.simulator import Simulator
 from dccd.simulator.faults import Drop, HttpError
 from dccd.symbols import NS
-from tests.dccd.simulator.support import client, redirected
+from tests.dccd.simulator.support import bars_since, client, redirected
 
 pytestmark = pytest.mark.anyio
 
@@ -61,10 +61,7 @@ async def test_pages_of_bars(live: Simulator, symbol: str, ours: str) -> None:
     async with client(live, "binance") as it:
         await it.load_markets()
         symbol = symbol or dated(it)
-        since, got = truth.opened(ours) // MS, list[list[float]]()
-        while page := await it.fetch_ohlcv(symbol, "1m", since=since, limit=1500):
-            got += page
-            since = int(page[-1][0]) + 60_000
+        got = await bars_since(it, symbol, "1m", truth.opened(ours) // MS, 1500)
     bars = truth.bars(ours, 60, truth.opened(ours), int(got[-1][0]) * MS)
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]
     assert len(bars) > 2880

@@ -9,7 +9,7 @@ import pytest
 
 from dccd.simulator import Simulator
 from dccd.simulator.faults import BadChecksum, Drop, HttpError
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +40,7 @@ async def test_pages_of_bars(live: Simulator, symbol: str) -> None:
     """From the market's first to the newest, without gap or overlap."""
     truth, ours = live.exchanges["bitfinex"].truth, OURS[symbol]
     async with client(live, "bitfinex") as it:
-        since, got = truth.opened(ours) // MS, list[Any]()
-        while page := await it.fetch_ohlcv(symbol, "1m", since=since, limit=2000):
-            got += page
-            since = int(page[-1][0]) + 60_000
+        got = await bars_since(it, symbol, "1m", truth.opened(ours) // MS, 2000)
     bars = truth.bars(ours, 60, truth.opened(ours), int(got[-1][0]) * MS)
     assert len(bars) > 2880
     assert got[: len(bars)] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]

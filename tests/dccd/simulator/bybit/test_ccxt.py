@@ -10,7 +10,7 @@ import pytest
 from dccd.simulator import Simulator
 from dccd.simulator.faults import HttpError, RefuseSubscription
 from dccd.symbols import NS
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -44,10 +44,7 @@ async def test_pages_of_bars(live: Simulator, symbol: str, ours: str) -> None:
     """From the market's first to the newest closed one, without gap or overlap."""
     truth = live.exchanges["bybit"].truth
     async with client(live, "bybit") as it:
-        since, got = truth.opened(ours) // MS, list[list[float]]()
-        while page := await it.fetch_ohlcv(symbol, "5m", since=since, limit=1000):
-            got += page
-            since = int(page[-1][0]) + 300_000
+        got = await bars_since(it, symbol, "5m", truth.opened(ours) // MS, 1000)
     bars = truth.bars(ours, 300, truth.opened(ours), int(got[-1][0]) * MS)
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]
     assert len(bars) > 500

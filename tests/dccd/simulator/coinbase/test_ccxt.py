@@ -10,7 +10,7 @@ import pytest
 from dccd.simulator import Simulator
 from dccd.simulator.faults import HttpError
 from dccd.symbols import NS
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +40,7 @@ async def test_pages_of_bars(live: Simulator) -> None:
     """From the market's first to the newest closed one, without gap or overlap."""
     truth = live.exchanges["coinbase"].truth
     async with client(live, "coinbase") as it:
-        since = truth.opened("BTC/USD") // MS
-        got: list[list[float]] = []
-        while page := await it.fetch_ohlcv("BTC/USD", "5m", since=since, limit=300):
-            got += page
-            since = int(page[-1][0]) + 300_000
+        got = await bars_since(it, "BTC/USD", "5m", truth.opened("BTC/USD") // MS, 300)
     bars = truth.bars("BTC/USD", 300, truth.opened("BTC/USD"), int(got[-1][0]) * MS)
     assert len(bars) > 570
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]

@@ -12,7 +12,7 @@ import pytest
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.faults import HttpError, RefuseSubscription
 from dccd.symbols import NS
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ async def live() -> AsyncIterator[Simulator]:
     """Sixty times as fast as real time, with contracts of both kinds."""
     contracts = (OURS, "BTC/USD:quarter", "BTC/USD:next_quarter")
     config = SimConfig(exchanges=("krakenfutures",), contracts=contracts, seed=5, rate=2, history=2, speed=60)
-    async with asyncio.timeout(60), Simulator(config) as simulator:
+    async with asyncio.timeout(180), Simulator(config) as simulator:
         yield simulator
 
 
@@ -51,10 +51,7 @@ async def test_pages_of_bars(live: Simulator) -> None:
     truth = live.exchanges["krakenfutures"].truth
     async with client(live, "krakenfutures") as it:
         it.seconds = lambda: live.clock.now() // NS  # ccxt asks for nothing later than its own clock
-        since, got = truth.opened(OURS) // MS, list[list[float]]()
-        while page := await it.fetch_ohlcv(PERP, "5m", since=since, limit=200):
-            got += page
-            since = int(page[-1][0]) + 300_000
+        got = await bars_since(it, PERP, "5m", truth.opened(OURS) // MS, 200)
     bars = truth.bars(OURS, 300, truth.opened(OURS), int(got[-1][0]) * MS)
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]
     assert len(bars) > 500

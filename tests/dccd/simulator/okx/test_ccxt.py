@@ -12,7 +12,7 @@ from dccd.simulator import Simulator
 from dccd.simulator.faults import Drop, HttpError
 from dccd.simulator.okx.names import inst_id
 from dccd.symbols import NS, Symbol
-from tests.dccd.simulator.support import client
+from tests.dccd.simulator.support import bars_since, client
 
 pytestmark = pytest.mark.anyio
 
@@ -45,11 +45,7 @@ async def test_pages_of_bars(live: Simulator, symbol: str, ours: str) -> None:
     """From the market's first to the newest one, without gap or overlap, from both endpoints that ccxt asks."""
     truth = live.exchanges["okx"].truth
     async with client(live, "okx") as it:
-        since = truth.opened(ours) // MS
-        got: list[list[float]] = []
-        while page := await it.fetch_ohlcv(symbol, "5m", since=since, limit=300):
-            got += page
-            since = int(page[-1][0]) + 300_000
+        got = await bars_since(it, symbol, "5m", truth.opened(ours) // MS, 300)
     bars = truth.bars(ours, 300, truth.opened(ours), int(got[-1][0]) * MS)
     assert len(bars) > 2 * 288
     assert got[:-1] == [[bar.ts // MS, bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars]
