@@ -187,6 +187,8 @@ class CreditReceiver:
     async def compare(self, number: int, acked: int | None) -> None:
         """Ask again for what hasn't come, and acknowledge again what has, where the sender says that it has sent
         message *number* and knows of *acked*: between two servers of a cluster messages are lost without a sign."""
+        if self.flow is None:
+            return
         if number > self._came:
             await self._ask_again()
         elif acked is not None and acked < self._acked:

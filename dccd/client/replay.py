@@ -200,7 +200,7 @@ class Replay:
                 builder.add_records(batch.dataset, batch)
                 if builder.rows >= rows:
                     yield await asyncio.to_thread(builder.take)
-        if builder.rows:
+        if builder.rows and since == self._since:
             yield await asyncio.to_thread(builder.take)
 
     def is_past(self, batch: Batch[Any]) -> bool:

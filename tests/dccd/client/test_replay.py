@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import msgspec
+import polars as pl
 import pytest
 
 from dccd import messages as m
@@ -14,6 +16,7 @@ from dccd.client import replay as replaying
 from dccd.client.fake import FakeDaemon
 from dccd.errors import IdentityError, ReplayFailed, RequestError
 from dccd.records import Bar, Record, Trade
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +185,21 @@ async def test_frames_are_of_one_data_type(client: Client, daemon: FakeDaemon) -
     async with client.replay([A, BARS]) as replay:
         with pytest.raises(IdentityError, match="one data type"):
             await anext(replay.frames())
+
+
+async def test_frames_have_nothing_of_before_a_seek(client: Client, daemon: FakeDaemon) -> None:
+    """Also where nothing comes after it."""
+    daemon.replays.script = [(A, [trade(1)])]
+    async with asyncio.timeout(10), client.replay(A) as replay:
+        frames = asyncio.ensure_future(_all(replay.frames()))
+        await until(lambda: replay._receiver is not None and replay._receiver.number == 1)
+        await replay.seek(5)
+        await daemon.replays._publish(replay.id, "ended")
+        assert await frames == []
+
+
+async def _all(frames: AsyncGenerator[pl.DataFrame, None]) -> list[pl.DataFrame]:
+    return [frame async for frame in frames]
 
 
 async def test_what_is_refused_is_raised(client: Client, daemon: FakeDaemon) -> None:
