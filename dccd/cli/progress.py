@@ -65,6 +65,14 @@ def _at(event: m.RunProgress | Run) -> str:
     return when(event.position) if event.dataset else f"{size(event.position)} of {size(event.end)}"
 
 
+def _done(event: m.RunProgress, unit: str) -> str:
+    """How much: rows, of a backfill also when there are none; files of a run of the whole store that counts no rows."""
+    if not event.rows:
+        return "0 rows" if event.dataset else f"{count(event.files)} files"
+    space = " " if unit[0].isalpha() else ""
+    return f"{count(event.rows)} rows, {event.rate:,.0f}{space}{unit}"
+
+
 class JsonDisplay:
     """Each event as a line of JSON on stdout; the last is the run's final state."""
 
@@ -106,10 +114,7 @@ class LineDisplay:
         elif time.monotonic() >= self._due:
             self._due = time.monotonic() + self._every
             left = "" if event.left is None else f", {duration(event.left)} left"
-            rows = (
-                f"{count(event.rows)} rows, {event.rate:,.0f} rows/s" if event.rows else f"{count(event.files)} files"
-            )
-            self._say(f"{event.fraction:.1%}, {_at(event)}, {rows}{left}")
+            self._say(f"{event.fraction:.1%}, {_at(event)}, {_done(event, 'rows/s')}{left}")
 
     def _say(self, text: str) -> None:
         note(f"{self._subject}: {text}")
@@ -165,6 +170,6 @@ class BarDisplay:
                 self._task,
                 completed=min(event.fraction, 1.0),
                 at=_at(event),
-                rows=f"{count(event.rows)} rows, {event.rate:,.0f}/s" if event.rows else f"{count(event.files)} files",
+                rows=_done(event, "/s"),
                 left=left,
             )

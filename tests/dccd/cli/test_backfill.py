@@ -66,6 +66,14 @@ async def test_the_daemon_does_it_and_the_command_follows(dccd: Command, daemon:
     assert (ask.resolve().name, ask.start, ask.end) == (OHLC, "2023-12-31", "2024-01-01")
 
 
+async def test_a_backfill_without_rows_is_told_in_rows(dccd: Command, daemon: FakeDaemon) -> None:
+    """It has no files to count."""
+    run = daemon.new_run(OHLC)
+    daemon.script = [progress(run, 1.0, 0), ended(run, "done")]
+    done = await dccd(*ASK)
+    assert "100.0%, 2024-01-01 00:00:00, 0 rows" in done.err
+
+
 async def test_json_is_a_line_an_event(dccd: Command, daemon: FakeDaemon) -> None:
     """``--json`` gives the events as they came, the last being how the run ended, and nothing else."""
     run = daemon.new_run(OHLC)
