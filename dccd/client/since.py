@@ -38,7 +38,10 @@ def since_ns(since: Since, now: int) -> int:
         return now
     if isinstance(since, str) and _AGO.fullmatch(since.strip()):
         return now - parse_interval(since, "since")
-    return parse_time(time_text(since) if isinstance(since, date) else since, "since")
+    try:
+        return parse_time(time_text(since) if isinstance(since, date) else since, "since")
+    except IdentityError as exc:
+        raise IdentityError(exc.field, f"{exc}; or how long ago, as 10m, 2h, 7d") from exc
 
 
 class Position(msgspec.Struct, frozen=True):

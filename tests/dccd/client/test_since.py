@@ -37,6 +37,12 @@ def test_times(since: Since, ns: int) -> None:
     assert since_ns(since, NOW) == ns
 
 
+def test_what_is_allowed_is_said() -> None:
+    """Times, and how long ago."""
+    with pytest.raises(IdentityError, match=r"2024-01-01.* or how long ago, as 10m"):
+        since_ns("tomorrow", NOW)
+
+
 @pytest.mark.parametrize("since", ["soon", "10", "10 minutes", "", "10y", 5, "0.1ms", "99999999d"])
 def test_no_times(since: Since) -> None:
     """What is neither is refused, and a number without a unit is none."""
