@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, options
+from dccd.cli.app import DONE, FAILED, App, Group, options
 from dccd.cli.output import duration, json_document, say, table
 from dccd.symbols import NS, format_time
 
@@ -17,6 +17,7 @@ __all__ = ["alerts"]
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:
@@ -39,6 +40,7 @@ def alerts(ctx: click.Context, everything: bool) -> int | None:
 
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             found = await session.client.alerts(all=everything)
         if app.json:
             json_document(found)
@@ -83,6 +85,7 @@ def test(app: App, webhook: str | None) -> int:
 
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             tried = await session.client.test_webhooks(webhook)
         if app.json:
             json_document(tried)

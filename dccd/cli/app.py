@@ -7,6 +7,7 @@ codes.
 from __future__ import annotations
 
 import io
+import re
 import signal
 import sys
 import traceback
@@ -31,6 +32,7 @@ __all__ = [
     "TERMINATED",
     "USAGE",
     "App",
+    "Group",
     "Session",
     "entry_point",
     "local_options",
@@ -170,6 +172,31 @@ class App:
                     raise click.UsageError(f"of which host? --host names one of {', '.join(hosts)}")
             yield session
 
+    async def settle(self, session: Session, dataset: str | None = None) -> None:
+        """Where there are several hosts and none is named, ask one from here on, and say which: what it has, or does,
+        is its own. The one with most rows of *dataset*, else who answers first."""
+        from dccd.errors import DccdError
+        from dccd.messages import Hosts
+
+        client = session.client
+        if self.host is not None or session.embedded:
+            return
+        try:
+            found: Hosts = await client.request("hosts")
+            if len(found.hosts) < 2:
+                return
+            client.host = found.host
+            if dataset is not None:
+                client.host = None
+                entries = [entry for entry in await client.inventory(dataset) if entry.dataset == dataset]
+                client.host = max(entries, key=lambda entry: entry.rows).host if entries else found.host
+        except DccdError:
+            client.host = None  # what is asked for next says what is wrong
+            return
+        if not self.json:
+            others = ", ".join(host.id for host in found.hosts if host.id != client.host)
+            note(f"of host {client.host}; --host asks another: {others}")
+
     def connect_to_store(self) -> AbstractAsyncContextManager[Session]:
         """As :meth:`connect`, with a daemon of our own only where there is a store that it can look into."""
         return self.connect(embed=self.target().default and (self.config_of_bus().data_path / ".dccd").is_dir())
@@ -290,6 +317,19 @@ def local_options(command: F) -> F:
     return _CONFIG(_JSON(_DEBUG(command)))
 
 
+class Group(click.Group):
+    """A command with commands, whose help has the whole first sentence of each: click cuts it to a line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(_SENTENCE)) for name, one in sorted(self.commands.items())]
+            )
+
+
+_SENTENCE = 400
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -299,6 +339,10 @@ def note(text: str, head: str = "") -> None:
 
     text = printable(text, keep="\n")
     click.echo(click.style(head, fg="red", bold=True) + text if head else text, err=True)
+
+
+_LISTS = re.compile(r"dccd\.(inventory|runs|streams|jobs|replay)(?:\.list)? (?:lists|has) (them|what is)")
+"""Where a daemon's words name a request that a command makes, too."""
 
 
 def report(exc: Exception, app: App) -> int:
@@ -319,6 +363,8 @@ def report(exc: Exception, app: App) -> int:
 
     code, reason, field = FAILED, "failed", None
     text = str(exc) or type(exc).__name__
+    if not app.json:
+        text = _LISTS.sub(r"`dccd \1` lists \2", text)
     match exc:
         case errors.RequestError():
             code = {400: USAGE, 422: USAGE, 404: NOT_FOUND}.get(exc.code, FAILED)

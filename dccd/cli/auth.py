@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, App, local_options, note
+from dccd.cli.app import DONE, App, Group, local_options, note
 from dccd.cli.output import json_document, table
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _force = click.option("--force", is_flag=True, help="Write over what is there.")
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   dccd auth init                              # a collector, an operator and a viewer
@@ -42,7 +43,7 @@ Examples:
 
 The embedded server takes a change at once, without a restart. A server of your own includes auth.conf in its
 configuration, and takes it by `nats-server --signal reload`.
-"""
+""",
 )
 @local_options
 def auth() -> None:
@@ -197,7 +198,9 @@ Examples:
 @click.option(
     "--client", "clients", metavar="NAME", multiple=True, help="A certificate of a client, for bus.tls.verify."
 )
-@click.option("--days", type=click.IntRange(1, 3650), default=825, show_default=True, help="How long they hold.")
+@click.option(
+    "--days", metavar="N", type=click.IntRange(1, 3650), default=825, show_default=True, help="How long they hold."
+)
 @click.option("--new-ca", is_flag=True, help="Make another CA; clients need its ca.pem before they believe it.")
 @_dir
 @local_options

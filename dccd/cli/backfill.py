@@ -58,10 +58,12 @@ def backfill(
 
     async def main() -> int:
         async with app.connect(embed=not detach) as session:
+            await app.settle(session, dataset.name)
             started = await session.client.start_backfill(
                 dataset.exchange, dataset.symbol.human, dataset.data_type, dataset.span, start or "last", end
             )
             run = started.run
+            session.client.host = app.host  # of a run any host tells, should this one die
             if detach:
                 if app.json:
                     json_document(started)

@@ -75,6 +75,7 @@ def book(
 
     async def main() -> int:
         async with app.connect_to_store() as session:
+            await app.settle(session, dataset)
             if every is None:
                 found = await session.client.book(dataset, at, depth=depth)
             else:

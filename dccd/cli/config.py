@@ -15,7 +15,7 @@ import anyio
 import click
 import msgspec
 
-from dccd.cli.app import DONE, FAILED, App, note, options
+from dccd.cli.app import DONE, FAILED, App, Group, note, options
 from dccd.cli.output import json_document, say
 from dccd.errors import RequestError
 
@@ -27,6 +27,7 @@ __all__ = ["config", "show_applied"]
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   dccd config get
@@ -35,7 +36,7 @@ Examples:
   dccd config get --json | jq '.config.alerts'
 
 Secrets are shown as ***; what is put back as *** keeps its value.
-"""
+""",
 )
 def config() -> None:
     """Show and change the configuration of the running daemon, without a restart of it."""

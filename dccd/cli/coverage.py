@@ -59,6 +59,7 @@ def coverage(
 
     async def main() -> int:
         async with app.connect_to_store() as session:
+            await app.settle(session, dataset.name)
             found = await session.client.coverage(dataset.name, start, end)
         if app.json:
             json_document(found)
@@ -144,8 +145,13 @@ def repair(
 
     async def main() -> int:
         async with app.connect(embed=not detach) as session:
+            await app.settle(session, prefix)
             ask = session.client.repair
             told = await ask(prefix, start, end, unavailable=unavailable, dry_run=dry_run)
+            if prefix is not None and not told.repairs and not await session.client.inventory(prefix):
+                from dccd.errors import NotStored
+
+                raise NotStored(prefix, f"nothing is stored under {prefix}; `dccd inventory` lists what is")
             if dry_run or detach:
                 if app.json:
                     json_document(told)

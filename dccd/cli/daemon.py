@@ -32,6 +32,7 @@ def health(app: App) -> int:
 
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             found = await session.client.health()
         if app.json:
             json_document(found)
@@ -101,6 +102,7 @@ def tree(app: App) -> int:
 
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             found = await session.client.tree()
         if app.json:
             json_document(found)

@@ -47,7 +47,10 @@ are none of dccd's are told and don't count.
 )
 @click.argument("dataset", required=False, metavar="[PREFIX]")
 @click.option(
-    "--data-path", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look there, without a daemon."
+    "--data-path",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look there, without a daemon.",
 )
 @click.option("--set-aside", is_flag=True, help="Move damaged files to .dccd/damaged; note their intervals as missing.")
 @options
@@ -95,6 +98,7 @@ async def _lines(
                 data_path = app.config().data_path
                 note(f"no daemon runs: looking into {data_path}")
             else:
+                await app.settle(session)
                 lines = await stack.enter_async_context(aclosing(session.client.doctor(dataset, set_aside=set_aside)))
                 async for line in lines:
                     yield line

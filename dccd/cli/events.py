@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from dccd.cli.app import DONE, App, options
+from dccd.cli.app import DONE, App, note, options
 from dccd.cli.event_lines import COLOURS, event_line
 from dccd.cli.output import json_line
-from dccd.messages import RunLog, RunStatus
+from dccd.messages import Event, RunLog, RunStatus
+from dccd.subjects import is_kind
 
 if TYPE_CHECKING:
     from dccd.client import StoredEvent
 
 __all__ = ["events", "show"]
+
+_KINDS = sorted(kind.__struct_config__.tag for kind in get_args(Event))
 
 _NEWEST = 20
 
@@ -57,6 +60,9 @@ def events(
     """Print what happened: runs, streams, holes, actors, hosts."""
     if sum(one is not None for one in (since, after, number)) > 1:
         raise click.UsageError("give one of --since, --after and -n")
+    for kind in kinds:
+        if not any(is_kind(known, [kind]) for known in _KINDS):
+            raise click.UsageError(f"there are no events of kind {kind!r}; there are {', '.join(_KINDS)}")
     last = _NEWEST if since is None and after is None and number is None else number
 
     async def main() -> int:
@@ -64,9 +70,13 @@ def events(
             found = session.client.events(
                 run=run_id, stream=stream, kind=kinds, since=since, after=after, last=last, follow=follow
             )
+            some = False
             async with aclosing(found) as coming:
                 async for event in coming:
+                    some = True
                     show(event, json=app.json)
+        if not (some or app.json or last == 0):
+            note("no such events are kept")
         return DONE
 
     return app.run(main)

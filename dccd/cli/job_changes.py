@@ -28,7 +28,7 @@ _FIELDS = {
         "--missed", type=click.Choice(["once", "skip"]), help="Runs that were missed: one, or none."
     ),
     "start": click.option("--start", metavar="TIME", help="Backfills: last, origin, or a date or time."),
-    "depth": click.option("--depth", type=click.IntRange(1, 100_000), help="Order books: levels a side."),
+    "depth": click.option("--depth", metavar="N", type=click.IntRange(1, 100_000), help="Order books: levels a side."),
     "snapshot_interval": click.option(
         "--snapshot-interval", metavar="DURATION", help="Order books: between snapshots."
     ),
@@ -84,6 +84,8 @@ def create(
 ) -> int:
     """Create a job for each of PAIRS: a stream that starts now, or a backfill by its trigger."""
     given = _trigger(fields)
+    if operation == "stream" and (wrong := [name for name in ("every", "cron", "missed", "start") if name in given]):
+        raise click.UsageError(f"--{wrong[0]} is for backfills, and this would be a stream: add --operation backfill")
 
     async def main() -> int:
         async with app.connect_to_one() as session:

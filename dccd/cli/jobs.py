@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, note, options
+from dccd.cli.app import DONE, FAILED, App, Group, note, options
 from dccd.cli.backfill import follow
 from dccd.cli.job_changes import TRIGGERS, TriggerKind, create, delete, update
 from dccd.cli.output import duration, json_document, of_hosts, table, when
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["jobs"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_SMALLER = re.compile(r" 00[smh]$|\.0(?=s$)")
+"""``1h``, where others are ``1h 30m``."""
 
 _Operation = Literal["stream", "backfill"]
 
@@ -33,7 +37,7 @@ def _filters(command: F) -> F:
             help="Only jobs that run so.",
         ),
         click.option("--type", "data_type", type=click.Choice([str(t) for t in DataType]), help="Only of this data."),
-        click.option("--exchange", help="Only of this exchange."),
+        click.option("--exchange", metavar="EXCHANGE", help="Only of this exchange."),
         click.option("--operation", type=click.Choice(["stream", "backfill"]), help="Only these."),
     ):
         command = option(command)
@@ -41,6 +45,7 @@ def _filters(command: F) -> F:
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:
@@ -104,7 +109,7 @@ def jobs(
 
 def _runs(job: JobEntry) -> str:
     if job.every is not None:
-        return f"every {duration(job.every)}"
+        return f"every {_SMALLER.sub('', duration(job.every))}"
     if job.cron is not None:
         return f"cron {job.cron}" + (f" {job.timezone}" if job.timezone not in (None, "UTC") else "")
     return job.trigger_kind

@@ -29,9 +29,9 @@ _HELP = """Collect crypto market data, live and historical, into Parquet and ont
   dccd tail binance BTC/USDT
   dccd read binance.ohlc.BTC-USDT.1m --newest --limit 10
 
-Commands but `start`, `validate` and `simulate` speak to a running daemon over its bus: --bus, else DCCD_BUS_URL, else
-what the configuration says. Where none runs and no bus is named, those about what is stored do it by themselves. The
-configuration is --config, else DCCD_CONFIG, ./config.yml, or ~/.config/dccd/config.yml.
+Commands but `start`, `validate`, `simulate`, `auth` and `completion` speak to a running daemon over its bus: --bus,
+else DCCD_BUS_URL, else what the configuration says. Where none runs and no bus is named, those about what is stored do
+it by themselves. The configuration is --config, else DCCD_CONFIG, ./config.yml, or ~/.config/dccd/config.yml.
 """
 
 _EPILOG = """\b

@@ -21,7 +21,7 @@ Examples:
   dccd metrics --prometheus > /var/lib/node_exporter/dccd.prom
 """
 )
-@click.option("--prefix", help="Only metrics whose name begins so, as dccd_stream.")
+@click.option("--prefix", metavar="NAME", help="Only metrics whose name begins so, as dccd_stream.")
 @click.option("--prometheus", is_flag=True, help="In Prometheus' text format, as the endpoint serves them.")
 @options
 @click.pass_obj
@@ -36,6 +36,7 @@ def metrics(app: App, prefix: str | None, prometheus: bool) -> int:
 
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             found = await session.client.metrics(prefix)
         if app.json:
             json_document(found)

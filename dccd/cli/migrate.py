@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, local_options, note, options
+from dccd.cli.app import DONE, FAILED, App, Group, local_options, note, options
 from dccd.cli.output import count, json_document, say, size, table
 from dccd.cli.progress import watch
 
@@ -35,6 +35,7 @@ class _Pairs(click.ParamType[tuple[str, str]]):
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:
@@ -98,6 +99,7 @@ def migrate(
     async def main() -> int:
         files: list[RunFile] = []
         async with app.connect(embed=True) as session:
+            await app.settle(session)
             events = session.client.migrate(
                 dry_run=not apply,
                 symbols=dict(symbols),

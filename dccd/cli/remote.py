@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, App, note, options, own_host_options
+from dccd.cli.app import DONE, App, Group, note, options, own_host_options
 from dccd.cli.arguments import time_range
 from dccd.cli.output import duration, json_document, say, size, table, when
 from dccd.cli.progress import watch
@@ -22,6 +22,7 @@ __all__ = ["done_by_run", "remote", "retention"]
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:
@@ -45,6 +46,7 @@ def remote(ctx: click.Context) -> int | None:
 
     async def main() -> int:
         async with app.connect_to_store() as session:
+            await app.settle(session)
             found = await session.client.remotes()
         if app.json:
             json_document(found)
@@ -116,7 +118,7 @@ Examples:
 )
 @click.argument("dataset", required=False, metavar="[PREFIX]")
 @click.option("--from", "name", metavar="REMOTE", help="From this remote; else the first of the configuration.")
-@click.option("--host", help="What another host has copied there.")
+@click.option("--host", metavar="HOST", help="What another host has copied there.")
 @time_range("the first that there is")
 @own_host_options
 @click.pass_obj
@@ -139,6 +141,7 @@ def done_by_run(
 
     async def main() -> int:
         async with app.connect(embed=True) as session:
+            await app.settle(session)
             run = await watch(what, session.client.storage(message), json=app.json)
         require_done(run)
         if not app.json:
@@ -164,6 +167,7 @@ def retention(app: App) -> int:
 
     async def main() -> int:
         async with app.connect_to_store() as session:
+            await app.settle(session)
             found = await session.client.retention()
         if app.json:
             json_document(found)

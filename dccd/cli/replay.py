@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import msgspec
 
-from dccd.cli.app import DONE, App, note, options
+from dccd.cli.app import DONE, App, Group, note, options
 from dccd.cli.output import count, duration, interval, json_document, json_line, table, when
 from dccd.cli.tail import line
 
@@ -35,7 +35,7 @@ def _speed(text: str) -> float | Literal["max"]:
     return speed
 
 
-class _Replays(click.Group):
+class _Replays(Group):
     """The group; what names none of its commands is a replay to be started."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -124,6 +124,7 @@ def start(
 
     async def print_it() -> int:
         async with app.connect_to_store() as session:
+            await app.settle(session, datasets[0] if len(datasets) == 1 else None)
             played = session.client.replay(datasets, start, end, speed=speed, skip_gaps=skip_gaps)
             async with played:
                 _tell_missing(played.missing, played.missing_more)
@@ -141,6 +142,7 @@ def start(
             skip_gaps=skip_gaps,
         )
         async with app.connect() as session:
+            await app.settle(session, datasets[0] if len(datasets) == 1 else None)
             started = await session.client.start_replay(asked)
         if app.json:
             json_document(started)
@@ -236,7 +238,7 @@ def _change(app: App, operation: str, **fields: Any) -> int:
     message = kinds.get(operation, ReplayOf)(**fields)
 
     async def main() -> int:
-        async with app.connect() as session:
+        async with app.connect_to_one() as session:
             entry = await session.client.change_replay(operation, message)
         if app.json:
             json_document(entry)
@@ -250,6 +252,7 @@ def _change(app: App, operation: str, **fields: Any) -> int:
 def _list(app: App) -> int:
     async def main() -> int:
         async with app.connect() as session:
+            await app.settle(session)
             found = await session.client.replays()
         if app.json:
             json_document(found)

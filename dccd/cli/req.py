@@ -69,7 +69,14 @@ The same without dccd: nats req dccd.runs.list '{{"limit": 5}}'
 )
 @click.argument("operation", required=False)
 @click.argument("message", nargs=-1)
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    help="Seconds to wait.",
+)
 @click.option("--list", "list_them", is_flag=True, help="List the operations.")
 @click.option("--schema", "show_schema", is_flag=True, help="Show the JSON schemas of OPERATION's request and reply.")
 @options

@@ -54,6 +54,7 @@ source = click.option(
 
 data_path = click.option(
     "--data-path",
+    metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Read the files below this folder, without a daemon; nothing is written there.",
 )
@@ -107,9 +108,11 @@ async def incoming(app: App, dataset: str, terms: Terms, path: Path | None) -> A
     What they are is told on stderr where they aren't the exchange's own.
     """
     if path is None:
-        async with app.connect_to_store() as session, session.client.rows(dataset, **terms) as rows:
-            tell(rows.about)
-            yield rows
+        async with app.connect_to_store() as session:
+            await app.settle(session, dataset)
+            async with session.client.rows(dataset, **terms) as rows:
+                tell(rows.about)
+                yield rows
         return
     from dccd.store.reader import Store
     from dccd.store.scan import Scan

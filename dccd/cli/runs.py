@@ -49,13 +49,13 @@ more is interrupted, and goes on as the same run once they are back.
 @click.argument("run_id", required=False)
 @click.option("--job", metavar="NAME", help="Only runs of this job, as backfill.binance.ohlc.BTC-USDT.1m.")
 @click.option("--operation", metavar="NAME", help="Only runs of this kind: backfill, storage.sync, …")
-@click.option("--dataset", help="Only runs of this dataset.")
+@click.option("--dataset", metavar="DATASET", help="Only runs of this dataset.")
 @click.option("--state", multiple=True, type=click.Choice(get_args(RunState)), help="Only in this state; or several.")
-@click.option("--host", help="Only runs of this host.")
+@click.option("--host", metavar="HOST", help="Only runs of this host.")
 @click.option("--trigger", type=click.Choice(get_args(Trigger)), help="Only what was asked for so.")
 @click.option("--since", metavar="TIME", help="Only what has changed since: 2h ago, 2026-01-01.")
 @click.option("--until", metavar="TIME", help="Only what was asked for before.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @click.option("--before", metavar="RUN_ID", help="Only runs that changed before this one: the next page.")
 @own_host_options
 @click.pass_obj

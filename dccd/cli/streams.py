@@ -7,14 +7,16 @@ from typing import Literal
 
 import click
 
-from dccd.cli.app import DONE, App, note, options
+from dccd.cli.app import DONE, App, Group, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.output import ago, count, json_document, number, of_hosts, table
+from dccd.config_units import parse_duration
 
 __all__ = ["streams"]
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="""\b
 Examples:
@@ -86,8 +88,10 @@ Examples:
 """
 )
 @dataset_arguments("trades")
-@click.option("--depth", type=click.IntRange(1, 100_000), help="Order books: levels a side.")
-@click.option("--snapshot-interval", type=float, default=60.0, help="Order books: seconds between stored snapshots.")
+@click.option("--depth", metavar="N", type=click.IntRange(1, 100_000), help="Order books: levels a side.")
+@click.option(
+    "--snapshot-interval", metavar="DURATION", default="1m", show_default=True, help="Order books: between snapshots."
+)
 @click.option(
     "--book", type=click.Choice(["deltas", "snapshots"]), default="deltas", help="Order books: what is stored."
 )
@@ -100,11 +104,15 @@ def start(
     data_type: str | None,
     span: str | None,
     depth: int | None,
-    snapshot_interval: float,
+    snapshot_interval: str,
     book: Literal["deltas", "snapshots"],
 ) -> int:
-    """Start a stream, until it is stopped or the daemon ends. For good: a job in config.yml."""
+    """Start a stream, until it is stopped or the daemon ends. For good: `dccd jobs create`."""
     dataset = dataset_of(exchange, symbol, data_type, span, "trades")
+    try:
+        between = parse_duration(snapshot_interval)
+    except ValueError as exc:
+        raise click.UsageError(f"--snapshot-interval {snapshot_interval}? It is {exc}") from exc
 
     async def main() -> int:
         async with app.connect_to_one() as session:
@@ -114,7 +122,7 @@ def start(
                 dataset.data_type,
                 dataset.span,
                 depth=depth,
-                snapshot_interval=snapshot_interval,
+                snapshot_interval=between,
                 book=book,
             )
         if app.json:

@@ -13,7 +13,7 @@ import msgspec
 from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.output import clock, number, when
-from dccd.errors import DccdError
+from dccd.errors import DccdError, RequestError
 from dccd.printable import printable
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.symbols import NS, Dataset, DataType, format_time
@@ -111,6 +111,13 @@ async def _hint(client: Client, selection: Selection) -> None:
         return
     state = {s.dataset: s.state for s in streams}.get(selection.pattern)
     if state is None:
+        try:
+            await client.exchanges(selection.dataset.exchange)
+        except RequestError as exc:
+            if exc.code == 422:
+                raise  # a name that nobody knows is a mistake, and nothing to wait for
+        except DccdError:
+            pass  # to listen one need not ask anything
         note(f"no stream of {selection} runs; waiting for one. To start it: dccd streams start {selection}")
     elif state != "live":
         note(f"the stream of {selection} is {state}")

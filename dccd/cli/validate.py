@@ -118,4 +118,4 @@ def _when(job: Job) -> str:
         return f"every {job.every}"
     if job.cron is not None:
         return f"cron {job.cron}" + (f" in {job.timezone}" if job.timezone else "")
-    return {"supervised": "always", "once": "at the start", "manual": "when asked"}.get(job.trigger, job.trigger)
+    return job.trigger  # as the file and `dccd jobs` call it

@@ -133,6 +133,23 @@ async def test_streams_and_jobs_are_listed_of_every_host(config: Config, tmp_pat
             assert {entry.host for entry in [*await one.streams(), *await one.jobs()]} == {"beta"}
 
 
+async def test_a_dataset_is_read_of_the_host_that_has_it(config: Config, tmp_path: Path) -> None:
+    """By the command, however often it is asked, and it says whose rows they are."""
+    there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client:
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        async with daemon(other):
+            ask = {"dataset": "binance.ohlc.BTC-USDT.1h", "start": "origin"}
+            run = (await client.request("backfill.start", ask, host="beta")).run
+            async for _ in client.follow(run.run_id):
+                pass
+            command = [sys.executable, "-m", "dccd", "read", ask["dataset"], "--limit", "1", "--bus", alpha.bus_url]
+            for _ in range(3):
+                done = await anyio.run_process(command, cwd=tmp_path)
+                assert len(done.stdout.decode().splitlines()) == 2
+                assert "of host beta; --host asks another: alpha" in done.stderr.decode()
+
+
 async def test_the_inventory_is_of_every_host(config: Config, tmp_path: Path) -> None:
     """What each stores is listed beside the others', by a client that asks nobody in particular."""
     there = Settings(data_path=str(tmp_path / "beta"), host="beta")

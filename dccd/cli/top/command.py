@@ -29,7 +29,12 @@ Examples:
 """
 )
 @click.option(
-    "--interval", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between looks."
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.2),
+    default=1.0,
+    show_default=True,
+    help="Seconds between looks.",
 )
 @options
 @click.pass_obj

@@ -168,3 +168,11 @@ async def test_a_detached_repair_isnt_waited_for(dccd: Command, daemon: FakeDaem
     assert done.code == 0
     assert "018cc251-f400-7000-8000-000000000001" in done.out
     assert done.err == "3 more follow by themselves\n"
+
+
+async def test_what_nothing_is_stored_of_cannot_be_repaired(dccd: Command, daemon: FakeDaemon) -> None:
+    """A misspelt name isn't whole: it is 3."""
+    daemon.replies["repair"] = m.Repaired(repairs=[])
+    done = await dccd("repair", "binanc")
+    assert done.code == 3
+    assert "nothing is stored under binanc" in done.err

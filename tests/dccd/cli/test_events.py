@@ -94,3 +94,15 @@ async def test_following_ends_when_told(
     done = await dccd.finish(process)
     assert (done.code, done.out) == (code, "")
     assert "Traceback" not in done.err and len(done.err.splitlines()) <= 1
+
+
+async def test_what_there_is_nothing_of_is_said(dccd: Command, daemon: FakeDaemon, server: EmbeddedServer) -> None:
+    """To people, and on stderr; a kind that doesn't exist is wrong usage, which lists those that do."""
+    async with await Bus.open(server.url, "test") as bus:
+        await ensure_streams(bus)
+    done = await dccd("events", "--run", "018f")
+    assert (done.code, done.out, done.err) == (0, "", "no such events are kept\n")
+    assert (await dccd("events", "--run", "018f", "--json")).err == ""
+    done = await dccd("events", "--kind", "run.state")
+    assert done.code == 2
+    assert "run.status" in done.err and "stream.gap" in done.err

@@ -109,3 +109,11 @@ async def test_all_jobs_are_run(dccd: Command, daemon: FakeDaemon, reason: str, 
         ["backfill.c", "it", "can't"],
     ]
     assert daemon.asked("jobs.run_all") == [m.JobRunAll(exchange="binance")]
+
+
+async def test_a_time_to_run_at_is_of_backfills(dccd: Command, daemon: FakeDaemon) -> None:
+    """Who forgot to say so is told the option."""
+    done = await dccd("jobs", "create", "kraken", "BTC/USD", "--every", "1h")
+    assert done.code == 2
+    assert "add --operation backfill" in done.err
+    assert daemon.asked("jobs.create") == []

@@ -133,7 +133,7 @@ def told(daemon: FakeDaemon) -> FakeDaemon:
             ["jobs"],
             [
                 "stream.binance.trades.BTC-USDT supervised",
-                "backfill.binance.ohlc.BTC-USDT.1m every 1h 00m last 2024-01-01 00:00:00 018c",
+                "backfill.binance.ohlc.BTC-USDT.1m every 1h last 2024-01-01 00:00:00 018c",
             ],
         ),
         (
@@ -176,6 +176,21 @@ async def test_streams_and_jobs_of_several_hosts_are_told_apart(dccd: Command, t
         lines = (await dccd(command)).out.splitlines()
         assert [line.split()[1] for line in lines] == ["host", "alpha", "beta"]
         assert [one["host"] for one in json.loads((await dccd(command, "--json")).out)] == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize(
+    "words", [["health"], ["tree"], ["alerts"], ["metrics"], ["remote"], ["retention"], ["replay"]]
+)
+async def test_what_is_of_one_of_several_hosts_is_said_to_be(
+    dccd: Command, daemon: FakeDaemon, words: list[str]
+) -> None:
+    """To people, on stderr, with how to ask another; not where one was named, and not to scripts."""
+    (one,) = daemon.replies["hosts"].hosts
+    beside = [one, msgspec.structs.replace(one, id="other")]
+    daemon.replies["hosts"] = msgspec.structs.replace(daemon.replies["hosts"], hosts=beside)
+    assert "of host fake; --host asks another: other" in (await dccd(*words)).err
+    assert "--host" not in (await dccd(*words, "--host", "fake")).err
+    assert "--host" not in (await dccd(*words, "--json")).err
 
 
 @pytest.mark.parametrize("words", [["start"], ["stop"]])
@@ -244,6 +259,25 @@ async def test_streams_are_started_and_stopped(dccd: Command, daemon: FakeDaemon
     assert (done.code, done.out) == (0, "kraken.orderbook.BTC-USD: stopped\n")
     daemon.replies["streams.stop"] = RequestError(404, "no_stream", "no such stream", "dataset")
     assert (await dccd("streams", "stop", "kraken.orderbook.BTC-USD", "--json")).code == 3
+
+
+async def test_books_are_kept_at_an_interval_as_anywhere(dccd: Command, daemon: FakeDaemon) -> None:
+    """With a unit, or in seconds; anything else is told what is allowed."""
+    words = ["streams", "start", "kraken.orderbook.BTC-USD", "--snapshot-interval"]
+    for given in ("2m", "120"):
+        assert (await dccd(*words, given)).code == 0
+    assert [ask.snapshot_interval for ask in daemon.asked("streams.start")] == [120.0, 120.0]
+    done = await dccd(*words, "soon")
+    assert done.code == 2 and "500ms, 30s, 5m" in done.err
+
+
+async def test_errors_name_commands_to_people(dccd: Command, daemon: FakeDaemon) -> None:
+    """And requests to scripts."""
+    told = "no stream of that runs here; dccd.streams.list has them"
+    daemon.replies["streams.stop"] = RequestError(404, "no_stream", told, "dataset")
+    words = ["streams", "stop", "kraken.trades.BTC-USD"]
+    assert "runs here; `dccd streams` lists them" in (await dccd(*words)).err
+    assert json.loads((await dccd(*words, "--json")).err)["error"]["message"] == told
 
 
 async def test_health_is_an_exit_code_too(dccd: Command, daemon: FakeDaemon) -> None:

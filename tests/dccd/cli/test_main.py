@@ -57,6 +57,21 @@ def test_each_command_explains_itself(name: str) -> None:
     assert not own or "Examples:" in result.output
 
 
+@pytest.mark.parametrize("name", ["alerts", "auth", "config", "jobs", "migrate", "remote", "replay", "streams"])
+def test_commands_of_commands_are_told_whole(name: str) -> None:
+    """Their lines are sentences, not the beginnings of some; a value that is wanted has a name of its own."""
+    text = CliRunner().invoke(cli, [name, "--help"]).output
+    assert "Commands:" in text and "..." not in text.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("name", [n for n in _COMMANDS if n != "simulate"])
+def test_what_an_option_wants_has_a_name(name: str) -> None:
+    """``N``, ``SECONDS`` or ``FOLDER``, where click would say of which type it is."""
+    for words, _ in [(name, None), *_leaves(name, _COMMANDS[name][0]())]:
+        text = CliRunner().invoke(cli, [*words.split(), "--help"]).output
+        assert not re.search(r"^  -.* (TEXT|INTEGER|FLOAT|DIRECTORY|INTEGER RANGE|FLOAT RANGE) ", text, re.M)
+
+
 def _leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield name, command
     if isinstance(command, click.Group):

@@ -19,7 +19,7 @@ from dccd.cli.app import App
 from dccd.cli.main import cli
 from dccd.cli.tail import line
 from dccd.client.fake import FakeDaemon
-from dccd.errors import IdentityError
+from dccd.errors import IdentityError, RequestError
 from dccd.records import Bar, BookDelta, BookSnapshot, FundingRate, OpenInterest, Record, Trade
 from dccd.store.schema import table_from_records
 from dccd.symbols import NS, DataType
@@ -117,6 +117,15 @@ async def test_from_the_past(dccd: Command, daemon: FakeDaemon) -> None:
     assert [json.loads(text)["tid"] for text in done.out.splitlines()] == ["2", "3"]
     done = await dccd("tail", "binance", "BTC/USDT", "--since", "soon")
     assert done.code == 2 and "'soon' is no time" in done.err
+
+
+@pytest.mark.anyio
+async def test_an_exchange_that_nobody_knows_is_not_waited_for(dccd: Command, daemon: FakeDaemon) -> None:
+    """Its name is misspelt: nothing would ever come."""
+    daemon.replies["exchanges"] = RequestError(422, "no_capability", "did you mean binance?", "exchange")
+    done = await dccd("tail", "binanc", "BTC/USDT", "-n", "1")
+    assert done.code == 2
+    assert "did you mean binance?" in done.err
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def test_a_right_file_says_what_would_run(tmp_path: Path) -> None:
     result = run(tmp_path, GOOD)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [text.split() for text in result.stdout.splitlines()]
-    assert ["stream.binance.trades.BTC-USDT", "always"] in lines
-    assert ["stream.binance.trades.ETH-USDT", "always"] in lines
+    assert ["stream.binance.trades.BTC-USDT", "supervised"] in lines
+    assert ["stream.binance.trades.ETH-USDT", "supervised"] in lines
     assert ["backfill.kraken.ohlc.BTC-USD.1m", "every", "1h", "last"] in lines
     assert "http://127.0.0.1:8080" in result.stdout
 
