@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, Group, options
+from dccd.cli.app import DONE, FAILED, App, options
+from dccd.cli.group import Group
 from dccd.cli.output import duration, json_document, say, table
 from dccd.symbols import NS, format_time
 

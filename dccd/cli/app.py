@@ -32,7 +32,6 @@ __all__ = [
     "TERMINATED",
     "USAGE",
     "App",
-    "Group",
     "Session",
     "entry_point",
     "local_options",
@@ -315,19 +314,6 @@ def own_host_options(command: F) -> F:
 def local_options(command: F) -> F:
     """The same for a command that speaks to no daemon."""
     return _CONFIG(_JSON(_DEBUG(command)))
-
-
-class Group(click.Group):
-    """A command with commands, whose help has the whole first sentence of each: click cuts it to a line."""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, one.get_short_help_str(_SENTENCE)) for name, one in sorted(self.commands.items())]
-            )
-
-
-_SENTENCE = 400
 
 
 # ---------------------------------------------------------------- errors

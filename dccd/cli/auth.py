@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, App, Group, local_options, note
+from dccd.cli.app import DONE, App, local_options, note
+from dccd.cli.group import Group
 from dccd.cli.output import json_document, table
 
 if TYPE_CHECKING:

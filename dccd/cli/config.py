@@ -15,7 +15,8 @@ import anyio
 import click
 import msgspec
 
-from dccd.cli.app import DONE, FAILED, App, Group, note, options
+from dccd.cli.app import DONE, FAILED, App, note, options
+from dccd.cli.group import Group
 from dccd.cli.output import json_document, say
 from dccd.errors import RequestError
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, Group, note, options
+from dccd.cli.app import DONE, FAILED, App, note, options
 from dccd.cli.backfill import follow
+from dccd.cli.group import Group
 from dccd.cli.job_changes import TRIGGERS, TriggerKind, create, delete, update
 from dccd.cli.output import duration, json_document, of_hosts, table, when
 from dccd.symbols import DataType

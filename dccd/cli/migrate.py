@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dccd.cli.app import DONE, FAILED, App, Group, local_options, note, options
+from dccd.cli.app import DONE, FAILED, App, local_options, note, options
+from dccd.cli.group import Group
 from dccd.cli.output import count, json_document, say, size, table
 from dccd.cli.progress import watch
 

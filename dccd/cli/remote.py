@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dccd.cli.app import DONE, App, Group, note, options, own_host_options
+from dccd.cli.app import DONE, App, note, options, own_host_options
 from dccd.cli.arguments import time_range
+from dccd.cli.group import Group
 from dccd.cli.output import duration, json_document, say, size, table, when
 from dccd.cli.progress import watch
 from dccd.runs import require_done

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import msgspec
 
-from dccd.cli.app import DONE, App, Group, note, options
+from dccd.cli.app import DONE, App, note, options
+from dccd.cli.group import Group
 from dccd.cli.output import count, duration, interval, json_document, json_line, table, when
 from dccd.cli.tail import line
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 import click
 
-from dccd.cli.app import DONE, App, Group, note, options
+from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
+from dccd.cli.group import Group
 from dccd.cli.output import ago, count, json_document, number, of_hosts, table
 from dccd.config_units import parse_duration
 
