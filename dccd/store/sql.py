@@ -10,10 +10,13 @@ the query needs, and of the row groups only those whose times the query's condit
 from __future__ import annotations
 
 import re
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -54,9 +57,9 @@ def query(store: Store, sql: str) -> Iterator[Result]:
     duckdb = load()
     tables = {dataset.name: _Table(store, dataset) for dataset in named(sql)}
     with (
-        tempfile.TemporaryDirectory(prefix="dccd-sql-") as folder,
+        _scratch() as folder,
         duckdb_errors(),
-        duckdb.connect(config={"python_enable_replacements": "false", "temp_directory": folder}) as connection,
+        duckdb.connect(config={"python_enable_replacements": "false", "temp_directory": str(folder)}) as connection,
     ):
         connection.execute("CREATE MACRO ns(t) AS epoch_ns(CAST(t AS TIMESTAMP_NS))")
         for name, table in tables.items():
@@ -68,6 +71,20 @@ def query(store: Store, sql: str) -> Iterator[Result]:
             reader = asked.to_arrow_reader(_BATCH)
         derived = tuple(table.derived for table in tables.values() if table.derived is not None)
         yield Result(reader.schema, _batches(reader, tables.values()), derived)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for what DuckDB has no room for in memory.
+
+    Its name is there before it is: a Ctrl-C while ``tempfile`` makes one would leave it behind.
+    """
+    folder = Path(tempfile.gettempdir(), f"dccd-sql-{secrets.token_hex(8)}")
+    try:
+        folder.mkdir(0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def named(sql: str) -> list[Dataset]:
