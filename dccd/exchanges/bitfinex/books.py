@@ -67,6 +67,9 @@ _CHECK: Decoder[_Check] = Decoder(EXCHANGE, _Check)
 _decode = _UPDATE.raw.decode
 _OTHERS = {b'"c', b'"h', b"[[", b"[]"}
 """What the content of a checksum, a heartbeat and a snapshot begins with."""
+_PATIENCE = 5 * NS
+"""So long changes wait for their checksum, which follows at once unless a connection is slow or a machine busy: without
+it the book may be one that never was, with some of a moment's changes."""
 
 
 class BookStream(UnnumberedBook, BitfinexStream):
@@ -143,7 +146,7 @@ class BookStream(UnnumberedBook, BitfinexStream):
         """Give out what no checksum came for in time, and a snapshot that is due."""
         if self._unread or not (self._bids or self._asks):
             return super().tick(now, out)
-        return self._settle(self._ts, now, out) if now - self._since > NS else None
+        return self._settle(self._ts, now, out) if now - self._since > _PATIENCE else None
 
     def _may_be_ours(self, frame: bytes) -> bool:
         return self._chan is not None and frame.startswith((b"[%d," % self._chan, b"[%d]" % self._chan))
