@@ -290,7 +290,15 @@ class Knowledge:
             if noted.missing != noted.without_missing(there).missing:
                 with contextlib.suppress(StoreError):  # reasons of what is there do no harm
                     await anyio.to_thread.run_sync(self.links.notes.forget_missing, Dataset.parse(name), there)
-        self.entries.put(self.entry(name))
+        if name not in self.links.entries and self._is_nothing(name):
+            del self._known[name]  # somebody asked for what isn't there: a misspelt name is no dataset
+        else:
+            self.entries.put(self.entry(name))
+
+    def _is_nothing(self, name: str) -> bool:
+        """Whether there is nothing of *name*, and nobody is about to bring something."""
+        there = msgspec.structs.replace(self._known[name], at=None) != _UNKNOWN
+        return not there and not self.runs(name) and name not in self.links.board
 
 
 def _vanished(before: _Known, now: _Known) -> IntervalSet:

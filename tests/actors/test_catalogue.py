@@ -342,6 +342,19 @@ async def test_the_coverage_of_a_dataset(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_to_ask_for_what_is_not_there_makes_no_dataset(tmp_path: Path) -> None:
+    """A misspelt name isn't listed from then on; what comes of it later is."""
+    desk: Any = Desk(tmp_path)
+    async with open_root(Catalogue(desk), clock=FakeClock()) as ref:
+        coverage, runs = await ref.ask(GetCoverage(DATASET))
+        assert (coverage.stretches(), runs) == ([], [])
+        assert (await ref.ask(GetInventory())).datasets == [] and not desk.entries
+        desk.store_trades(0, 10)
+        assert (await ref.ask(GetCoverage(DATASET)))[0].verified
+        assert [entry.dataset for entry in (await ref.ask(GetInventory())).datasets] == [str(DATASET)]
+
+
+@pytest.mark.anyio
 async def test_what_was_claimed_too_early_and_is_not_served_stays_a_hole(tmp_path: Path) -> None:
     """A repair that the exchange answers in part clears the doubts of that part only."""
     desk: Any = Desk(tmp_path)
