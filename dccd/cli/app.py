@@ -331,6 +331,11 @@ _LISTS = re.compile(r"dccd\.(inventory|runs|streams|jobs|replay)(?:\.list)? (?:l
 """Where a daemon's words name a request that a command makes, too."""
 
 
+_WHO = """
+Who asks is said by --creds FILE or --user NAME, of a daemon by bus.credentials; `dccd auth list`, where the bus's users
+are made, has them and their roles"""
+
+
 def report(exc: Exception, app: App) -> int:
     """Say what went wrong and return the exit code."""
     if isinstance(exc, click.exceptions.Exit):
@@ -367,6 +372,7 @@ def report(exc: Exception, app: App) -> int:
             code, reason = NOT_FOUND, "no_dataset"
         case errors.BusRefused():
             code, reason = NO_DAEMON, "refused"
+            text += "" if app.json else _WHO
         case errors.BusUnavailable():
             code, reason = NO_DAEMON, "no_daemon"
         case errors.AuthError():

@@ -121,6 +121,14 @@ def test_version() -> None:
     assert CliRunner().invoke(cli, ["--version"]).output == f"dccd {__version__}\n"
 
 
+def test_who_is_refused_is_told_how_to_say_who(capsys: pytest.CaptureFixture[str]) -> None:
+    """People are; scripts get the bus's words alone."""
+    report(BusRefused("no"), App())
+    assert "--creds FILE or --user NAME" in capsys.readouterr().err
+    report(BusRefused("no"), App(json=True))
+    assert json.loads(capsys.readouterr().err)["error"]["message"] == "no"
+
+
 def test_a_misspelt_command_is_guessed() -> None:
     """A command that doesn't exist is exit code 2, with the one that was meant."""
     result = CliRunner().invoke(cli, ["bakfill"])
