@@ -11,7 +11,6 @@ from dccd.cli.app import DONE, App, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of
 from dccd.cli.group import Group
 from dccd.cli.output import ago, count, json_document, number, of_hosts, table
-from dccd.config_units import parse_duration
 
 __all__ = ["streams"]
 
@@ -110,6 +109,8 @@ def start(
 ) -> int:
     """Start a stream, until it is stopped or the daemon ends. For good: `dccd jobs create`."""
     dataset = dataset_of(exchange, symbol, data_type, span, "trades")
+    from dccd.config import parse_duration
+
     try:
         between = parse_duration(snapshot_interval)
     except ValueError as exc:
