@@ -15,7 +15,7 @@ from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.scheduler import Scheduler
 from dccd.bus.kv import Entry
-from dccd.errors import BusUnavailable, CorruptFile, NoCapability, RequestError
+from dccd.errors import BusError, BusUnavailable, CorruptFile, JetStreamError, NoCapability, RequestError
 from dccd.jobs import JobSpec, JobState
 from dccd.messages import BackfillStarted
 from dccd.runs import Run
@@ -49,14 +49,14 @@ class Wall(FakeClock):
 
 class Desk(SimpleNamespace):
     """What a scheduler takes of the daemon's shared names: a runner that starts what it is asked for, or answers from
-    *answers* first; the run history, and a bucket. ``away``: the bus takes nothing."""
+    *answers* first; the run history, and a bucket. ``away``: why the bus takes nothing."""
 
     def __init__(
         self, *jobs: JobSpec, answers: tuple[Exception, ...] = (), kept: dict[str, bytes] | None = None
     ) -> None:
         super().__init__(
             host="alpha", started=NOW, specs={spec.name: spec for spec in jobs}, job_states={}, scheduler=None,
-            active={}, history={}, jobs=self, orders=[], answers=list(answers), kept=kept or {}, away=False,
+            active={}, history={}, jobs=self, orders=[], answers=list(answers), kept=kept or {}, away=None,
             clock=Wall(),
         )  # fmt: skip
 
@@ -79,8 +79,8 @@ class Desk(SimpleNamespace):
         return run
 
     async def put(self, key: str, value: bytes) -> int:
-        if self.away:
-            raise BusUnavailable("away")
+        if self.away is not None:
+            raise self.away
         self.kept[key] = value
         return 1
 
@@ -297,13 +297,14 @@ async def test_a_job_runs_when_asked(desk: Desk) -> None:
         assert desk.state().last_state == "done"
 
 
-async def test_what_is_remembered_waits_for_the_bus(desk: Desk) -> None:
+@pytest.mark.parametrize("why", [BusUnavailable("away"), JetStreamError(503, 10008, "temporarily unavailable")])
+async def test_what_is_remembered_waits_for_the_bus(desk: Desk, why: BusError) -> None:
     """Jobs run on while the bus takes nothing; what became of them is written when it does."""
-    desk.away = True
+    desk.away = why
     async with open_root(desk.made(), clock=desk.clock) as ref:
         await desk.clock.advance(60)
         assert desk.orders and not desk.kept
-        desk.away = False
+        desk.away = None
         await desk.clock.advance(15)
         assert desk.state().last_run_id == "run1"
         assert ref.alive
