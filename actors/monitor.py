@@ -50,7 +50,9 @@ def check_streams(
         for s in streams
         if s.last_recv_ts is not None and now - s.last_recv_ts > (alerts.silence_of(s.dataset) or math.inf) * NS
     ]
-    return HealthCheck(name="streams", ok=not bad, detail="; ".join(bad) or f"{len(streams)} streams{_shared(sockets)}")
+    return HealthCheck(
+        name="streams", ok=not bad, detail="; ".join(bad) or _so_many(len(streams), "stream") + _shared(sockets)
+    )
 
 
 def check_clock(streams: list[StreamEntry]) -> HealthCheck:
@@ -63,10 +65,13 @@ def check_clock(streams: list[StreamEntry]) -> HealthCheck:
     if not ahead:
         return HealthCheck(name="clock", ok=True, detail="no record is ahead of it")
     name = max(ahead, key=lambda dataset: ahead[dataset])
-    detail = (
-        f"times of {len(ahead)} streams are ahead of this host's clock, those of {name} by {ahead[name] / NS:.0f} s"
-    )
+    which = f"{_so_many(len(ahead), 'stream')}, those of {name} by {ahead[name] / NS:.0f} s"
+    detail = f"ahead of this host's clock are times of {which}"
     return HealthCheck(name="clock", ok=False, detail=detail)
+
+
+def _so_many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _shared(sockets: dict[str, Any] | None) -> str:
@@ -74,7 +79,7 @@ def _shared(sockets: dict[str, Any] | None) -> str:
     # Of ccxt.pro's one object there may be several, which can't be held up.
     count = sum(one.get("connections", 1) for one in found)
     held = sum(one.get("paused", False) for one in found)
-    return f" on {count} connections{f', {held} held up' if held else ''}" if count else ""
+    return f" on {_so_many(count, 'connection')}{f', {held} held up' if held else ''}" if count else ""
 
 
 def check_bus(url: str, connected: bool, waiting: float, overflowing: bool, alerts: Alerts) -> HealthCheck:
@@ -94,7 +99,7 @@ def check_archiver(
 ) -> HealthCheck:
     """The oldest message that isn't on disk (*oldest*, ns) must be young; none may have been set aside as no ticks."""
     age = 0.0 if oldest is None else (now - oldest) / NS
-    detail = f"{pending} messages not on disk yet"
+    detail = f"{_so_many(pending, 'message')} not on disk yet"
     if age > parse_duration(alerts.archiver_lag):
         return HealthCheck(
             name="archiver", ok=False, detail=f"{detail}, the oldest for {age:.0f} s: {error or 'too slow'}"
@@ -127,7 +132,7 @@ def check_remotes(remotes: dict[str, RemoteState], retention: Retention) -> Heal
         bad.append(f"{retention.short / 2**30:.1f} GiB short of storage.retention.free_space, and nothing that may go")
     elif retention.kept:
         bad.append(f"{len(retention.kept)} periods can't be purged, as {retention.kept[0]}")
-    return HealthCheck(name="remotes", ok=not bad, detail="; ".join(bad) or f"{len(remotes)} remotes")
+    return HealthCheck(name="remotes", ok=not bad, detail="; ".join(bad) or _so_many(len(remotes), "remote"))
 
 
 def check_metrics(listening: str | None, refused: str | None) -> HealthCheck:
@@ -139,13 +144,13 @@ def check_webhooks(webhooks: Iterable[Webhook], states: Mapping[str, WebhookStat
     """Each webhook of the configuration must have taken what it was sent last."""
     names = [webhook.id for webhook in webhooks]
     bad = [f"{name}: {state.error}" for name in names if (state := states.get(name)) and state.error]
-    return HealthCheck(name="webhooks", ok=not bad, detail="; ".join(bad) or f"{len(names)} webhooks")
+    return HealthCheck(name="webhooks", ok=not bad, detail="; ".join(bad) or _so_many(len(names), "webhook"))
 
 
 def check_hosts(neighbours: Neighbours) -> HealthCheck:
     """No other daemon on the bus may go by this host's id: they would take each other's requests and ticks."""
     others = len(neighbours.known)
-    detail = neighbours.double or (f"{others} others on this bus" if others else "the only one on this bus")
+    detail = neighbours.double or (f"{_so_many(others, 'other')} on this bus" if others else "the only one on this bus")
     return HealthCheck(name="hosts", ok=neighbours.double is None, detail=detail)
 
 

@@ -60,13 +60,13 @@ def stream(state: str, **fields: object) -> StreamEntry:
 @pytest.mark.parametrize(
     ("entry", "ok", "says"),
     [
-        (stream("live"), True, "1 streams"),
-        (stream("connecting"), True, "1 streams"),
+        (stream("live"), True, "1 stream"),
+        (stream("connecting"), True, "1 stream"),
         (stream("gave_up", error="crashed"), False, "gave up: crashed"),
         (stream("refused", error="no such pair"), False, "is refused: no such pair"),
         (stream("reconnecting", error="closed"), False, "reconnects: closed"),
         (stream("live", last_recv_ts=NOW - 61 * NS), False, "silent for 61 s"),
-        (stream("live", last_recv_ts=NOW - 59 * NS), True, "1 streams"),
+        (stream("live", last_recv_ts=NOW - 59 * NS), True, "1 stream"),
     ],
 )
 def test_a_stream_that_does_not_collect_is_told(entry: StreamEntry, ok: bool, says: str) -> None:
