@@ -184,14 +184,9 @@ class App:
             found: Hosts = await client.request("hosts")
             if len(found.hosts) < 2:
                 return
-            client.host = found.host
-            if dataset is not None:
-                client.host = None
-                entries = [entry for entry in await client.inventory(dataset) if entry.dataset == dataset]
-                client.host = max(entries, key=lambda entry: entry.rows).host if entries else found.host
+            client.host = (None if dataset is None else await client.holder(dataset)) or found.host
         except DccdError:
-            client.host = None  # what is asked for next says what is wrong
-            return
+            return  # what is asked for next says what is wrong
         if not self.json:
             others = ", ".join(host.id for host in found.hosts if host.id != client.host)
             note(f"of host {client.host}; --host asks another: {others}")

@@ -172,12 +172,12 @@ class Requests:
         except BusUnavailable as exc:
             raise self._unavailable(exc, host) from exc
 
-    async def _frame(self, operation: str, message: Any) -> pl.DataFrame:
+    async def _frame(self, operation: str, message: Any, host: str | None) -> pl.DataFrame:
         """The rows of a reply in Arrow."""
         import polars as pl  # half a second that only readers pay
 
         stream = io.BytesIO()
-        async with aclosing(self._chunks(operation, message)) as chunks:
+        async with aclosing(self._chunks(operation, message, host=host)) as chunks:
             async for chunk in chunks:
                 stream.write(chunk)
         stream.seek(0)

@@ -13,6 +13,7 @@ from dccd import messages as m
 from dccd.client.base import Requests, Time, bound, decoded
 from dccd.client.books import BookFrame, in_parts, joined
 from dccd.client.rows import Rows
+from dccd.errors import BusUnavailable
 from dccd.symbols import Dataset
 
 if TYPE_CHECKING:
@@ -44,13 +45,26 @@ class DataRequests(Requests):
                 return found
             after, host = page.next, page.host  # all of one host: another stores other datasets
 
+    async def holder(self, dataset: str | Dataset) -> str | None:
+        """The host that is asked for *dataset*: of several the one that stores most of its rows; ``None`` where
+        whoever answers will do."""
+        if self.host is not None:
+            return self.host
+        if len(await self._hosts()) < 2:
+            return None
+        try:
+            entries = [entry for entry in await self.inventory(str(dataset)) if entry.dataset == str(dataset)]
+        except BusUnavailable:  # one that has gone without a word: those that are there answer
+            return None
+        return max(entries, key=lambda entry: entry.rows).host if entries else None
+
     async def coverage(
         self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None
     ) -> m.Coverage:
         """What is there of *dataset*'s time between *start* and *end*, and what isn't and why, all of it."""
         name = str(dataset)
         asked = m.CoverageGet(dataset=name, start=start, end=end)
-        found = await self._ask("coverage", m.Coverage, asked, timeout=60)
+        found = await self._ask("coverage", m.Coverage, asked, timeout=60, host=await self.holder(name))
         intervals, following = list(found.intervals), found.next
         while following is not None:
             asked = m.CoverageGet(dataset=name, start=following, end=found.end)
@@ -96,7 +110,8 @@ class DataRequests(Requests):
 
         *limit* rows at most: the first, or with *newest* the last. *source* is for bars: ``stored``, or what they are
         to be made of, ``trades`` or the span of smaller bars; by default stored ones, and where there are none, made of
-        what there is, with a warning (:class:`DerivedBars`). Raises RequestError: 404 for a dataset that isn't stored,
+        what there is, with a warning (:class:`DerivedBars`). Of several hosts the one with most of the rows is asked
+        (:meth:`holder`). Raises RequestError: 404 for a dataset that isn't stored,
         422 for a column or a source that can't be. :meth:`rows` is for what doesn't fit into memory.
         """
         import polars as pl  # half a second that only readers pay
@@ -133,7 +148,13 @@ class DataRequests(Requests):
             format="arrow",
             source="auto" if source is None else source,
         )
-        return Rows(partial(self._chunks, "read", message))
+        return Rows(partial(self._read, str(dataset), message))
+
+    async def _read(self, dataset: str, message: m.Read) -> AsyncGenerator[bytes, None]:
+        host = await self.holder(dataset)
+        async with aclosing(self._chunks("read", message, host=host)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def doctor(
         self, dataset: str | None = None, *, set_aside: bool = False
@@ -156,7 +177,7 @@ class DataRequests(Requests):
         Raises RequestError 404 ``book_unknown`` where changes may be missing.
         """
         message = m.Book(dataset=str(dataset), at=bound(at), depth=depth)
-        return await self._ask("book", m.BookReply, message, timeout=60)
+        return await self._ask("book", m.BookReply, message, timeout=60, host=await self.holder(dataset))
 
     async def books(
         self,
@@ -200,12 +221,13 @@ class DataRequests(Requests):
             depth=depth,
             shape="wide" if wide else "long",
         )
+        host = await self.holder(dataset)
 
         async def ask(message: m.Books) -> m.BooksReply:
-            return await self._ask("books", m.BooksReply, message, timeout=60)
+            return await self._ask("books", m.BooksReply, message, timeout=60, host=host)
 
         async def read(message: m.Books) -> pl.DataFrame:
-            return await self._frame("books", message)
+            return await self._frame("books", message, host)
 
         async with aclosing(in_parts(ask, read, request)) as parts:
             async for part in parts:

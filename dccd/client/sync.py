@@ -335,6 +335,10 @@ class SyncClient:
         """See :meth:`Client.inventory`."""
         return self._call(self._client.inventory, dataset)
 
+    def holder(self, dataset: str | Dataset) -> str | None:
+        """See :meth:`Client.holder`."""
+        return self._call(self._client.holder, dataset)
+
     def coverage(
         self, dataset: str | Dataset, start: str | int | None = None, end: str | int | None = None
     ) -> m.Coverage:

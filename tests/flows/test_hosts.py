@@ -134,7 +134,7 @@ async def test_streams_and_jobs_are_listed_of_every_host(config: Config, tmp_pat
 
 
 async def test_a_dataset_is_read_of_the_host_that_has_it(config: Config, tmp_path: Path) -> None:
-    """By the command, however often it is asked, and it says whose rows they are."""
+    """However often it is asked, by the command, which says whose rows they are, and by a client."""
     there = Settings(data_path=str(tmp_path / "beta"), host="beta")
     async with daemon(config) as alpha, Client(alpha.bus_url) as client:
         other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
@@ -148,6 +148,9 @@ async def test_a_dataset_is_read_of_the_host_that_has_it(config: Config, tmp_pat
                 done = await anyio.run_process(command, cwd=tmp_path)
                 assert len(done.stdout.decode().splitlines()) == 2
                 assert "of host beta; --host asks another: alpha" in done.stderr.decode()
+                assert (await client.read(ask["dataset"], limit=1)).height == 1
+                assert (await client.coverage(ask["dataset"])).host == "beta"
+            assert await client.holder("binance.trades.ETH-USDT") is None
 
 
 async def test_the_inventory_is_of_every_host(config: Config, tmp_path: Path) -> None:
