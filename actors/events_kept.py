@@ -70,7 +70,8 @@ def check_events(kept: EventsKept) -> HealthCheck:
     """
     hours = kept.seconds / 3600
     if kept.most is None or kept.seconds >= kept.max_age / 2:
-        return HealthCheck(name="events", ok=True, detail=f"kept for {hours:,.1f} h so far")
+        so_long = f"{hours:,.1f} h" if hours >= 1 else f"{kept.seconds / 60:.0f} min"
+        return HealthCheck(name="events", ok=True, detail=f"kept for {so_long} so far")
     kind, part = kept.most
     told = (
         f"kept for {hours:,.1f} h only, instead of {kept.max_age / 3600:,.1f} h: "

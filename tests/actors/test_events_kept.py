@@ -25,14 +25,22 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
-    ("seconds", "most", "ok"),
-    [(60.0, None, True), (4 * DAY, ("run.file", 0.9), True), (3 * DAY, ("run.file", 0.9), False)],
+    ("seconds", "most", "told"),
+    [
+        (60.0, None, "kept for 1 min so far"),
+        (4 * DAY, ("run.file", 0.9), "kept for 96.0 h so far"),
+        (3 * DAY, ("run.file", 0.9), None),
+    ],
 )
-def test_events_that_fall_off_by_their_bytes_are_told(seconds: float, most: tuple[str, float] | None, ok: bool) -> None:
+def test_events_that_fall_off_by_their_bytes_are_told(
+    seconds: float, most: tuple[str, float] | None, told: str | None
+) -> None:
     """When that is in half the time that was asked for, or less: with what fills them, and what helps."""
     check = check_events(EventsKept(MIB, MIB, seconds, 7 * DAY, most))
-    assert check.ok is ok
-    if not ok:
+    assert check.ok is (told is not None)
+    if told is not None:
+        assert check.detail == told
+    else:
         assert "72.0 h only, instead of 168.0 h" in check.detail and "90% of the newest are run.file" in check.detail
         assert "bus.events_max_bytes" in check.detail
 
