@@ -60,13 +60,34 @@ class WireClient(Client):
         On Python 3.11 asyncio.wait_for, in which it connects, drops a cancellation that comes together with the
         outcome; the task then takes the closed client for one to be connected, for ever.
         """
-        await self.close()
+        await self._finish()
         task = self._reconnection_task
         while task is not None and not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=0.1)
         if not self.is_closed:
-            await self.close()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """nats-py's ``close``, in a task of its own.
+
+        The end of the connection is a future for which the task that reconnects may be waiting, too. Where ``close``
+        cancels that task the future is cancelled with it, and ``close`` raises CancelledError, though nobody has
+        cancelled it, before it has called anybody.
+        """
+        closing = asyncio.ensure_future(self.close())
+        closing.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen, whoever waits or not
+        try:
+            await asyncio.wait({closing})
+        except asyncio.CancelledError:
+            closing.cancel()
+            raise
+        if closing.cancelled():
+            for callback in (self._disconnected_cb, self._closed_cb):
+                if callback is not None:
+                    await callback()
+        else:
+            closing.result()
 
     def abort(self) -> None:
         """Drop the connection without a word."""

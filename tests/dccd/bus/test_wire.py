@@ -52,3 +52,17 @@ async def test_what_is_no_text_is_handed_on_all_the_same(server: Server, bus: Bu
     assert (first.subject, first.data, first.headers) == ("odd.\ufffd", b"1", None)
     assert (second.subject, second.data) == ("odd.\x0b", b"2")
     assert bus.statistics()["malformed"] == 1
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_that_is_lost_while_it_is_closed_is_closed(server: Server, turns: int) -> None:
+    """Whatever nats-py is at in that moment, nobody takes it for a cancellation, and whoever listens is told."""
+    bus = await Bus.open(server.url, "test")
+    told: list[bool] = []
+    bus.on_change(told.append)
+    bus.client._transport._io_reader.feed_eof()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await bus.aclose()
+    assert bus.closed and bus.client.is_closed
+    assert told and not any(told)
