@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,10 @@ class DataRequests(Requests):
 
         *dataset* may be a prefix, as ``binance.trades``. Raises BusUnavailable when one of them doesn't answer.
         """
-        found = [entry for host in await self._hosts() for entry in await self._inventory_of(host, dataset)]
+        return await self._inventories(await self._hosts(), dataset)
+
+    async def _inventories(self, hosts: Iterable[str | None], dataset: str | None) -> list[m.DatasetEntry]:
+        found = [entry for host in hosts for entry in await self._inventory_of(host, dataset)]
         return sorted(found, key=lambda entry: (entry.dataset, entry.host))
 
     async def _inventory_of(self, host: str | None, dataset: str | None) -> list[m.DatasetEntry]:
@@ -50,10 +53,11 @@ class DataRequests(Requests):
         whoever answers will do."""
         if self.host is not None:
             return self.host
-        if len(await self._hosts()) < 2:
+        hosts, name = await self._hosts(), str(dataset)
+        if len(hosts) < 2:
             return None
         try:
-            entries = [entry for entry in await self.inventory(str(dataset)) if entry.dataset == str(dataset)]
+            entries = [entry for entry in await self._inventories(hosts, name) if entry.dataset == name]
         except BusUnavailable:  # one that has gone without a word: those that are there answer
             return None
         return max(entries, key=lambda entry: entry.rows).host if entries else None
