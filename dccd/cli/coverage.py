@@ -61,15 +61,25 @@ def coverage(
         async with app.connect_to_store() as session:
             await app.settle(session, dataset.name)
             found = await session.client.coverage(dataset.name, start, end)
+            if not found.intervals and not await _is_known(session, dataset.name):
+                from dccd.errors import NotStored
+
+                told = f"nothing of {dataset.name} is stored, or was asked for; `dccd inventory` lists what is"
+                raise NotStored(dataset.name, told)
         if app.json:
             json_document(found)
         elif not found.intervals:
-            note(f"nothing of {dataset.name} is stored, or was asked for")
+            note(f"nothing of {dataset.name} in that time is stored, or was asked for")
         else:
             _show(found)
         return DONE
 
     return app.run(main)
+
+
+async def _is_known(session: Session, name: str) -> bool:
+    """Whether there is such a dataset, if not in the time that was asked for."""
+    return any(entry.dataset == name for entry in await session.client.inventory(name))
 
 
 def _show(found: Coverage) -> None:

@@ -55,6 +55,12 @@ def repair(run_id: str | None, hour: int = 13, why: str | None = None) -> m.Repa
     return m.RepairEntry(dataset=TRADES, start=start, end=start + HOUR, reason="disconnect", run_id=run_id, why=why)
 
 
+def inventory(dataset: str) -> m.Inventory:
+    """That of a host which has just this one."""
+    entry = m.DatasetEntry(dataset=dataset, host="fake", rows=1, files=1, bytes=1, first_ts=DAY, last_ts=DAY)
+    return m.Inventory(host="fake", data_path="/data", datasets=[entry])
+
+
 def test_a_strip_shows_the_worst_of_each_cell() -> None:
     """No hole is too small to be seen, and nothing lies beyond the ends."""
     assert strip(FOUND.intervals, FOUND.start, FOUND.end, 24) == "#" * 12 + "x" + "!" * 5 + "#" * 6
@@ -84,12 +90,34 @@ async def test_scripts_get_json(dccd: Command, daemon: FakeDaemon) -> None:
     assert msgspec.json.decode(done.out, type=m.Coverage) == FOUND
 
 
-async def test_of_nothing_there_is_nothing_to_see(dccd: Command, daemon: FakeDaemon) -> None:
-    """A dataset that nobody asked for isn't an error."""
-    daemon.replies["coverage"] = msgspec.structs.replace(FOUND, intervals=[], seconds={})
-    done = await dccd("coverage", TRADES)
+NOTHING = msgspec.structs.replace(FOUND, intervals=[], seconds={})
+
+
+@pytest.mark.parametrize("flags", [(), ("--start", "2024-01-01")], ids=["all", "a range"])
+async def test_a_dataset_that_nobody_knows_is_not_found(
+    dccd: Command, daemon: FakeDaemon, flags: tuple[str, ...]
+) -> None:
+    """It is 3, as for any command that reads one, also beside one whose name begins so; scripts get it as JSON."""
+    daemon.replies["coverage"] = NOTHING
+    daemon.replies["inventory"] = inventory(f"{TRADES}_PERP")
+    done = await dccd("coverage", TRADES, *flags)
+    assert (done.code, done.out) == (3, "")
+    told = f"nothing of {TRADES} is stored, or was asked for; `dccd inventory` lists what is"
+    assert done.err == f"error: {told}\n"
+    done = await dccd("coverage", TRADES, *flags, "--json")
+    error = {"exit_code": 3, "reason": "no_dataset", "message": told, "field": None}
+    assert (done.code, done.out, json.loads(done.err)) == (3, "", {"error": error})
+
+
+async def test_a_time_of_which_there_is_nothing_is_no_error(dccd: Command, daemon: FakeDaemon) -> None:
+    """The dataset is there: what was asked for is answered."""
+    daemon.replies["coverage"] = NOTHING
+    daemon.replies["inventory"] = inventory(TRADES)
+    done = await dccd("coverage", TRADES, "--start", "2020-01-01", "--end", "2020-01-02")
     assert (done.code, done.out) == (0, "")
-    assert done.err == f"nothing of {TRADES} is stored, or was asked for\n"
+    assert done.err == f"nothing of {TRADES} in that time is stored, or was asked for\n"
+    done = await dccd("coverage", TRADES, "--start", "2020-01-01", "--end", "2020-01-02", "--json")
+    assert (done.code, msgspec.json.decode(done.out, type=m.Coverage)) == (0, NOTHING)
 
 
 async def test_a_long_answer_comes_in_parts(dccd: Command, daemon: FakeDaemon) -> None:
