@@ -16,7 +16,7 @@ from websockets.frames import CloseCode
 from dccd.errors import MessagesLost, SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
 from dccd.feeds.line import Line
-from dccd.feeds.outbox import Outbox, Window
+from dccd.feeds.outbox import Outbox, Window, pace
 from dccd.feeds.socket import Socket, connect
 from dccd.feeds.switch import Inbox, Switch
 from dccd.feeds.timing import Clock
@@ -39,7 +39,7 @@ _LINGER = 0.1
 class Shared:
     """One connection. *gone* is called once, when nobody can join it any more.
 
-    *messages*: what may be sent in a second, where others share it.
+    *messages*: when the next one may be sent, where others share that.
     """
 
     def __init__(self, url: str, exchange: Exchange, clock: Clock, gone: _Gone, messages: Window | None = None) -> None:
@@ -49,7 +49,7 @@ class Shared:
         self._limits = limits
         self._gone = gone
         self._switch = Switch(exchange.router(), QUEUE_BYTES)
-        self._outbox = Outbox(messages or Window(limits.messages, 1.0))
+        self._outbox = Outbox(messages or pace(limits.messages))
         self._lines: dict[int, Line] = {}
         self._left: dict[str, float] = {}
         self._lanes = itertools.count(1)

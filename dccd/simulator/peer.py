@@ -52,7 +52,8 @@ class Peer(asyncio.Protocol):
         self.session: Session | None = None
         self.transport: asyncio.Transport | None = None
         self.address = ""
-        self.sent = 0
+        self.sent = self.received = 0
+        """Messages, text or binary."""
         self._protocol = ServerProtocol(max_size=1 << 20)
         self._loop = asyncio.get_running_loop()
         self._writable = True
@@ -147,6 +148,7 @@ class Peer(asyncio.Protocol):
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
             self._ponged = self._loop.time()
+        self.received += frame.opcode in (Opcode.TEXT, Opcode.BINARY)
         if self._too_many():
             self.close(1008, "Too many requests")
             return

@@ -27,7 +27,7 @@ class Hub:
             venue.config.replay is not None and not venue.config.replay_speed
         )
         self.slow_clients = 0
-        self._sent_before = 0
+        self._sent_before = self._received_before = 0
         self._server: asyncio.Server | None = None
         self._pumping: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -37,11 +37,12 @@ class Hub:
         return f"<Hub {self.venue.id} peers={len(self.peers)}>"
 
     def statistics(self) -> dict[str, Any]:
-        """Clients, subscriptions, frames sent."""
+        """Clients, subscriptions, frames sent and received."""
         return {
             "clients": sum(peer.is_open() for peer in self.peers),
             "subscriptions": sorted(name for peer in self.peers if peer.session for name in peer.session.streams),
             "frames_sent": self._sent_before + sum(peer.sent for peer in self.peers),
+            "frames_received": self._received_before + sum(peer.received for peer in self.peers),
             "slow_clients_dropped": self.slow_clients,
         }
 
@@ -74,6 +75,7 @@ class Hub:
         if peer in self.peers:
             self.peers.discard(peer)
             self._sent_before += peer.sent
+            self._received_before += peer.received
         self.note()
 
     def note(self) -> None:

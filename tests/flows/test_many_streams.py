@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
 
@@ -19,30 +18,13 @@ from dccd.records import BookSnapshot
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.clock import ManualClock
 from dccd.symbols import Dataset
-from tests.flows.support import MarketClock
+from tests.flows.support import MarketClock, going
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BOOKS = 200
 SPEED = 10.0
 STEP = 0.2
-"""Seconds of market time that go by at once: where a machine is busy for a moment, no more of them do."""
-
-
-@asynccontextmanager
-async def going(clock: ManualClock) -> AsyncIterator[None]:
-    """Time goes by meanwhile."""
-
-    async def go() -> None:
-        while True:
-            await asyncio.sleep(STEP / SPEED)
-            clock.advance(STEP)
-
-    task = asyncio.create_task(go())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 async def first_book(session: Session) -> tuple[int, int]:
@@ -63,7 +45,7 @@ async def test_two_hundred_books_start_within_the_limits() -> None:
     config = SimConfig(exchanges=("binance",), symbols=symbols, rate=0.1, history=0.01, book_depth=150, limits=True)
     clock = ManualClock(time.time_ns())
     feeds_clock = MarketClock(clock)
-    async with asyncio.timeout(300), Simulator(config, clock) as sim, going(clock):
+    async with asyncio.timeout(300), Simulator(config, clock) as sim:
         there = sim.exchanges["binance"]
         exchange = get_exchange("binance")
         # The simulator counts by its own clock, which the limiter paces by, too.
@@ -80,8 +62,15 @@ async def test_two_hundred_books_start_within_the_limits() -> None:
             )
             for symbol in symbols
         ]
+
+        def arrived() -> bool:
+            """A message that is under way for long by this clock, which is fast, would count to a later second."""
+            sent = sum(int(one["sent"]) for one in sockets.statistics()["connections"])
+            return int(there.statistics()["frames_received"]) >= sent
+
         try:
-            sizes = await asyncio.gather(*(first_book(session) for session in sessions))
+            async with going(clock, speed=SPEED, step=STEP, settled=arrived):
+                sizes = await asyncio.gather(*(first_book(session) for session in sessions))
             statistics = there.statistics()
         finally:
             await sockets.aclose()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.feeds.outbox import Outbox, Window
+from dccd.feeds.outbox import Outbox, Window, pace
 
 
 def test_a_window_holds_so_many_events_wherever_it_begins() -> None:
@@ -37,6 +37,18 @@ def test_no_period_ever_holds_more(count: float, pauses: list[float]) -> None:
     whole = max(1, int(count))
     for first, last in zip(times, times[whole:], strict=False):
         assert last - first >= whole / count - 1e-5
+
+
+@given(st.sampled_from([3.0, 6.0, 10.0]), st.lists(st.floats(0.0, 0.5), min_size=30, max_size=60))
+def test_a_way_that_takes_half_a_second_at_times_brings_few_together(messages: float, delays: list[float]) -> None:
+    """No second in which messages arrive has as many as two seconds are allowed."""
+    window, now, arrived = pace(messages), 0.0, list[float]()
+    for delay in delays:
+        now += window.wait(now)
+        window.note(now)
+        arrived.append(max(now + delay, arrived[-1] if arrived else 0.0))
+    for first, last in zip(arrived, arrived[int(1.5 * messages) + 2 :], strict=False):
+        assert last - first >= 1.0 - 1e-3
 
 
 def taken(outbox: Outbox, now: float) -> list[str]:
