@@ -1,17 +1,16 @@
 """An hour of a simulated exchange with everything going wrong: a case flows in, what its sessions said flows out.
 
-When the machine is busy for half a second, 30 s of market time go by at once. Such stalls are measured.
+Market time goes by in steps: when the machine is busy for a second, no minute of it is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-
-import ccxt.async_support  # noqa: F401  # feeds import it on first use: a second, which is a minute of market time
 
 from dccd.exchanges.registry import get as get_exchange
 from dccd.feeds.history import Rest, RestOptions, pages
@@ -19,7 +18,7 @@ from dccd.feeds.items import Batch, Broke, Hole, Item, Live, Lost
 from dccd.feeds.session import Session
 from dccd.records import Record
 from dccd.simulator import SimConfig, SimulatedExchange, Simulator
-from dccd.simulator.clock import SystemClock
+from dccd.simulator.clock import ManualClock
 from dccd.simulator.faults import (
     BadChecksum,
     Disconnect,
@@ -33,15 +32,15 @@ from dccd.simulator.faults import (
     Reorder,
     Silence,
 )
-from dccd.symbols import NS, Dataset, DataType, Symbol
-from tests.flows.support import MarketClock
+from dccd.symbols import Dataset, DataType, Symbol
+from tests.flows.support import MarketClock, going
 
-__all__ = ["HOUR", "NEAR", "Case", "Stalls", "Told", "datasets", "listen", "market", "repaired", "trouble"]
+__all__ = ["HOUR", "Case", "Told", "datasets", "listen", "market", "repaired", "trouble"]
 
 SPEED = 60.0
+STEP = 0.6
+"""Seconds of market time that go by at once."""
 HOUR = 3600
-NEAR = 40 * NS
-"""What may take as long is held up by a stall that is as near to it (ns)."""
 REST_FAULTS = 2
 """So often each of them strikes while the holes of one dataset are repaired."""
 
@@ -95,27 +94,6 @@ class Told:
         return [item for item in self.items if isinstance(item, Hole)]
 
 
-@dataclass
-class Stalls:
-    """When the event loop stood still, and for how long: ns of market time."""
-
-    clock: MarketClock
-    found: list[tuple[int, int]] = field(default_factory=list)
-
-    async def watch(self) -> None:
-        """Look each second of market time, until cancelled."""
-        while True:
-            before = self.clock.wall_ns()
-            await self.clock.sleep(1.0)
-            now = self.clock.wall_ns()
-            if now - before > 2 * NS:
-                self.found.append((before, now))
-
-    def near(self, at: int) -> int:
-        """How much longer what belongs to *at* (ns) may have taken."""
-        return sum(end - start for start, end in self.found if start - NEAR < at < end + NEAR)
-
-
 @asynccontextmanager
 async def market(case: Case) -> AsyncIterator[tuple[Simulator, SimulatedExchange, MarketClock, Rest]]:
     """The simulated exchange, its clock, and its REST."""
@@ -128,8 +106,8 @@ async def market(case: Case) -> AsyncIterator[tuple[Simulator, SimulatedExchange
         book_depth=50,
         seed=11,
     )
-    clock = SystemClock(speed=SPEED)
-    async with Simulator(config, clock) as sim:
+    clock = ManualClock(time.time_ns())
+    async with Simulator(config, clock) as sim, going(clock, speed=SPEED, step=STEP):
         there = sim.exchanges[case.exchange]
         feeds_clock = MarketClock(clock)
         options = RestOptions(rest_url=there.rest_url, rate_limit=False, timeout=30.0)
