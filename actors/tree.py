@@ -69,6 +69,8 @@ from dccd.runs import Run
 __all__ = ["build", "node"]
 
 _SOON = Backoff(initial=0.1, maximum=10.0)
+"""Of the supervisors, too: a bus that refuses at once, for a minute, would use up the restarts of one after the other,
+and the daemon would end."""
 _MAX_STREAMS = 10_000
 _RUNS: dict[str, Callable[[Links, Run], Actor]] = {
     "backfill": Backfiller,
@@ -129,6 +131,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
             id="core",
             start=lambda: Supervisor(core, strategy="one_for_one", intensity=10, period=60.0),
             type="supervisor",
+            backoff=_SOON,
         ),
     ]
     root = [
@@ -136,6 +139,7 @@ def build(links: Links, *, jobs: bool, extra: list[ChildSpec] | None = None) -> 
             id="work",
             start=lambda: Supervisor(work, strategy="rest_for_one", intensity=10, period=60.0),
             type="supervisor",
+            backoff=_SOON,
         )
     ]
     if links.config.bus.url is None:
