@@ -23,7 +23,7 @@ async def put(url: str, *frames: bytes, user: str | None = None, password: str |
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     options = {"verbose": False, "pedantic": False, "headers": True, "user": user, "pass": password}
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.readline()
             said = b""
             with contextlib.suppress(ConnectionError):

@@ -172,7 +172,7 @@ async def test_closing_ends_what_is_open() -> None:
     endpoint = await Endpoint.open("127.0.0.1:0", Page())
     port = urlsplit(endpoint.url).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await endpoint.aclose()
         assert await reader.read() == b""
     writer.close()

@@ -92,7 +92,7 @@ async def test_a_stream_that_is_left_closes_its_files(client: Client, folder: Pa
         async for _ in rows:
             assert opened(folder)
             break
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while opened(folder):
             await client.health()
     assert rows.count < ROWS / 10

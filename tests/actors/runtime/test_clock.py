@@ -57,7 +57,7 @@ async def test_sleeping_until_the_past_is_a_checkpoint(clock: Clock) -> None:
     """Others get their turn, no time passes."""
     turns: list[int] = []
     asyncio.get_running_loop().call_soon(turns.append, 1)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await clock.sleep_until(clock.now() - 1)
     assert turns == [1]
 

@@ -49,7 +49,7 @@ async def connect(server: EmbeddedServer, users: AuthFolder) -> AsyncIterator[Op
     opened: list[Bus] = []
 
     async def connect(name: str) -> Bus:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             opened.append(await Bus.open(server.url, name, login=login(users, name)))
         return opened[-1]
 

@@ -67,7 +67,7 @@ async def deaf(server: EmbeddedServer, subject: str = "dccd.ticks.>") -> AsyncIt
         said = f'CONNECT {{"verbose":false}}\r\nSUB {subject} 1\r\nPING\r\n'
         await loop.sock_sendall(raw, said.encode())
         heard = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while b"PONG" not in heard:
                 heard += await loop.sock_recv(raw, 4096)
         yield

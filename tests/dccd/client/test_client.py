@@ -230,7 +230,7 @@ async def test_a_backfill_is_followed_to_its_end(client: Client, daemon: FakeDae
     done = msgspec.structs.replace(run, state="done", rows=1440, position=run.end, updated=run.updated + 9)
     daemon.script = [progress(run, 0.25, 360), progress(run, 0.75, 1080), m.RunStatus(at=1, host="fake", run=done)]
     seen: list[float] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         result = await client.backfill("binance", "BTC/USDT", span="1m", on_progress=lambda p: seen.append(p.fraction))
     assert result == done
     assert seen == [0.25, 0.75]
@@ -249,7 +249,7 @@ async def test_a_backfill_that_is_not_done_raises(client: Client, daemon: FakeDa
     ended = msgspec.structs.replace(run, state=state, error="the exchange is down", updated=run.updated + 1)
     daemon.script = [m.RunStatus(at=1, host="fake", run=ended)]
     with pytest.raises(RunFailed, match="the exchange is down") as caught:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await client.backfill("binance", "BTC/USDT", span="1m")
     assert (caught.value.run_id, caught.value.state) == (run.run_id, state)
 
@@ -258,7 +258,7 @@ async def test_a_lost_event_is_made_up_for(client: Client, daemon: FakeDaemon) -
     """The end of a run is seen when its event never came: the state is asked for."""
     run = daemon.new_run(OHLC)
     states = []
-    async with asyncio.timeout(10), aclosing(client.follow(run.run_id, poll=0.05)) as events:
+    async with asyncio.timeout(60), aclosing(client.follow(run.run_id, poll=0.05)) as events:
         async for event in events:
             assert isinstance(event, m.RunStatus)
             states.append(event.run.state)
@@ -273,7 +273,7 @@ async def test_an_overtaken_event_changes_nothing(client: Client, daemon: FakeDa
     old = msgspec.structs.replace(run, state="queued", updated=50)
     done = msgspec.structs.replace(run, state="done", updated=200)
     daemon.script = [m.RunStatus(at=1, host="fake", run=old), m.RunStatus(at=2, host="fake", run=done)]
-    async with asyncio.timeout(10), aclosing(client.follow(run.run_id)) as events:
+    async with asyncio.timeout(60), aclosing(client.follow(run.run_id)) as events:
         states = [e.run.state async for e in events if isinstance(e, m.RunStatus)]
     assert states[0] in ("running", "done")  # the first reply, or already the end
     assert states[-1] == "done"
@@ -287,7 +287,7 @@ async def test_an_event_of_a_newer_daemon_is_passed_over(
     run = daemon.new_run(OHLC)
     states = []
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         await Bus.open(server.url, "newer") as bus,
         aclosing(client.follow(run.run_id)) as events,
     ):
@@ -305,7 +305,7 @@ async def test_following_ends_when_nobody_answers(client: Client, daemon: FakeDa
     """A daemon that is gone for longer than the patience is an error, not an endless wait."""
     run = daemon.new_run(OHLC)
     with pytest.raises(BusUnavailable):
-        async with asyncio.timeout(10), aclosing(client.follow(run.run_id, poll=0.05, patience=0.1)) as events:
+        async with asyncio.timeout(60), aclosing(client.follow(run.run_id, poll=0.05, patience=0.1)) as events:
             async for _ in events:
                 await daemon.__aexit__()
 
@@ -374,7 +374,7 @@ async def test_rows_come_as_a_frame(client: Client, daemon: FakeDaemon) -> None:
         {"TS": range(rows), "price": [i / 7 for i in range(rows)], "side": ["buy", None] * (rows // 2)}
     )
     daemon.frames["binance.trades.BTC-USDT"] = stored
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert_frame_equal(await client.read("binance.trades.BTC-USDT"), stored)
         some = await client.read("binance.trades.BTC-USDT", columns=["price"], limit=3, newest=True)
     assert_frame_equal(some, stored.select("price").tail(3))

@@ -65,7 +65,7 @@ async def test_messages_of_a_step_are_merged(client: Client, daemon: FakeDaemon)
 
 async def test_a_step_that_is_broken_off_is_nothing(client: Client, daemon: FakeDaemon) -> None:
     """When somebody else seeks in the middle of a step, the rest of it never comes: what did isn't of the next one."""
-    async with asyncio.timeout(10), client.replay([A, B], start_paused=True) as replay:
+    async with asyncio.timeout(60), client.replay([A, B], start_paused=True) as replay:
         subject = subjects.replay_ticks(replay.id, replay.datasets[0])
         for number, (step, ts) in enumerate([("1 1/2", 5), ("2 1/2", 1), ("2 2/2", 2)], 1):
             headers = {subjects.NUMBER: str(number), subjects.STEP: step}
@@ -78,7 +78,7 @@ async def test_a_step_that_is_broken_off_is_nothing(client: Client, daemon: Fake
 async def test_a_message_that_is_lost_without_a_sign_is_asked_for(client: Client, daemon: FakeDaemon) -> None:
     """A sign of life says how far the replay is, and that tells what hasn't come."""
     daemon.replays.script = [(A, [trade(1)])]
-    async with asyncio.timeout(10), client.replay(A) as replay:
+    async with asyncio.timeout(60), client.replay(A) as replay:
         async for _ in replay:
             entry = msgspec.structs.replace(daemon.replays.entries[replay.id], number=2)
             changed = m.ReplayChanged(at=1, host="fake", replay=entry)
@@ -190,7 +190,7 @@ async def test_frames_are_of_one_data_type(client: Client, daemon: FakeDaemon) -
 async def test_frames_have_nothing_of_before_a_seek(client: Client, daemon: FakeDaemon) -> None:
     """Also where nothing comes after it."""
     daemon.replays.script = [(A, [trade(1)])]
-    async with asyncio.timeout(10), client.replay(A) as replay:
+    async with asyncio.timeout(60), client.replay(A) as replay:
         frames = asyncio.ensure_future(_all(replay.frames()))
         await until(lambda: replay._receiver is not None and replay._receiver.number == 1)
         await replay.seek(5)

@@ -55,7 +55,7 @@ async def test_a_reader_that_stops_stops_the_daemon(client: Client, daemon: Fake
     async with client.rows(TRADES) as rows:
         async for _ in rows:
             break
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while daemon.sending:
             await client.health()
     assert daemon.sent <= WINDOW + 4
@@ -124,6 +124,6 @@ async def test_without_await(server: EmbeddedServer, client: Client, daemon: Fak
             return total, some
 
     assert await asyncio.to_thread(plainly) == (1000, 16)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while daemon.sending:
             await client.health()

@@ -39,7 +39,7 @@ async def told(watch: Callable[[ProLine], Awaitable[Any]]) -> list[Any]:
     line = ProLine(host, TradeStream("some", Market("BTC/USD")), changed, FakeClock())
     line.send(line.protocol.subscribe())
     frames: list[bytes] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             changed.clear()
             try:

@@ -54,7 +54,7 @@ def simulator(path: Path, exchange: str, clock: ManualClock, speed: float = 1.0)
 
 
 async def received(it: Any, count: int) -> list[Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [json.loads(await it.recv()) for _ in range(count)]
 
 
@@ -110,7 +110,7 @@ async def test_kraken_s_subscriptions_are_answered(tmp_path: Path, clock: Manual
 async def test_rest_answers(tmp_path: Path, clock: ManualClock) -> None:
     """The recorded ones in their order, the last one for good; metadata from the exchange; else a refusal."""
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         simulator(written(tmp_path, BINANCE), "binance", clock) as sim,
         aiohttp.ClientSession(sim.binance.rest_url) as http,
     ):
