@@ -104,7 +104,7 @@ async def test_room_is_backpressure(server, bus, until) -> None:
     async with asyncio.timeout(20):
         await waiting  # nothing was acknowledged for a deadline: the market doesn't wait
     publisher.offer(SUBJECT, b"4")
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(2.9):
         await publisher.room()
     server.thaw()
     assert await publisher.drain() == 0
