@@ -24,7 +24,7 @@ from dccd import subjects
 from dccd.bus.history import hosts_there
 from dccd.bus.kv import Entry
 from dccd.config import RunsConfig, parse_duration
-from dccd.errors import BusError, BusUnavailable, StoreError
+from dccd.errors import BusError, StoreError
 from dccd.runs import ACTIVE, RunState
 from dccd.store.hosts import hosts_of
 from dccd.symbols import NS
@@ -119,10 +119,9 @@ class Historian(Actor):
         while True:
             try:
                 self.links.events_kept = await look_at_events(self.links.bus)
-            except BusUnavailable:
-                pass  # another check says so
             except BusError as exc:
-                self.context.log.warning("not known how long events are kept", error=str(exc))
+                if self.links.bus.connected:  # else another check says so
+                    self.context.log.warning("not known how long events are kept", error=str(exc))
             await self.context.clock.sleep(_MEASURE_SECONDS)
 
     # ------------------------------------------------------------ whose host is gone
@@ -142,25 +141,32 @@ class Historian(Actor):
         have stored is here: then they go on here.
         """
         links = self.links
-        await self._say_again()
-        others = {run_id: host for run_id, host in (await self._book.history.marks()).items() if host != links.host}
+        begun = links.clock.now()
+        await self._say_again(begun)
+        others = {id: mark for id, mark in (await self._book.history.marks()).items() if mark.host != links.host}
         hosts = await hosts_there(links.bus) if others else set()
-        absent = {host for host in others.values() if host not in hosts}
+        absent = {mark.host for mark in others.values()} - hosts
         ours = await self._earlier_names() if absent else set()
+        # Twice: after the bus was away each needs a moment to say that it is there.
+        gone = absent & self._absent
+        found = [await self._book.marked(id, mark, left=True) for id, mark in others.items() if mark.host in gone]
+        left = [one for one in found if one is not None and one[0].host in gone]
+        if left:
+            # Once more, after the records: who is back says so before it writes them.
+            hosts = await hosts_there(links.bus)
         orphans = set()
-        for run_id, host in others.items():
-            if host not in absent & self._absent:
-                continue  # after the bus was away each needs a moment to say that it is there
-            run = await self._book.orphaned(run_id, {*hosts, links.host}, links.clock.wall_ns())
+        for record, revision in left:
+            run = await self._book.orphaned(record, revision, {*hosts, links.host}, links.clock.wall_ns())
             if run is None:
                 continue
-            orphans.add(run_id)
+            orphans.add(run.run_id)
             if run.host in ours and links.runner is not None:
                 try:
                     await links.runner.tell(AdoptRun(run))
                 except ActorError:
                     pass  # it restarts: the next time
         self._absent, self._orphans = absent, orphans
+        self._looked_at = begun  # had it failed, we might have passed for gone
 
     async def _earlier_names(self) -> set[str]:
         """The names that this host had; none where that can't be told."""
@@ -173,10 +179,8 @@ class Historian(Actor):
             self.context.log.warning("earlier names of this host aren't known", error=str(exc))
             return set()
 
-    async def _say_again(self) -> None:
+    async def _say_again(self, now: float) -> None:
         """After a time in which this host may have passed for gone: say of its runs how they are."""
-        now, before = self.links.clock.now(), self._looked_at
-        self._looked_at = now
-        if before is not None and now - before > 2 * _LOOK_SECONDS:
-            for run in list(self.links.active.values()):
-                await self._book.note(run)
+        if self._looked_at is not None and now - self._looked_at > 2 * _LOOK_SECONDS:
+            for run_id in list(self.links.active):
+                await self._book.say_again(run_id)

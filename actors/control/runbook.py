@@ -1,22 +1,29 @@
 """The run history: records in the KV bucket ``dccd_runs``, and the events that go with them.
 
 A run's key is ``<run_id>.<job>``; beside it, ``active.<run_id>`` marks those that aren't over, so that a daemon finds
-them after a crash without reading the history. The mark is made before the record and removed after its last state.
+them after a crash without reading the history. What the two say together, :mod:`actors.control.ownership` decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import msgspec
 
+from actors.control.ownership import judge, may_claim, may_close
 from actors.links import Links
 from dccd import subjects
-from dccd.bus.history import RunHistory
+from dccd.bus.history import Mark, RunHistory
 from dccd.bus.kv import Bucket
 from dccd.errors import Conflict
 from dccd.messages import RunLog, Runs, RunsList, RunStatus
 from dccd.runs import ACTIVE, Level, LogLine, Run, with_line
 
 __all__ = ["RunBook"]
+
+_NAMELESS = "1"
+"""What a mark of an older version holds, which named no host."""
 
 
 class RunBook:
@@ -41,17 +48,37 @@ class RunBook:
     async def save(self, run: Run, *, announce: bool = True) -> None:
         """Write *run* as it is now; *announce* sends its status as an event."""
         await self._put(run)
-        if run.state in ACTIVE:
-            self.links.active[run.run_id] = run
-        else:
-            self.links.active.pop(run.run_id, None)
-            self.links.progress.pop(run.run_id, None)
-            await self._bucket.remove(subjects.run_mark(run.run_id))
-            # Once all is done: with the bus away it is done again.
-            self.links.recent.append(run)
-            self.links.tally.runs[run.operation, run.trigger, run.state] += 1
-        if announce:
-            self._announce(run)
+        await self._saved(run, announce=announce)
+
+    async def claim(self, run: Run, since: str, line: LogLine) -> bool:
+        """Write *run* as one of this host, as *line*, its last, says; *since* is the host that had it. False when it is
+        over by now, or another's. After BusUnavailable: do it again."""
+        run = msgspec.structs.replace(run, host=self.links.host)
+        written = await self._swap(run, lambda found: may_claim(found, self.links.host, since))
+        if written is None and since == self.links.host:
+            await self.mark(run)  # the bus has lost its store
+            await self._put(run)
+        elif not written:
+            return False
+        elif since != self.links.host:
+            await self.mark(run)
+        self._announce_line(run.run_id, line)
+        await self._saved(run)
+        return True
+
+    async def close(self, run: Run) -> bool:
+        """Write the end of *run*, whose host has left it. False when that one, or another, was first."""
+        if not await self._swap(run, lambda found: may_close(found, run.host)):
+            return False
+        await self._saved(run)
+        return True
+
+    async def say_again(self, run_id: str) -> None:
+        """Write mark and record of a run under way once more: others may have taken this host for gone."""
+        if run_id in self.links.active:
+            await self.mark(self.links.active[run_id])
+        if run_id in self.links.active:
+            await self.note(self.links.active[run_id])
 
     async def note(self, run: Run) -> None:
         """Write how far a run under way is; nothing of one that is over."""
@@ -61,20 +88,15 @@ class RunBook:
 
     def say(self, run_id: str, level: Level, message: str) -> None:
         """A line of a run's log: an event, and in its record as soon as that is next written."""
-        at = self.links.clock.wall_ns()
+        line = LogLine(self.links.clock.wall_ns(), level, message)
         run = self.links.active.get(run_id)
         if run is not None:
-            self.links.active[run_id] = with_line(run, LogLine(at, level, message))
-        event = RunLog(at=at, host=self.links.host, run_id=run_id, level=level, message=message)
-        self.links.emit(subjects.run_event(run_id, "log"), event)
+            self.links.active[run_id] = with_line(run, line)
+        self._announce_line(run_id, line)
 
-    async def orphaned(self, run_id: str, hosts: set[str], now: int) -> Run | None:
-        """Say on record that run *run_id* is interrupted, as its host isn't among *hosts*; returns it when it is."""
-        found = await self.history.find(run_id)
-        if found is None or found[0].state not in ACTIVE:
-            await self._bucket.remove(subjects.run_mark(run_id))
-            return None
-        run, revision = found
+    async def orphaned(self, run: Run, revision: int, hosts: set[str], now: int) -> Run | None:
+        """Say on record that *run*, at *revision*, is interrupted, as its host isn't among *hosts*; returns it
+        when it is."""
         if run.host in hosts:
             return None
         if run.state == "interrupted":
@@ -89,6 +111,18 @@ class RunBook:
         self._announce(run)
         return run
 
+    async def marked(self, run_id: str, mark: Mark, *, left: bool) -> tuple[Run, int] | None:
+        """The record of a run that isn't over, and its revision; puts right what its *mark* says."""
+        found = await self.history.find(run_id)
+        verdict = judge(mark.host, found and found[0], left=left)
+        if verdict == "remove":
+            await self._bucket.remove(subjects.run_mark(run_id), mark.revision)
+            return None
+        if verdict == "move" and found is not None:
+            with suppress(Conflict):  # it has just been moved, or removed
+                await self._bucket.update(subjects.run_mark(run_id), found[0].host.encode(), mark.revision)
+        return found
+
     async def get(self, run_id: str) -> Run:
         """Return one run. Raises RequestError 404."""
         if run_id in self.links.active:
@@ -98,13 +132,10 @@ class RunBook:
     async def unfinished(self) -> list[Run]:
         """The runs of this host that were not over when it was last seen, oldest first."""
         runs = []
-        for run_id, host in (await self.history.marks()).items():
-            if host not in (self.links.host, "1"):  # "1": a mark of an older version, which named no host
-                continue
-            found = await self.history.find(run_id)
-            if found is None or found[0].state not in ACTIVE:
-                await self._bucket.remove(subjects.run_mark(run_id))
-            elif found[0].host == self.links.host:
+        # All of them: a kill may have come between a record that is ours and its mark.
+        for run_id, mark in (await self.history.marks()).items():
+            found = await self.marked(run_id, mark, left=mark.host in (self.links.host, _NAMELESS))
+            if found is not None and found[0].host == self.links.host:
                 runs.append(found[0])
         return runs
 
@@ -126,8 +157,36 @@ class RunBook:
         """What reads them."""
         return RunHistory(self._bucket, self.links.bus.max_payload)
 
+    async def _swap(self, run: Run, allowed: Callable[[Run], bool]) -> bool | None:
+        """Write *run* over its record as long as that is *allowed*; says whether it was, None when there is none."""
+        while found := await self.history.find(run.run_id):
+            if not allowed(found[0]):
+                return False
+            with suppress(Conflict):  # then what it has become decides
+                await self._bucket.update(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run), found[1])
+                return True
+        return None
+
+    async def _saved(self, run: Run, *, announce: bool = True) -> None:
+        """What follows once *run* is on record."""
+        if run.state in ACTIVE:
+            self.links.active[run.run_id] = run
+        else:
+            self.links.active.pop(run.run_id, None)
+            self.links.progress.pop(run.run_id, None)
+            await self._bucket.remove(subjects.run_mark(run.run_id))
+            # Once all is done: with the bus away it is done again.
+            self.links.recent.append(run)
+            self.links.tally.runs[run.operation, run.trigger, run.state] += 1
+        if announce:
+            self._announce(run)
+
     async def _put(self, run: Run) -> None:
         await self._bucket.put(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run))
+
+    def _announce_line(self, run_id: str, line: LogLine) -> None:
+        event = RunLog(at=line.at, host=self.links.host, run_id=run_id, level=line.level, message=line.message)
+        self.links.emit(subjects.run_event(run_id, "log"), event)
 
     def _announce(self, run: Run) -> None:
         event = RunStatus(at=run.updated, host=self.links.host, run=run.brief)

@@ -27,7 +27,7 @@ from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
 from dccd.exchanges.base import Capability
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, RunStarted
-from dccd.runs import ACTIVE, Run, RunState, new_run_id
+from dccd.runs import ACTIVE, Level, LogLine, Run, RunState, new_run_id, with_line
 from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
 __all__ = ["Runner", "resolve_range"]
@@ -136,11 +136,12 @@ class Runner(Actor):
                 continue
             waiting.append(run.run_id)
             if run.state != "interrupted":
-                self.book.say(run.run_id, "warning", f"interrupted: nobody was at it when {self.links.host} started")
-                await self._changed(self.links.active[run.run_id], "interrupted")
+                said = f"interrupted: nobody was at it when {self.links.host} started"
+                await self._claim(run, "interrupted", "warning", said)
         if self.resume:
             for run_id in waiting:
-                await self._enqueue_again(self.links.active[run_id])
+                if run_id in self.links.active:
+                    await self._enqueue_again(self.links.active[run_id])
         self.links.runner = self.context.ref
 
     async def run(self) -> None:
@@ -189,11 +190,11 @@ class Runner(Actor):
         self.links.config.reach(exchange, dataset.symbol, live=False)
         check_book(dataset, self.links.board)
         asked = (str(ask.start), None if ask.end is None else str(ask.end))
-        for run in self.links.active.values():
+        for run in list(self.links.active.values()):
             if run.dataset == dataset.name and run.asked == asked:
                 waits = run.run_id not in self._running and run.run_id not in self._queue
-                if waits:
-                    await self._enqueue_again(run)
+                if waits and not await self._enqueue_again(run):
+                    continue
                 await self._fill()
                 return BackfillStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
         now = self.context.clock.wall_ns()
@@ -230,7 +231,8 @@ class Runner(Actor):
             waits = run.run_id not in self._running and run.run_id not in self._queue
             if run.options == ask.options:
                 if waits:
-                    await self._enqueue_again(run)
+                    if not await self._enqueue_again(run):
+                        continue
                     await self._fill()
                 return RunStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
             if not waits:
@@ -256,13 +258,24 @@ class Runner(Actor):
         await self._fill()
         return RunStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
 
-    async def _enqueue_again(self, run: Run, *, surely: bool = False) -> None:
-        """An interrupted run goes on: the same run, from its recorded position; *surely*: once the bus is there."""
-        self.book.say(run.run_id, "info", f"goes on where it was: {run.rows:,} rows so far")
-        run = self.links.active.get(run.run_id, run)  # with that line
-        queued = partial(self._changed, run, "queued", resumed=run.resumed + 1)
-        await (self._surely(run, queued) if surely else queued())
-        self._queue.append(run.run_id)
+    async def _enqueue_again(self, run: Run, *, surely: bool = False) -> bool:
+        """An interrupted run goes on: the same run, from its recorded position; *surely*: once the bus is there. False
+        when somebody else was first."""
+        said = f"goes on where it was: {run.rows:,} rows so far"
+        claim = partial(self._claim, run, "queued", "info", said, resumed=run.resumed + 1)
+        claimed = await (self._surely(run, claim) if surely else claim())
+        if claimed:
+            self._queue.append(run.run_id)
+        return claimed
+
+    async def _claim(self, run: Run, state: RunState, level: Level, said: str, **fields: Any) -> bool:
+        """Write *run* as one of this host in *state*, and why; it is forgotten here when it is over, or another's."""
+        line = LogLine(self.context.clock.wall_ns(), level, said)
+        claimed = msgspec.structs.replace(with_line(run, line), state=state, updated=line.at, **fields)
+        if await self.book.claim(claimed, run.host, line):
+            return True
+        self.links.active.pop(run.run_id, None)
+        return False
 
     async def _fill(self) -> None:
         """Start what waits, as far as there is room."""
@@ -301,9 +314,7 @@ class Runner(Actor):
         if run_id in self.links.active and run_id not in self._running:
             return await self._over(run, "cancelled")  # interrupted, and not gone on with
         if run.state in ACTIVE and run.host != self.links.host:
-            if run.state == "interrupted":
-                return await self._over(run, "cancelled")  # its host is gone
-            return RunIsAt(run.host)
+            return await self._cancel_left(run) if run.state == "interrupted" else RunIsAt(run.host)
         if run_id not in self._running:
             raise RequestError(409, "not_running", f"run {run_id} is over: {run.state}", "run_id")
         try:
@@ -316,6 +327,15 @@ class Runner(Actor):
         run = await self._surely_over(self.links.active[run_id], "cancelled")
         await self._fill()
         return run
+
+    async def _cancel_left(self, run: Run) -> Run | RunIsAt:
+        """Cancel what a host that is gone was at; if it is back, or another was first, that decides anew."""
+        now = self.context.clock.wall_ns()
+        over = msgspec.structs.replace(run, state="cancelled", updated=now, finished=now)
+        if not await self.book.close(over):
+            return await self._cancel(run.run_id)
+        await self._tell_settled(over)
+        return over
 
     async def _move(self, exchanges: tuple[str, ...]) -> None:
         """Begin the backfills of *exchanges* that are under way again, where they are: the same runs, in their turn."""
@@ -334,14 +354,8 @@ class Runner(Actor):
         """A run whose host is gone, and whose rows are here, goes on as one of this host."""
         if not self.resume or run.run_id in self.links.active:
             return
-        run = msgspec.structs.replace(run, host=self.links.host)
-        await self._surely(run, partial(self._taken_over, run))
-        await self._enqueue_again(run, surely=True)
-        await self._fill()
-
-    async def _taken_over(self, run: Run) -> None:
-        await self.book.mark(run)
-        await self.book.save(run, announce=False)
+        if await self._enqueue_again(run, surely=True):
+            await self._fill()
 
     async def _ended(self, run: Run) -> None:
         if run.run_id not in self._running:
@@ -355,11 +369,14 @@ class Runner(Actor):
 
     async def _over(self, run: Run, state: RunState) -> Run:
         run = await self._changed(run, state, finished=self.context.clock.wall_ns())
+        await self._tell_settled(run)
+        return run
+
+    async def _tell_settled(self, run: Run) -> None:
         if run.dataset:
             with contextlib.suppress(ActorGone):  # while it restarts: it finds by itself what no run fetches
                 await self.links.catalogue.tell(RunSettled(run))
             self.links.tell_scheduler(RunSettled(run))
-        return run
 
     async def _surely_over(self, run: Run, state: RunState) -> Run:
         """The same, once the bus is there: nobody tells it a second time, and nobody is at the run any more."""

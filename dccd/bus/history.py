@@ -18,7 +18,7 @@ from dccd.messages import Runs, RunsList
 from dccd.runs import Run, RunState, Trigger
 from dccd.symbols import NS, Dataset, parse_time
 
-__all__ = ["RunHistory", "hosts_there"]
+__all__ = ["Mark", "RunHistory", "hosts_there"]
 
 _PAGE = 200
 _SCAN = 20_000
@@ -39,6 +39,13 @@ class _Head(msgspec.Struct):
     dataset: str = ""
     created: int = 0
     updated: int = 0
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What says that a run isn't over: the host that it names, at a revision."""
+
+    host: str
+    revision: int
 
 
 class RunHistory:
@@ -66,10 +73,10 @@ class RunHistory:
         # What the marks begin with has the form of an id, and is none.
         return [] if run_id == subjects.RUN_MARK else await self.bucket.find(run_id)
 
-    async def marks(self) -> dict[str, str]:
-        """The ids of the runs that aren't over, oldest first, and the host of each."""
-        marks = await self.bucket.find(subjects.RUN_MARK)
-        return {mark.key.partition(".")[2]: mark.value.decode() for mark in sorted(marks, key=lambda mark: mark.key)}
+    async def marks(self) -> dict[str, Mark]:
+        """The ids of the runs that aren't over, oldest first, and the mark of each."""
+        marks = sorted(await self.bucket.find(subjects.RUN_MARK), key=lambda mark: mark.key)
+        return {mark.key.partition(".")[2]: Mark(mark.value.decode(), mark.revision) for mark in marks}
 
     async def list(self, query: RunsList) -> Runs:
         """Return the runs that *query* asks for, the last changed first. Reads no more of the history than it must.

@@ -22,13 +22,16 @@ from dccd import subjects
 from dccd.bus.connection import Bus
 from dccd.bus.kv import Bucket, Entry
 from dccd.bus.server import EmbeddedServer
-from dccd.bus.streams import ensure_bucket
+from dccd.bus.streams import ensure_bucket, ensure_streams
 from dccd.config import BusConfig, Config, RunsConfig
+from dccd.errors import BusUnavailable
 from dccd.messages import RunsList
 from dccd.runs import Run, RunState, new_run_id
 from dccd.store.hosts import note_host
 from dccd.store.layout import Layout
 from dccd.symbols import NS
+from tests.dccd.bus.not_now import not_now
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +53,16 @@ class Ref:
 
     async def tell(self, message: Any) -> None:
         self.got.append(message)
+
+
+class Away:
+    """A bucket while the bus is away."""
+
+    async def find(self, prefix: str) -> Any:
+        raise BusUnavailable("the bus is away")
+
+    async def put(self, key: str, value: bytes) -> Any:
+        raise BusUnavailable("the bus is away")
 
 
 class Stage:
@@ -203,21 +216,73 @@ async def test_a_host_that_was_away_says_again_how_its_runs_are(bus: Bus) -> Non
     await historian.look()
     other = Stage(bus)
     other.links.host = "beta"
-    assert await other.book.orphaned(mine.run_id, {"beta"}, 5) is not None
+    found = await other.book.history.find(mine.run_id)
+    assert found is not None and await other.book.orphaned(*found, {"beta"}, 5) is not None
+    await other.links.runs.remove(subjects.run_mark(mine.run_id))
     await stage.clock.advance(5)
     await historian.look()
     assert (await other.book.history.get(mine.run_id)).state == "interrupted"
-    await stage.clock.advance(11)
+    bucket, stage.links.runs = stage.links.runs, Away()
+    for _ in range(3):  # each soon after the other
+        await stage.clock.advance(5)
+        with pytest.raises(BusUnavailable):
+            await historian.look()
+    stage.links.runs = bucket
     await historian.look()
     assert (await other.book.history.get(mine.run_id)).state == "running"
+    assert (await other.book.history.marks())[mine.run_id].host == "alpha"
+
+
+async def test_a_host_that_is_back_while_it_is_looked_at_keeps_its_runs(bus: Bus) -> None:
+    """It says that it is there before it goes on with them: who looked for it before that looks again."""
+    stage = Stage(bus)
+    lost = await stage.put(1, "running", "beta")
+    stage.links.active = {}
+    historian = Historian(stage.links)
+    await historian.look()
+
+    class Meanwhile(Bucket):
+        async def find(self, prefix: str) -> list[Entry]:
+            if prefix == lost.run_id:
+                await say_hello(bus, "beta")
+            return await super().find(prefix)
+
+    stage.links.runs = Meanwhile(bus, subjects.BUCKET_RUNS)
+    await historian.look()
+    assert (await stage.book.history.get(lost.run_id)).state == "running"
 
 
 async def test_why_it_is_not_known_how_long_events_are_kept_is_logged(bus: Bus) -> None:
     """The bus refuses, as there is no stream of them: that it is away is told elsewhere, this isn't."""
     stage = Stage(bus)
     with capture_logs() as logged:
-        async with open_root(Historian(stage.links), clock=stage.clock), asyncio.timeout(10):
+        async with open_root(Historian(stage.links), clock=stage.clock), asyncio.timeout(60):
             while 60.0 not in stage.clock.deadlines:  # it has looked, and waits for the next time
                 await bus.barrier()
     told = [one for one in logged if one["event"] == "not known how long events are kept"]
     assert len(told) == 1 and "not found" in told[0]["error"]
+
+
+@pytest.mark.parametrize("form", ["json", "status"])
+async def test_that_events_cannot_be_measured_now_is_told(tmp_path: Path, form: str) -> None:
+    """While the bus is there nobody else says so, and it measures on; while it is away a check of its own does."""
+    told = "not known how long events are kept"
+    server = EmbeddedServer(tmp_path, port=0, on_log=lambda level, text: None)
+    async with server, not_now(server.url, form) as bus:
+        await ensure_streams(bus)
+        stage = Stage(bus)
+        stage.links.events_kept = None
+        bus.refuses = "STREAM.INFO.DCCD_EVENTS"
+        with capture_logs() as logs:
+            async with open_root(Historian(stage.links), clock=stage.clock):
+                await until(lambda: told in [line["event"] for line in logs])
+                bus.refuses = None
+                await stage.clock.advance(60)
+                await until(lambda: stage.links.events_kept is not None)
+                bus.refuses, bus.refused = "STREAM.INFO.DCCD_EVENTS", []
+                await bus.aclose()
+                logs.clear()
+                await stage.clock.advance(60)
+                await until(lambda: bus.refused)
+                await stage.clock.settle()
+        assert told not in [line["event"] for line in logs]

@@ -230,13 +230,27 @@ async def test_an_orphan_is_interrupted_once(book: RunBook) -> None:
     """What a host was at that is gone is interrupted, on record, unless it is there or somebody was first."""
     lost = msgspec.structs.replace(run(8, "running"), host="beta")
     await book.create(lost)
-    assert await book.orphaned(lost.run_id, {"alpha", "beta"}, 99) is None
-    told = await book.orphaned(lost.run_id, {"alpha"}, 99)
+    found = await book.history.find(lost.run_id)
+    assert found is not None
+    assert await book.orphaned(*found, {"alpha", "beta"}, 99) is None
+    told = await book.orphaned(*found, {"alpha"}, 99)
     assert told is not None and (told.state, told.updated, told.host) == ("interrupted", 99, "beta")
     assert "beta isn't there" in (await book.history.get(lost.run_id)).log[0].message
-    assert await book.orphaned(lost.run_id, {"alpha"}, 100) == told
+    assert await book.orphaned(*found, {"alpha"}, 100) is None, "somebody was first"
+    again = await book.history.find(lost.run_id)
+    assert again is not None and await book.orphaned(*again, {"alpha"}, 100) == told
     assert await book.unfinished() == []  # another host's
-    await book.save(msgspec.structs.replace(lost, state="done"), announce=False)
-    await book.mark(lost)
-    assert await book.orphaned(lost.run_id, {"alpha"}, 101) is None
-    assert await book.history.marks() == {}  # a mark of what is over
+
+
+async def test_a_mark_is_put_right_by_what_is_on_record(book: RunBook) -> None:
+    """It goes when its run is over, and when no record came of it; it is moved to the host that the record names."""
+    over, here, nothing = run(8), run(9, "running"), run(10, "running")
+    for one, host in ((over, "beta"), (here, "beta"), (nothing, "alpha"), (run(11, "running"), "beta")):
+        await book.mark(msgspec.structs.replace(one, host=host))
+    for one in (over, here):
+        await book.save(one, announce=False)
+    await book.mark(over)
+    book.links.active.clear()
+    assert await book.unfinished() == [here]
+    marks = {id: mark.host for id, mark in (await book.history.marks()).items()}
+    assert marks == {here.run_id: "alpha", run(11).run_id: "beta"}, "beta may be about to write the record"

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors.control.runner import Runner, resolve_range
-from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, StartBackfill
+from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FakeClock
 from actors.runtime.dynamic import DynamicSupervisor
@@ -20,11 +20,13 @@ from actors.runtime.root import open_root
 from actors.runtime.spec import ChildSpec
 from actors.runtime.supervisor import Supervisor
 from actors.tally import Tally
+from dccd.bus.direct import decode_reply
 from dccd.config import Config
-from dccd.errors import BusUnavailable, NoCapability, RequestError
+from dccd.errors import BusUnavailable, Conflict, NoCapability, RequestError
 from dccd.exchanges.base import Capability
 from dccd.runs import Run
 from dccd.symbols import NS, Dataset
+from tests.dccd.bus.not_now import NOT_NOW
 
 TRADES = Dataset.parse("binance.trades.BTC-USDT")
 BARS = Dataset.parse("kraken.ohlc.BTC-USD.1m")
@@ -92,8 +94,8 @@ def test_a_range_that_can_not_be_is_refused(
 
 
 class Desk(SimpleNamespace):
-    """What a runner takes of the daemon's shared names; the bucket refuses the puts whose turn is in ``refuse``,
-    and the first ``stuck`` removals."""
+    """What a runner takes of the daemon's shared names; the bucket can't now take the puts whose turn is in
+    ``refuse``, as JetStream says, and is away for the first ``stuck`` removals."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -112,6 +114,7 @@ class Desk(SimpleNamespace):
             bus=SimpleNamespace(max_payload=1 << 20),
         )
         self.entries: dict[str, bytes] = {}
+        self.revisions: dict[str, int] = {}
         self.refuse: set[int] = set()
         self.stuck = 0
         self.puts = 0
@@ -121,8 +124,13 @@ class Desk(SimpleNamespace):
     async def put(self, key: str, value: bytes) -> None:
         self.puts += 1
         if self.puts in self.refuse:
-            raise BusUnavailable("the bus is away")
-        self.entries[key] = value
+            decode_reply(key, NOT_NOW, dict)  # raises
+        self.entries[key], self.revisions[key] = value, self.puts
+
+    async def update(self, key: str, value: bytes, revision: int) -> None:
+        if key not in self.entries or self.revisions[key] != revision:
+            raise Conflict(key, "somebody else was first")
+        await self.put(key, value)
 
     async def remove(self, key: str, revision: int | None = None) -> None:
         if self.stuck:
@@ -132,7 +140,7 @@ class Desk(SimpleNamespace):
 
     async def find(self, prefix: str) -> list[Any]:
         found = sorted(item for item in self.entries.items() if item[0].startswith(f"{prefix}."))
-        return [SimpleNamespace(key=key, value=value, revision=1) for key, value in found]
+        return [SimpleNamespace(key=key, value=value, revision=self.revisions[key]) for key, value in found]
 
     def run(self) -> Run:
         """The one run on record."""
@@ -154,7 +162,7 @@ class Fetching(Actor):
 
 
 @asynccontextmanager
-async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
+async def running(desk: Any, clock: FakeClock, *, resume: bool = True) -> AsyncIterator[Supervisor]:
     """A runner beside its supervisor of backfills, which sets a child aside at its first crash."""
 
     def backfills() -> Actor:
@@ -164,7 +172,7 @@ async def running(desk: Any, clock: FakeClock) -> AsyncIterator[Supervisor]:
     top = Supervisor(
         [
             ChildSpec("backfills", backfills, type="supervisor"),
-            ChildSpec("runner", lambda: Runner(desk, lambda run: Fetching(desk), parallel=2)),
+            ChildSpec("runner", lambda: Runner(desk, lambda run: Fetching(desk), resume=resume, parallel=2)),
         ]
     )
     async with open_root(top, clock=clock):
@@ -388,20 +396,58 @@ async def test_runs_are_taken_over_and_moved_when_the_bus_is_back() -> None:
     clock = FakeClock()
     lost = Run(run_id="r1", dataset=BARS.name, state="interrupted", host="beta", created=0, updated=0, start=0, end=10,
                position=5)  # fmt: skip
+    await desk.put("active.r1", b"beta")
+    await desk.put(f"r1.{lost.job}", msgspec.json.encode(lost))
     async with running(desk, clock) as top:
         runner = top.whereis("runner")
         assert runner is not None
         run = (await runner.ask(ORDER)).run
-        desk.refuse = {desk.puts + 2, desk.puts + 7}  # mark, save; mark, save, queued, running; queued
+        desk.refuse = {desk.puts + 2, desk.puts + 6}  # queued, mark; queued, mark, running; queued
         for order in (AdoptRun(lost), MoveRuns(("binance",))):
             runner.tell_nowait(order)
             await clock.advance(0.5)
             await clock.advance(0.5)
-        assert runner.alive and desk.puts == 12
+        assert runner.alive and desk.puts == 13
         adopted, moved = desk.active["r1"], desk.active[run.run_id]
         assert [(one.state, one.host, one.resumed) for one in (adopted, moved)] == [("running", "alpha", 1)] * 2
         assert [len(one.log) for one in (adopted, moved)] == [1, 1]
         assert desk.entries["active.r1"] == b"alpha"
+
+
+@pytest.mark.anyio
+async def test_a_run_that_the_bus_has_lost_goes_on() -> None:
+    """With its mark: what is known here is put on record again."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        desk.entries.clear()
+        await runner.ask(MoveRuns(("binance",)))
+        assert (desk.run().state, desk.run().resumed) == ("running", 1)
+        assert desk.entries[f"active.{run.run_id}"] == b"alpha"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("whole", [False, True])
+async def test_what_another_host_has_cancelled_is_not_gone_on_with(whole: bool) -> None:
+    """While it waited to be asked for: the same question begins another run."""
+    desk: Any = Desk()
+    order: Any = StartWhole(operation="storage.sync", options={}, trigger="request") if whole else ORDER
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(order)).run
+    desk.active.clear()
+    async with running(desk, FakeClock(), resume=False) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        assert desk.active[run.run_id].state == "interrupted"
+        cancelled = msgspec.structs.replace(run, state="cancelled")
+        await desk.put(f"{run.run_id}.{run.job}", msgspec.json.encode(cancelled))
+        started = await runner.ask(order)
+        assert started.run_id != run.run_id and not started.already_running
+        assert list(desk.active) == [started.run_id]
 
 
 @pytest.mark.anyio
