@@ -33,7 +33,7 @@ from dccd.simulator.faults import (
     Silence,
 )
 from dccd.symbols import Dataset, DataType, Symbol
-from tests.flows.support import MarketClock, going
+from tests.market_time import MarketClock, going
 
 __all__ = ["HOUR", "Case", "Told", "datasets", "listen", "market", "repaired", "trouble"]
 

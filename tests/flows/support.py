@@ -21,8 +21,6 @@ from dccd.config import Config, Job
 from dccd.errors import BusUnavailable
 from dccd.messages import Event
 from dccd.simulator import Simulator
-from dccd.simulator.clock import Clock, ManualClock
-from dccd.symbols import NS
 
 Expect = Callable[[Callable[[Any], bool]], Awaitable[Any]]
 
@@ -130,42 +128,3 @@ async def take(ticks: Any, count: int, seconds: float = 60.0) -> list[Any]:
             if len(records) >= count:
                 break
     return records
-
-
-class MarketClock:
-    """A simulator's time as feeds see it, so that both go at the same speed."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def now(self) -> float:
-        return self._clock.now() / NS
-
-    def wall_ns(self) -> int:
-        return self._clock.now()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-
-
-@asynccontextmanager
-async def going(
-    clock: ManualClock, *, speed: float, step: float, settled: Callable[[], bool] = lambda: True
-) -> AsyncIterator[None]:
-    """Market time goes by meanwhile, *speed* times as fast as real time, in steps of *step* seconds (of the market).
-
-    Where the machine is busy for a moment, no more than one is taken; none while something isn't *settled*.
-    """
-
-    async def go() -> None:
-        while True:
-            await anyio.sleep(step / speed)
-            if settled():
-                clock.advance(step)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(go)
-        try:
-            yield
-        finally:
-            group.cancel_scope.cancel()

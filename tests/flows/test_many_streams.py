@@ -18,7 +18,7 @@ from dccd.records import BookSnapshot
 from dccd.simulator import SimConfig, Simulator
 from dccd.simulator.clock import ManualClock
 from dccd.symbols import Dataset
-from tests.flows.support import MarketClock, going
+from tests.market_time import MarketClock, going
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from dccd.simulator import ManualClock, SimConfig, Simulator
 from dccd.symbols import NS
+from tests.market_time import going
 
 START = 1_714_564_800 * NS + 123_456_789
 """2024-05-01T12:00:00.123456789Z"""
@@ -48,6 +50,7 @@ def contracts() -> tuple[str, ...]:
 @pytest.fixture
 async def live(exchanges: tuple[str, ...], contracts: tuple[str, ...]) -> AsyncIterator[Simulator]:
     """Exchanges sixty times as fast as real time, since a client of the real ones can't be told to advance."""
-    config = SimConfig(exchanges=exchanges, contracts=contracts, seed=5, rate=2, history=2, speed=60)
-    async with asyncio.timeout(180), Simulator(config) as simulator:
+    config = SimConfig(exchanges=exchanges, contracts=contracts, seed=5, rate=2, history=2)
+    clock = ManualClock(time.time_ns())
+    async with asyncio.timeout(180), Simulator(config, clock) as simulator, going(clock, speed=60.0, step=0.6):
         yield simulator

@@ -126,7 +126,7 @@ async def test_watching_a_book(limit: int | None) -> None:
     """After all frames of a time it is the truth's of then, on both sides."""
     config = SimConfig(exchanges=("bitmex",), seed=5, rate=2, history=1, speed=3, book_depth=100)
     good = 0
-    async with asyncio.timeout(20), Simulator(config) as simulator, client(simulator, "bitmex") as it:
+    async with asyncio.timeout(120), Simulator(config) as simulator, client(simulator, "bitmex") as it:
         truth = simulator.exchanges["bitmex"].truth
         while good < 5:
             book = await it.watch_order_book("BTC/USD:BTC", limit)

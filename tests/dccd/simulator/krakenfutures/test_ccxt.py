@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import ccxt
 import pytest
 
-from dccd.simulator import SimConfig, Simulator
+from dccd.simulator import ManualClock, SimConfig, Simulator
 from dccd.simulator.faults import HttpError, RefuseSubscription
 from dccd.symbols import NS
 from tests.dccd.simulator.support import bars_since, client
+from tests.market_time import going
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +27,9 @@ PERP, OURS = "BTC/USD:USD", "BTC/USD:perp"
 async def live() -> AsyncIterator[Simulator]:
     """Sixty times as fast as real time, with contracts of both kinds."""
     contracts = (OURS, "BTC/USD:quarter", "BTC/USD:next_quarter")
-    config = SimConfig(exchanges=("krakenfutures",), contracts=contracts, seed=5, rate=2, history=2, speed=60)
-    async with asyncio.timeout(180), Simulator(config) as simulator:
+    config = SimConfig(exchanges=("krakenfutures",), contracts=contracts, seed=5, rate=2, history=2)
+    clock = ManualClock(time.time_ns())
+    async with asyncio.timeout(180), Simulator(config, clock) as simulator, going(clock, speed=60.0, step=0.6):
         yield simulator
 
 
