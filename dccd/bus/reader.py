@@ -243,6 +243,7 @@ class TickReader:
     async def _reset(self) -> None:
         """Set the consumer back to what is acknowledged, and listen on a new inbox: old deliveries are void."""
         await self._unsubscribe()
+        self._reset_wanted = False  # not at the end: what is wanted meanwhile is another one
         self._tokens.clear()
         self._wanted = 0
         await self._consumer.reset(self.acked + 1)
@@ -252,7 +253,6 @@ class TickReader:
             self._subscription = await self._bus.client.subscribe(
                 f"{self._inbox}.*", cb=self._deliver, pending_msgs_limit=0, pending_bytes_limit=0
             )
-        self._reset_wanted = False
         self._resets += 1
 
     async def _look_up_jump(self) -> None:
