@@ -21,7 +21,7 @@ from actors.mail import GetJobs, RunJob, RunSettled, SetJobs, StartBackfill
 from actors.runtime.actor import Actor, run_together
 from actors.runtime.exits import ActorError
 from dccd import subjects
-from dccd.errors import BusError, BusUnavailable, DccdError, ExchangeError, JetStreamError, RequestError
+from dccd.errors import BusError, BusUnavailable, DccdError, ExchangeError, RequestError
 from dccd.feeds import elsewhere
 from dccd.jobs import JobSpec, JobState
 from dccd.messages import BackfillStarted
@@ -263,11 +263,10 @@ class Scheduler(Actor):
                     await bucket.remove(key)
                 else:
                     await bucket.put(key, msgspec.json.encode(state))
+            except BusUnavailable as exc:
+                self.context.log.warning("what is remembered of jobs isn't written yet", error=str(exc))
+                return
             except BusError as exc:
-                # 503 is JetStream's word for not now: it has no leader, or no room on its disk.
-                if isinstance(exc, BusUnavailable) or (isinstance(exc, JetStreamError) and exc.code == 503):
-                    self.context.log.warning("what is remembered of jobs isn't written yet", error=str(exc))
-                    return
                 self.context.log.error("what is remembered of a job can't be written", job=name, error=str(exc))
             if self._states.get(name) is state:
                 self._unsaved.pop(name, None)

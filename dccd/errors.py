@@ -11,14 +11,14 @@
     ├── RunFailed              a run that was waited for ended failed or cancelled
     ├── ReplayFailed           a replay was over before its end (which, in which state)
     ├── BusError               NATS is away or refuses
-    │   ├── BusUnavailable     nobody answers at the URL
+    │   ├── BusUnavailable     nobody answers at the URL, or JetStream can't now: try again later
     │   ├── BusPortTaken       the embedded server's port is in use
     │   ├── BusRefused         credentials or permissions
     │   ├── PayloadTooLarge    more bytes than the server takes in one message
     │   ├── Conflict           a KV entry was changed by somebody else meanwhile
     │   ├── StreamReplaced     a stream is not the one that was being read any more
     │   ├── TicksGone          what was to be read next has fallen off the stream
-    │   └── JetStreamError     JetStream refuses: its codes
+    │   └── JetStreamError     JetStream refuses, and not only for now: its codes
     ├── ExchangeError          an exchange's answer (exchange, message in its own words)
     │   ├── ParseError         bytes that are not what the exchange documents
     │   ├── NoProgress         pages of history that lead nowhere
@@ -203,7 +203,8 @@ class BusError(DccdError):
 
 
 class BusUnavailable(BusError):
-    """Raised when nobody answers at the bus URL in time."""
+    """Raised when nobody answers at the bus URL in time, or JetStream answers that it can't now (503: it starts, has no
+    leader, or no room)."""
 
 
 class BusPortTaken(BusError):
@@ -265,7 +266,8 @@ class TicksGone(BusError):
 
 
 class JetStreamError(BusError):
-    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own."""
+    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own. Never 503: that is
+    :class:`BusUnavailable`."""
 
     code: int
     err_code: int

@@ -41,6 +41,8 @@ __all__ = [
 _GENERATION = "dccd.generation"
 """Metadata of a stream: how often its sequence numbers have begun to mean something else; see stream_epoch."""
 
+_NOT_NOW = 503
+
 T = TypeVar("T")
 
 
@@ -96,20 +98,28 @@ class StreamState(msgspec.Struct, frozen=True):
 
 
 async def api(bus: Bus, subject: str, body: object, type: type[T], timeout: float = 5.0) -> T:
-    """Ask the JetStream API ``$JS.API.<subject>``. Raises JetStreamError when it refuses, BusUnavailable."""
+    """Ask the JetStream API ``$JS.API.<subject>``. Raises as :func:`decode_reply`, and BusUnavailable when nobody
+    answers in time."""
     message = await bus.exchange(f"$JS.API.{subject}", b"" if body is None else msgspec.json.encode(body), timeout)
     return decode_reply(subject, message.data, type)
 
 
 def decode_reply(subject: str, data: bytes, type: type[T]) -> T:
-    """Read what JetStream answers to a request, or to a publish. Raises JetStreamError when it refuses."""
+    """Read what JetStream answers to a request, or to a publish. Raises JetStreamError when it refuses, BusUnavailable
+    when it can't now."""
     try:
         error = msgspec.json.decode(data, type=_ApiReply).error
         if error is None:
             return msgspec.json.decode(data, type=type)
     except msgspec.DecodeError as exc:
         raise BusError(f"{subject}: not an answer of JetStream: {data[:200]!r}") from exc
-    raise JetStreamError(error.code, error.err_code, f"{subject}: {error.description}")
+    raise _refusal(error.code, error.err_code, f"{subject}: {error.description}")
+
+
+def _refusal(code: int, err_code: int, told: str) -> BusError:
+    """What an error of JetStream means. 503 is its word for not now: it starts, has no leader, or no room on its disk;
+    who waits out a bus that is away waits that out, too."""
+    return BusUnavailable(told) if code == _NOT_NOW else JetStreamError(code, err_code, told)
 
 
 async def stream_state(bus: Bus, name: str) -> StreamState:
@@ -271,7 +281,6 @@ def _raise_status(message: Msg, stream: str) -> None:
     """Raise for any status but 404, which says that nothing matches."""
     headers = message.headers or {}
     status = headers["Status"]
-    if status == "503":
-        raise BusUnavailable(f"stream {stream}: nobody answers")
     if status != "404":
-        raise BusError(f"stream {stream}: {status} {headers.get('Description', '')}")
+        code = int(status) if status.isdecimal() else 500
+        raise _refusal(code, 0, f"stream {stream}: {headers.get('Description') or 'nobody answers'} ({status})")

@@ -79,7 +79,7 @@ ANY = (
     Refusal(422, "too_large", "the reply has more bytes than a message takes"),
     Refusal(500, "internal", "our fault; the daemon's log has it"),
     Refusal(503, "exchange_down", "the exchange can't be reached"),
-    Refusal(503, "not_now", "a part of the daemon is being restarted; try again"),
+    Refusal(503, "not_now", "a part of the daemon is being restarted, or the bus can't now; try again"),
     Refusal(503, "busy", "more requests than are answered at once"),
     Refusal(503, "stopping", "this host is stopping"),
 )

@@ -14,12 +14,14 @@ from actors.runtime.clock import FakeClock
 from actors.runtime.exits import ActorGone
 from actors.runtime.root import open_root
 from actors.scheduler import Scheduler
+from dccd.bus.direct import decode_reply
 from dccd.bus.kv import Entry
-from dccd.errors import BusError, BusUnavailable, CorruptFile, JetStreamError, NoCapability, RequestError
+from dccd.errors import BusUnavailable, CorruptFile, NoCapability, RequestError
 from dccd.jobs import JobSpec, JobState
 from dccd.messages import BackfillStarted
 from dccd.runs import Run
 from dccd.symbols import NS, parse_time
+from tests.dccd.bus.not_now import NOT_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +51,7 @@ class Wall(FakeClock):
 
 class Desk(SimpleNamespace):
     """What a scheduler takes of the daemon's shared names: a runner that starts what it is asked for, or answers from
-    *answers* first; the run history, and a bucket. ``away``: why the bus takes nothing."""
+    *answers* first; the run history, and a bucket. ``away``: why the bus takes nothing, or what JetStream answers."""
 
     def __init__(
         self, *jobs: JobSpec, answers: tuple[Exception, ...] = (), kept: dict[str, bytes] | None = None
@@ -79,12 +81,18 @@ class Desk(SimpleNamespace):
         return run
 
     async def put(self, key: str, value: bytes) -> int:
-        if self.away is not None:
-            raise self.away
+        self._here(key)
         self.kept[key] = value
         return 1
 
+    def _here(self, key: str) -> None:
+        if isinstance(self.away, bytes):
+            decode_reply(key, self.away, dict)
+        elif self.away is not None:
+            raise self.away
+
     async def remove(self, key: str) -> None:
+        self._here(key)
         self.kept.pop(key, None)
 
     async def find(self, prefix: str) -> list[Entry]:
@@ -297,8 +305,8 @@ async def test_a_job_runs_when_asked(desk: Desk) -> None:
         assert desk.state().last_state == "done"
 
 
-@pytest.mark.parametrize("why", [BusUnavailable("away"), JetStreamError(503, 10008, "temporarily unavailable")])
-async def test_what_is_remembered_waits_for_the_bus(desk: Desk, why: BusError) -> None:
+@pytest.mark.parametrize("why", [BusUnavailable("away"), NOT_NOW], ids=["away", "not now"])
+async def test_what_is_remembered_waits_for_the_bus(desk: Desk, why: Exception | bytes) -> None:
     """Jobs run on while the bus takes nothing; what became of them is written when it does."""
     desk.away = why
     async with open_root(desk.made(), clock=desk.clock) as ref:
@@ -307,6 +315,13 @@ async def test_what_is_remembered_waits_for_the_bus(desk: Desk, why: BusError) -
         desk.away = None
         await desk.clock.advance(15)
         assert desk.state().last_run_id == "run1"
+        desk.away = why
+        await ref.tell(SetJobs(()))
+        await desk.clock.advance(60)
+        assert desk.kept
+        desk.away = None
+        await desk.clock.advance(15)
+        assert not desk.kept
         assert ref.alive
 
 

@@ -22,6 +22,7 @@ from dccd.bus.streams import ensure_bucket
 from dccd.errors import RequestError
 from tests import waiting
 from tests.commands import needed
+from tests.dccd.bus.not_now import NotNow, not_now
 from tests.ports import free_port
 from tests.waiting import Until
 
@@ -54,7 +55,7 @@ class Server:
         """Stop it in its tracks (SIGSTOP), and wait until every thread of it stands still."""
         assert self.running is not None and self.running.pid is not None
         os.kill(self.running.pid, signal.SIGSTOP)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not stands_still(self.running.pid):  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.001)
 
@@ -83,10 +84,17 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 @pytest.fixture
 async def bus(server: Server) -> AsyncIterator[Bus]:
     """A connection to the server."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         bus = await Bus.open(server.url, "test")
     yield bus
     await bus.aclose()
+
+
+@pytest.fixture(params=["json", "status"])
+async def refusing(server: Server, request: pytest.FixtureRequest) -> AsyncIterator[NotNow]:
+    """A connection on which JetStream can't now, in each form, where it is told so."""
+    async with not_now(server.url, request.param) as bus:
+        yield bus
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from dccd.bus.connection import Bus
 from dccd.bus.consumer import ArchiverConsumer
 from dccd.bus.direct import api, stream_state
 from dccd.bus.streams import ensure_streams
-from dccd.errors import StreamReplaced
+from dccd.errors import BusUnavailable, StreamReplaced
+from tests.dccd.bus.not_now import NotNow
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +99,57 @@ async def test_a_name_that_nobody_can_guess(bus: Bus) -> None:
     assert len(first.name.removeprefix("archiver-alpha-")) == 16
     found = await api(bus, f"CONSUMER.NAMES.{subjects.STREAM_TICKS}", None, dict)
     assert found["consumers"] == [first.name]
+
+
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        "CONSUMER.INFO",
+        "CONSUMER.CREATE",
+        "CONSUMER.DELETE",
+        r"^\$KV\.dccd_archivers",
+        r"^\$KV\.dccd_private",
+        "STREAM.UPDATE",
+    ],
+)
+@pytest.mark.usefixtures("ticks")
+async def test_what_cannot_be_taken_over_now(bus: Bus, refusing: NotNow, refuses: str) -> None:
+    """The bus is away, and nothing is passed over: what is taken over later is as it would have been."""
+    old = {"stream_name": subjects.STREAM_TICKS, "config": {"durable_name": "archiver-alpha", "ack_policy": "all"}}
+    await api(bus, f"CONSUMER.DURABLE.CREATE.{subjects.STREAM_TICKS}.archiver-alpha", old, dict)
+    state = await stream_state(bus, subjects.STREAM_TICKS)
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await ArchiverConsumer(refusing, subjects.STREAM_TICKS, "alpha").take_over(state, 11)
+    refusing.refuses = None
+    consumer = ArchiverConsumer(refusing, subjects.STREAM_TICKS, "alpha")
+    await consumer.take_over(await stream_state(bus, subjects.STREAM_TICKS), 11)
+    assert consumer.acked == 0 and consumer.epoch.startswith(f"{state.epoch}+")
+    found = await api(bus, f"CONSUMER.NAMES.{subjects.STREAM_TICKS}", None, dict)
+    assert found["consumers"] == [consumer.name]
+
+
+@pytest.mark.usefixtures("ticks")
+async def test_what_cannot_be_set_back_now(refusing: NotNow) -> None:
+    """It stays as it was, and isn't made anew beside one that is there."""
+    consumer, _ = await taken(refusing)
+    info = f"CONSUMER.INFO.{subjects.STREAM_TICKS}.{consumer.name}"
+    created = (await api(refusing, info, None, dict))["created"]
+    refusing.refuses = "CONSUMER.RESET"
+    with pytest.raises(BusUnavailable):
+        await consumer.reset(4)
+    refusing.refuses = r"^\$KV\.dccd_archivers"
+    with pytest.raises(BusUnavailable):
+        await consumer.note(4)
+    assert consumer.acked == 0
+    refusing.refuses = None
+    assert (await api(refusing, info, None, dict))["created"] == created
+    await api(refusing, f"CONSUMER.DELETE.{subjects.STREAM_TICKS}.{consumer.name}", None, dict)
+    await consumer.reset(4)
+    # The server doesn't let one set it back behind its start: it is to be made anew.
+    refusing.refuses = "CONSUMER.DELETE"
+    with pytest.raises(BusUnavailable):
+        await consumer.reset(2)
+    refusing.refuses = None
+    await consumer.reset(2)
+    assert (await api(refusing, info, None, dict))["num_pending"] == 9

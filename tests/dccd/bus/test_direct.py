@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dccd import subjects
 from dccd.bus.connection import Bus
-from dccd.bus.direct import get_batch, renew_epoch, rfc3339_ns, same_stream, stream_state
-from dccd.bus.streams import ensure_streams
-from dccd.errors import JetStreamError, StreamReplaced
+from dccd.bus.direct import decode_reply, get_batch, get_last, renew_epoch, rfc3339_ns, same_stream, stream_state
+from dccd.bus.server import CONF, EmbeddedServer
+from dccd.bus.streams import ensure_bucket, ensure_streams
+from dccd.errors import BusError, BusUnavailable, JetStreamError, StreamReplaced
+from tests.dccd.bus.not_now import NotNow
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +48,76 @@ async def test_a_stream_that_is_another_by_now(bus: Bus) -> None:
     await bus.jetstream.delete_stream(name)
     with pytest.raises(StreamReplaced, match="deleted"):
         await same_stream(bus, name, state.epoch)
+
+
+@pytest.mark.parametrize(
+    ("code", "err_code", "raised"),
+    [
+        (503, 10008, BusUnavailable),  # no leader
+        (503, 10023, BusUnavailable),  # insufficient resources
+        (503, 10039, BusUnavailable),  # JetStream not enabled for account, as while it starts
+        (503, 10077, BusUnavailable),  # failed to store
+        (404, 10059, JetStreamError),
+        (400, 10071, JetStreamError),
+        (500, 10047, JetStreamError),
+    ],
+)
+def test_what_a_refusal_means(code: int, err_code: int, raised: type[BusError]) -> None:
+    """503 is "not now", whichever its reason, and passes as a bus that is away does; all else is for the caller."""
+    reply = b'{"error":{"code":%d,"err_code":%d,"description":"in its words"}}' % (code, err_code)
+    with pytest.raises(BusError, match="a subject: in its words") as caught:
+        decode_reply("a subject", reply, dict)
+    assert type(caught.value) is raised
+    if isinstance(caught.value, JetStreamError):
+        assert (caught.value.code, caught.value.err_code) == (code, err_code)
+
+
+async def test_a_stream_that_cannot_be_asked_now(refusing: NotNow) -> None:
+    """It isn't taken for one that is gone, nor for another."""
+    await ensure_streams(refusing)
+    name = subjects.STREAM_EVENTS
+    epoch = (await stream_state(refusing, name)).epoch
+    refusing.refuses = "STREAM.INFO"
+    with pytest.raises(BusUnavailable):
+        await stream_state(refusing, name)
+    with pytest.raises(BusUnavailable):
+        await same_stream(refusing, name, epoch)
+    refusing.refuses = "STREAM.UPDATE"
+    with pytest.raises(BusUnavailable):
+        await renew_epoch(refusing, name)
+    refusing.refuses = None
+    assert (await same_stream(refusing, name, epoch)).epoch == epoch
+
+
+async def test_messages_that_nobody_has_now(bus: Bus) -> None:
+    """Reads without a consumer know the same answer as a status, and tell it from a refusal."""
+    with pytest.raises(BusUnavailable):
+        await get_batch(bus, "NOPE", 1, 1)
+    for subject in ("a.b", "a.*"):
+        with pytest.raises(BusUnavailable):
+            await get_last(bus, "NOPE", subject)
+    await ensure_streams(bus)
+    with pytest.raises(JetStreamError, match="Malformed") as caught:
+        await get_batch(bus, subjects.STREAM_EVENTS, 1, 1 << 70)
+    assert caught.value.code == 408
+
+
+async def test_a_server_that_has_no_room(tmp_path: Path) -> None:
+    """The real one answers so when its streams hold more than it may store."""
+    subject, conf = "$KV.b.k", tmp_path / "small.conf"
+    conf.write_text(CONF.read_text().replace("max_file_store: 1PB", "max_file_store: 50KB"))
+    async with (
+        EmbeddedServer(tmp_path / "nats", port=0, on_log=lambda level, text: None) as server,
+        await Bus.open(server.url, "test") as bus,
+    ):
+        await ensure_bucket(bus, "b")
+        decode_reply(subject, (await bus.exchange(subject, bytes(100_000))).data, dict)
+    async with (
+        EmbeddedServer(tmp_path / "nats", port=0, conf=conf, on_log=lambda level, text: None) as server,
+        await Bus.open(server.url, "test") as bus,
+    ):
+        with pytest.raises(BusUnavailable, match="insufficient resources"):
+            decode_reply(subject, (await bus.exchange(subject, b"1")).data, dict)
 
 
 @pytest.mark.parametrize(

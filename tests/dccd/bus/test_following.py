@@ -15,7 +15,8 @@ from dccd.bus.following import OF_A_HOST, Followers
 from dccd.bus.kv import Bucket
 from dccd.bus.service import ASKED_FROM
 from dccd.bus.streams import ensure_streams
-from dccd.errors import RequestError
+from dccd.errors import BusUnavailable, RequestError
+from tests.dccd.bus.not_now import NotNow
 from tests.dccd.bus.numbered import ONE, OTHER, publish
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,7 @@ async def test_where_it_begins(bus: Bus, begin: dict[str, Any], start: int | Non
     told = await Followers(bus, "alpha").follow(m.Follow(stream="ticks", filters=[ONE], inbox=inbox, **begin))
     assert (told.start, told.pending) == (start, pending)
     await publish(bus, 5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         found = [await heard.get() for _ in range(pending + 1)]
     assert found == [b"[%d]" % number for number in range(5 - pending, 6)]
 
@@ -180,3 +181,11 @@ async def test_a_stream_s_bound_is_everybody_s(bus: Bus) -> None:
 
 async def _nothing(_: Any) -> None:
     pass
+
+
+@pytest.mark.parametrize("refuses", ["STREAM.INFO", "CONSUMER.CREATE"])
+async def test_a_delivery_that_cannot_be_made_now(refusing: NotNow, refuses: str) -> None:
+    """The bus is away, for who asks: not a stream that isn't there."""
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await Followers(refusing, "alpha").follow(m.Follow(stream="ticks", inbox="_INBOX.x.y"))

@@ -12,7 +12,8 @@ from dccd.bus.connection import Bus
 from dccd.bus.direct import api
 from dccd.bus.group import GroupReader, StreamMessage, drop_group
 from dccd.bus.streams import ensure_streams
-from dccd.errors import BusError, IdentityError, TicksGone
+from dccd.errors import BusError, BusUnavailable, IdentityError, TicksGone
+from tests.dccd.bus.not_now import NotNow
 from tests.dccd.bus.numbered import ONE, OTHER, publish
 from tests.waiting import Until
 
@@ -44,7 +45,7 @@ async def take(reader: GroupReader, count: int, *, ack: bool = True) -> list[Str
 
 async def settled(bus: Bus, group: str = "g") -> None:
     """Wait until the server knows nothing of the group to be unacknowledged."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             info = await api(bus, f"CONSUMER.INFO.{STREAM}.group-{group}", None, dict)
             if info["num_ack_pending"] == 0 and info["num_pending"] == 0:
@@ -182,3 +183,27 @@ async def test_no_name(bus: Bus, name: str) -> None:
     """What can't be a name on the bus is refused."""
     with pytest.raises(IdentityError):
         await GroupReader.open(bus, STREAM, name, [ONE])
+
+
+@pytest.mark.parametrize("refuses", ["STREAM.INFO", "CONSUMER.INFO", "CONSUMER.CREATE"])
+async def test_a_group_that_cannot_be_joined_now(refusing: NotNow, refuses: str) -> None:
+    """The bus is away: it is neither there nor gone, and who joins later makes it."""
+    await publish(refusing, 0)
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await GroupReader.open(refusing, STREAM, "g", [ONE], seq=1)
+    refusing.refuses = None
+    async with await GroupReader.open(refusing, STREAM, "g", [ONE], seq=1) as reader:
+        assert not reader.joined
+        await take(reader, 1)
+
+
+async def test_a_group_that_cannot_be_dropped_now(refusing: NotNow) -> None:
+    """Who drops it is told that the bus is away, not that there was none."""
+    async with await GroupReader.open(refusing, STREAM, "g", [ONE]):
+        pass
+    refusing.refuses = "CONSUMER.DELETE"
+    with pytest.raises(BusUnavailable):
+        await drop_group(refusing, STREAM, "g")
+    refusing.refuses = None
+    assert await drop_group(refusing, STREAM, "g")

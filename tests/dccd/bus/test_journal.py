@@ -17,6 +17,7 @@ from dccd.bus.journal import WAITING, EventLog
 from dccd.bus.publisher import Publisher
 from dccd.bus.streams import ensure_streams
 from dccd.errors import BusUnavailable, RequestError
+from tests.dccd.bus.not_now import NotNow
 from tests.waiting import Until
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +101,7 @@ async def test_one_that_is_waited_for(bus: Bus, log: EventLog) -> None:
     waiting = asyncio.ensure_future(log.read(m.Journal(run="r1", after=page.next, wait=20)))
     await publish(bus, 1, run="other")
     await publish(bus, 2, 3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         page = await waiting
     found = numbers(page)
     if found == [2]:  # the other wasn't there yet
@@ -118,7 +119,7 @@ async def test_nothing_is_left_behind(bus: Bus, log: EventLog, until: Until) -> 
     await until(lambda: "1 wait" in repr(log))
     waiting.cancel()
     await asyncio.wait({waiting})
-    async with asyncio.timeout(10):  # nobody waits for the server to have deleted it
+    async with asyncio.timeout(60):  # nobody waits for the server to have deleted it
         while (await api(bus, f"CONSUMER.NAMES.{subjects.STREAM_EVENTS}", None, dict))["consumers"]:
             pass
     assert len(bus.client._subs) <= before + 1  # of requests
@@ -131,7 +132,7 @@ async def test_nobody_is_waited_for(bus: Bus, log: EventLog, until: Until) -> No
     waiting = asyncio.ensure_future(log.read(m.Journal(after=1, wait=30)))
     await until(lambda: "1 wait" in repr(log))
     log.release()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await waiting).events == []
         assert (await log.read(m.Journal(after=1, wait=30))).events == []
         assert numbers(await log.read(m.Journal(wait=30))) == [0]
@@ -234,7 +235,7 @@ async def test_no_more_than_are_asked_for(bus: Bus, log: EventLog, until: Until)
     waiting = asyncio.ensure_future(log.read(m.Journal(after=1, limit=1, wait=20)))
     await until(lambda: "1 wait" in repr(log))
     await publish(bus, 1, 2, 3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         page = await waiting
     assert (numbers(page), page.next) == ([1], 2)
     assert numbers(await log.read(m.Journal(after=2, wait=20))) in ([2], [2, 3])
@@ -247,3 +248,12 @@ async def test_behind_an_event_that_there_is_not(bus: Bus, log: EventLog) -> Non
     with pytest.raises(RequestError) as told:
         await log.read(m.Journal(after=6, wait=20))
     assert (told.value.code, told.value.reason, told.value.field) == (404, "gone", "after")
+
+
+@pytest.mark.parametrize("refuses", ["STREAM.INFO", "CONSUMER.CREATE"])
+async def test_a_page_that_cannot_be_read_now(refusing: NotNow, refuses: str) -> None:
+    """The bus is away, for who asks: not a stream that isn't there, and no empty page."""
+    await ensure_streams(refusing)
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await EventLog(refusing, "here").read(m.Journal())

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from dccd.bus.kv import Bucket
-from dccd.errors import BusError, Conflict
+from dccd.bus.streams import ensure_bucket
+from dccd.errors import BusError, BusUnavailable, Conflict
+from tests.dccd.bus.not_now import NotNow
 
 pytestmark = pytest.mark.anyio
 
@@ -196,3 +198,23 @@ async def test_nats_command_sees_a_bucket(nats_command, bucket: Bucket) -> None:
     await bucket.put("run1.backfill", b'{"state": "running"}')
     assert (await nats_command("kv", "get", bucket.name, "run1.backfill", "--raw")).strip() == '{"state": "running"}'
     assert "run1.backfill" in await nats_command("kv", "ls", bucket.name)
+
+
+async def test_a_bucket_that_can_not_now(refusing: NotNow) -> None:
+    """Whatever is asked of it, it is the bus that is away: neither a conflict, nor a key that isn't there."""
+    await ensure_bucket(refusing, "b")
+    bucket = Bucket(refusing, "b")
+    revision = await bucket.put("a", b"1")
+    for refuses, asked in (
+        (r"^\$KV", lambda: bucket.put("a", b"2")),
+        (r"^\$KV", lambda: bucket.create("c", b"2")),
+        (r"^\$KV", lambda: bucket.update("a", b"2", revision)),
+        (r"^\$KV", lambda: bucket.delete("a")),
+        ("STREAM.PURGE", lambda: bucket.remove("a")),
+        ("STREAM.INFO", lambda: bucket.newest(1)),
+    ):
+        refusing.refuses = refuses
+        with pytest.raises(BusUnavailable):
+            await asked()
+    refusing.refuses = None
+    assert await bucket.get("a") == (b"1", revision)

@@ -15,6 +15,7 @@ from dccd.bus.reader import TickReader
 from dccd.bus.streams import TickLimits, ensure_streams, renew_epoch, stream_epoch
 from dccd.bus.tick_message import LostRange, TickMessage
 from dccd.errors import BusUnavailable, StreamReplaced
+from tests.dccd.bus.not_now import NotNow
 from tests.dccd.bus.numbered import ONE, publish
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +73,7 @@ async def test_takes_over_from_another_reader(bus: Bus) -> None:
     dead = await TickReader.open(bus, "alpha")
     assert await take(dead, 5) == [0, 1, 2, 3, 4]
     async with await TickReader.open(bus, "alpha") as reader:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await take(reader, 5) == [0, 1, 2, 3, 4]
         await reader.ack(5)
         with pytest.raises(StreamReplaced, match="taken over"):
@@ -90,7 +91,7 @@ async def test_nothing_pending_from_a_dead_process(server, bus: Bus) -> None:
     assert await take(dead, 5) == [0, 1, 2, 3, 4]
     await dead.ack(2)
     await theirs.aclose()
-    async with await TickReader.open(bus, "alpha") as reader, asyncio.timeout(10):
+    async with await TickReader.open(bus, "alpha") as reader, asyncio.timeout(60):
         assert await take(reader, 3) == [2, 3, 4]
     await dead.aclose()
 
@@ -274,3 +275,26 @@ async def test_closed_reader(bus: Bus) -> None:
     await reader.aclose()
     with pytest.raises(BusUnavailable):
         await reader.fetch()
+
+
+@pytest.mark.parametrize("refuses", ["STREAM.INFO", "CONSUMER.INFO", r"^\$KV", "CONSUMER.RESET"])
+async def test_a_stream_that_cannot_be_read_now(refusing: NotNow, refuses: str) -> None:
+    """Who begins is told that the bus is away; who reads and acknowledges goes on when it can, without a loss."""
+    await publish(refusing, *range(3))
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await TickReader.open(refusing, "alpha")
+    refusing.refuses = None
+    async with await TickReader.open(refusing, "alpha") as reader:
+        assert await take(reader, 3) == [0, 1, 2]
+        refusing.refuses, refusing.refused = refuses, []
+        reader._want_reset()
+        acknowledged = asyncio.ensure_future(reader.ack(3))
+        async with asyncio.timeout(20):
+            while len(refusing.refused) < 2 and not acknowledged.done():  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)
+            refusing.refuses = None
+            await acknowledged
+            await publish(refusing, 3)
+            assert await take(reader, 1) == [3]
+        assert reader.acked == 3

@@ -22,7 +22,8 @@ from dccd.bus.streams import (
     stream_state,
     streams_made,
 )
-from dccd.errors import BusError
+from dccd.errors import BusError, BusUnavailable
+from tests.dccd.bus.not_now import NotNow
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +125,27 @@ async def test_what_several_say_is_stored_once(bus: Bus) -> None:
     assert said == [True, False]
     assert await publish_once(bus, subjects.host_event("beta", "up"), b"3", "host.2.up")
     assert [stored.data for stored in await host_events(bus)] == [b"1", b"3"]
+
+
+@pytest.mark.parametrize("refuses", ["STREAM.INFO.DCCD_EVENTS", "STREAM.CREATE.KV_dccd_runs", "STREAM.UPDATE"])
+async def test_streams_that_cannot_be_made_now(refusing: NotNow, refuses: str) -> None:
+    """It is the bus that is away, and what is there is made no second time; later on all of them are."""
+    await ensure_streams(refusing)
+    await api(refusing, "STREAM.DELETE.KV_dccd_runs", None, dict)
+    refusing.refuses = refuses
+    with pytest.raises(BusUnavailable):
+        await ensure_streams(refusing, TickLimits(max_age=3600))
+    refusing.refuses = None
+    await ensure_streams(refusing, TickLimits(max_age=3600))
+    assert len(await streams_made(refusing)) == 10
+
+
+async def test_what_was_made_is_not_known_now(refusing: NotNow) -> None:
+    """A stream that can't be asked isn't one that is gone, and what was said may have been stored or not."""
+    await ensure_streams(refusing)
+    refusing.refuses = "STREAM.INFO.KV_dccd_runs"
+    with pytest.raises(BusUnavailable):
+        await streams_made(refusing)
+    refusing.refuses = subjects.EVENTS
+    with pytest.raises(BusUnavailable):
+        await publish_once(refusing, subjects.host_event("alpha", "down"), b"1", "host.1.down")
