@@ -287,9 +287,7 @@ class FakeExchange:
     def __init__(
         self, connections: Connections | None = None, *, opening: tuple[str, ...] = (), named: bool = True
     ) -> None:
-        self.connections = connections or Connections(
-            topics=100, messages=1_000_000.0, opens=1000.0, opens_per_second=1000.0
-        )
+        self.connections = connections or Connections(topics=100, messages=1e9, opens=1000.0, opens_per_second=1000.0)
         self._opening = opening
         self._named = named
         self.protocols = 0

@@ -145,7 +145,7 @@ async def house(url: str, exchange: FakeExchange | None = None, rest: FakeRest |
 
 def limits(**some: Any) -> FakeExchange:
     return FakeExchange(
-        Connections(**{"topics": 100, "messages": 1_000_000.0, "opens": 1000.0, "opens_per_second": 1000.0, **some})
+        Connections(**{"topics": 100, "messages": 1e9, "opens": 1000.0, "opens_per_second": 1000.0, **some})
     )
 
 
@@ -497,7 +497,7 @@ async def test_the_exchange_s_own_ping_is_sent_by_the_connection(serving: Serve,
     """After what opens it, every so often; its answer is nobody's."""
     venue = Venue()
     exchange = FakeExchange(
-        Connections(topics=9, messages=1_000_000.0, opens=9.0, ping="ping", ping_every=20.0), opening=("hello",)
+        Connections(topics=9, messages=1e9, opens=9.0, ping="ping", ping_every=20.0), opening=("hello",)
     )
     async with house(await serving(venue), exchange) as it:
         await it.join("BTC")
