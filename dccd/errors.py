@@ -203,8 +203,8 @@ class BusError(DccdError):
 
 
 class BusUnavailable(BusError):
-    """Raised when nobody answers at the bus URL in time, or JetStream answers that it can't now (503: it starts, has no
-    leader, or no room)."""
+    """Raised when nobody answers at the bus URL in time, or JetStream answers that it can't now (it starts, has no
+    leader, no room, too much to do, or none of a stream's servers is there)."""
 
 
 class BusPortTaken(BusError):
@@ -266,8 +266,8 @@ class TicksGone(BusError):
 
 
 class JetStreamError(BusError):
-    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own. Never 503: that is
-    :class:`BusUnavailable`."""
+    """Raised when the JetStream API refuses; ``code`` as HTTP's, ``err_code`` the server's own. Never for what
+    passes by itself (503, as a rule): that is :class:`BusUnavailable`."""
 
     code: int
     err_code: int

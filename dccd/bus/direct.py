@@ -41,7 +41,13 @@ __all__ = [
 _GENERATION = "dccd.generation"
 """Metadata of a stream: how often its sequence numbers have begun to mean something else; see stream_epoch."""
 
-_NOT_NOW = 503
+_NOT_NOW = (503, 429)
+_OFFLINE = (10118, 10119)
+"""What the others of a cluster say of a stream or a consumer none of whose servers is there at the moment. (10194 and
+10195, offline for a reason, say that a newer server made it: that doesn't pass.)
+
+https://github.com/nats-io/nats-server/blob/v2.15.2/server/errors.json
+"""
 
 T = TypeVar("T")
 
@@ -118,8 +124,9 @@ def decode_reply(subject: str, data: bytes, type: type[T]) -> T:
 
 def _refusal(code: int, err_code: int, told: str) -> BusError:
     """What an error of JetStream means. 503 is its word for not now: it starts, has no leader, or no room on its disk;
-    who waits out a bus that is away waits that out, too."""
-    return BusUnavailable(told) if code == _NOT_NOW else JetStreamError(code, err_code, told)
+    429 says that a stream is given more than it can take. Who waits out a bus that is away waits these out, too."""
+    not_now = code in _NOT_NOW or err_code in _OFFLINE
+    return BusUnavailable(told) if not_now else JetStreamError(code, err_code, told)
 
 
 async def stream_state(bus: Bus, name: str) -> StreamState:

@@ -57,13 +57,18 @@ async def test_a_stream_that_is_another_by_now(bus: Bus) -> None:
         (503, 10023, BusUnavailable),  # insufficient resources
         (503, 10039, BusUnavailable),  # JetStream not enabled for account, as while it starts
         (503, 10077, BusUnavailable),  # failed to store
+        (503, 10163, BusUnavailable),  # compare-and-set, while what it compares with is under way
+        (429, 10167, BusUnavailable),  # the stream is given too much
+        (500, 10118, BusUnavailable),  # none of the stream's servers is there
+        (500, 10119, BusUnavailable),  # the same of a consumer
+        (500, 10194, JetStreamError),  # offline, since a newer server made it
         (404, 10059, JetStreamError),
         (400, 10071, JetStreamError),
         (500, 10047, JetStreamError),
     ],
 )
 def test_what_a_refusal_means(code: int, err_code: int, raised: type[BusError]) -> None:
-    """503 is "not now", whichever its reason, and passes as a bus that is away does; all else is for the caller."""
+    """What passes by itself is "not now", whichever its reason, as a bus that is away; all else is for the caller."""
     reply = b'{"error":{"code":%d,"err_code":%d,"description":"in its words"}}' % (code, err_code)
     with pytest.raises(BusError, match="a subject: in its words") as caught:
         decode_reply("a subject", reply, dict)
