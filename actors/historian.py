@@ -143,7 +143,12 @@ class Historian(Actor):
         links = self.links
         begun = links.clock.now()
         await self._say_again(begun)
-        others = {id: mark for id, mark in (await self._book.history.marks()).items() if mark.host != links.host}
+        marks = await self._book.history.marks()
+        others = {id: mark for id, mark in marks.items() if mark.host != links.host}
+        for id, mark in marks.items():
+            if mark.host == links.host and id not in links.active:
+                # It is about to be written, or to go; or this host stood still before it wrote it, and it is another's.
+                await self._book.marked(id, mark, left=False)
         hosts = await hosts_there(links.bus) if others else set()
         absent = {mark.host for mark in others.values()} - hosts
         ours = await self._earlier_names() if absent else set()
@@ -180,7 +185,9 @@ class Historian(Actor):
             return set()
 
     async def _say_again(self, now: float) -> None:
-        """After a time in which this host may have passed for gone: say of its runs how they are."""
-        if self._looked_at is not None and now - self._looked_at > 2 * _LOOK_SECONDS:
+        """After a time in which this host may have passed for gone, or that this actor doesn't know of: say of its runs
+        how they are."""
+        if self._looked_at is None or now - self._looked_at > 2 * _LOOK_SECONDS:
             for run_id in list(self.links.active):
-                await self._book.say_again(run_id)
+                if not await self._book.say_again(run_id):
+                    self.links.lost_run(run_id)

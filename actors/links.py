@@ -3,8 +3,8 @@
 Each actor puts itself (or what it opened) here when it starts, as a process registers its name in OTP, and takes the
 others from here at the moment it needs them, never before: a restarted actor is a new one. The board is the daemon's
 ETS table: what each stream last said of itself, written by its collector, read by anybody; ``active`` is the same
-of runs, ``recent`` of those that are over. ``specs`` are all jobs of this host by name, ``job_states`` what the
-scheduler remembers of the backfills among them.
+of runs, ``revisions`` where their records stand on the bus, ``recent`` those that are over. ``specs`` are all jobs of
+this host by name, ``job_states`` what the scheduler remembers of the backfills among them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from actors.mail import (
     Reload,
     RunEnded,
     RunJob,
+    RunLost,
     RunSettled,
     StartBackfill,
     StartWhole,
@@ -250,6 +251,7 @@ class Links:
     """Streams that a request has stopped: they stay so until one starts them, or the daemon is started again."""
     archive: Archive = field(default_factory=Archive)
     active: dict[str, Run] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -299,6 +301,11 @@ class Links:
     async def tell_runner(self, ended: RunEnded) -> None:
         """Tell the runner that a run is over. Raises ActorGone while it restarts: who tells is restarted, too."""
         await _there(self.runner).tell(ended)
+
+    def lost_run(self, run_id: str) -> None:
+        """Tell the runner that a run may be another host's by now. Who finds that out will find it out again."""
+        with contextlib.suppress(ActorError, RequestError):
+            _there(self.runner).tell_nowait(RunLost(run_id))
 
     async def ask_reconciler(self, request: Any) -> Any:
         """Ask the configuration's owner; raises the DccdError that it refuses with, 503 when it isn't there."""

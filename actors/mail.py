@@ -30,6 +30,7 @@ __all__ = [
     "RunEnded",
     "RunIsAt",
     "RunJob",
+    "RunLost",
     "RunSettled",
     "SeekReplay",
     "SetJobs",
@@ -147,6 +148,12 @@ class RunEnded(msgspec.Struct, frozen=True):
     """To the runner: this run has ended by itself, done or failed."""
 
     run: Run
+
+
+class RunLost(msgspec.Struct, frozen=True):
+    """To the runner: what is on record of this run is another host's word, or its end."""
+
+    run_id: str
 
 
 class GetJobs(msgspec.Struct, frozen=True):

@@ -42,9 +42,12 @@ class RecordKeeper:
             if (content := _without_time(run)) == self._kept:
                 continue
             try:
-                await self._book.note(run)
+                noted = await self._book.note(run)
             except BusError as exc:
                 self._log.warning("position not on record", error=str(exc))
+                continue
+            if not noted:
+                self.links.lost_run(run.run_id)
                 continue
             self._kept = content
             self.writes += 1

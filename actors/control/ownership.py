@@ -1,8 +1,9 @@
 """Whose a run is: its record and its mark flow in, what is to be done flows out. Pure.
 
-The record says whose a run is, and changes hands only by compare-and-set: of two hosts one is first. The mark says that
-the run isn't over, for whoever looks for it, and whose it is as far as its writer knew. So a run that isn't over always
-has a mark, whatever is killed: the mark is made before the record, moved after it, and removed after its last state.
+The record says whose a run is, is written by its host alone, and changes hands only by compare-and-set: of two hosts
+one is first, and one that stood still until it passed for gone finds out at its next write. The mark says that the run
+isn't over, for whoever looks for it, and whose it is as far as its writer knew. So a run that isn't over always has a
+mark, whatever is killed: the mark is made before the record, moved after it, and removed after its last state.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 
 from dccd.runs import ACTIVE, Run
 
-__all__ = ["MarkVerdict", "judge", "may_claim", "may_close"]
+__all__ = ["MarkVerdict", "is_said", "judge", "may_claim", "may_close", "may_write"]
 
 MarkVerdict = Literal["keep", "move", "remove"]
 
@@ -37,6 +38,17 @@ def may_claim(found: Run, host: str, since: str) -> bool:
     if found.host == host:
         return found.state in ACTIVE
     return found.host == since and found.state == "interrupted"
+
+
+def may_write(found: Run, run: Run) -> bool:
+    """May the host that *run* names write it over what is on record as *found*? As long as it is its own, and not
+    over."""
+    return found.host == run.host and found.state in ACTIVE
+
+
+def is_said(found: Run, run: Run) -> bool:
+    """Is the end that *run* tells on record already, as *found*? Its host may have written it, and not heard of it."""
+    return found.host == run.host and found.state == run.state and run.state not in ACTIVE
 
 
 def may_close(found: Run, since: str) -> bool:

@@ -11,12 +11,12 @@ from contextlib import suppress
 
 import msgspec
 
-from actors.control.ownership import judge, may_claim, may_close
+from actors.control.ownership import is_said, judge, may_claim, may_close, may_write
 from actors.links import Links
 from dccd import subjects
 from dccd.bus.history import Mark, RunHistory
 from dccd.bus.kv import Bucket
-from dccd.errors import Conflict
+from dccd.errors import BusUnavailable, Conflict
 from dccd.messages import RunLog, Runs, RunsList, RunStatus
 from dccd.runs import ACTIVE, Level, LogLine, Run, with_line
 
@@ -27,7 +27,8 @@ _NAMELESS = "1"
 
 
 class RunBook:
-    """Reads and writes runs. ``links.active`` holds the latest record of those of this host that aren't over."""
+    """Reads and writes runs. ``links.active`` holds the latest record of those of this host that aren't over,
+    ``links.revisions`` the revision at which this host has written, or found, each."""
 
     def __init__(self, links: Links) -> None:
         self.links = links
@@ -45,10 +46,13 @@ class RunBook:
         """Mark *run* as one that isn't over, and as its host's."""
         await self._bucket.put(subjects.run_mark(run.run_id), run.host.encode())
 
-    async def save(self, run: Run, *, announce: bool = True) -> None:
-        """Write *run* as it is now; *announce* sends its status as an event."""
-        await self._put(run)
+    async def save(self, run: Run, *, announce: bool = True) -> bool:
+        """Write *run* as it is now; *announce* sends its status as an event. False when it is over by now, or another
+        host's: then nothing is written."""
+        if not await self._put(run):
+            return False
         await self._saved(run, announce=announce)
+        return True
 
     async def claim(self, run: Run, since: str, line: LogLine) -> bool:
         """Write *run* as one of this host, as *line*, its last, says; *since* is the host that had it. False when it is
@@ -57,7 +61,8 @@ class RunBook:
         written = await self._swap(run, lambda found: may_claim(found, self.links.host, since))
         if written is None and since == self.links.host:
             await self.mark(run)  # the bus has lost its store
-            await self._put(run)
+            if not await self._put(run):
+                return False
         elif not written:
             return False
         elif since != self.links.host:
@@ -73,18 +78,28 @@ class RunBook:
         await self._saved(run)
         return True
 
-    async def say_again(self, run_id: str) -> None:
-        """Write mark and record of a run under way once more: others may have taken this host for gone."""
+    async def say_again(self, run_id: str) -> bool:
+        """Write record and mark of a run under way once more: others may have taken this host for gone. False when
+        they have gone on with it, or ended it: the mark isn't ours any more, either."""
+        run = self.links.active.get(run_id)
+        if run is not None and not await self._put(run, again=True):
+            return run_id not in self.links.active
         if run_id in self.links.active:
             await self.mark(self.links.active[run_id])
-        if run_id in self.links.active:
-            await self.note(self.links.active[run_id])
+        return True
 
-    async def note(self, run: Run) -> None:
-        """Write how far a run under way is; nothing of one that is over."""
-        if run.run_id in self.links.active:
-            self.links.active[run.run_id] = run
-            await self._put(run)
+    async def note(self, run: Run) -> bool:
+        """Write how far a run under way is; nothing of one that is over. False when others have gone on with it, or
+        ended it."""
+        if run.run_id not in self.links.active:
+            return True
+        self.links.active[run.run_id] = run
+        return await self._put(run)
+
+    def forget(self, run_id: str) -> None:
+        """It is over, or another host's."""
+        for known in (self.links.active, self.links.progress, self.links.revisions):
+            known.pop(run_id, None)
 
     def say(self, run_id: str, level: Level, message: str) -> None:
         """A line of a run's log: an event, and in its record as soon as that is next written."""
@@ -137,6 +152,7 @@ class RunBook:
             found = await self.marked(run_id, mark, left=mark.host in (self.links.host, _NAMELESS))
             if found is not None and found[0].host == self.links.host:
                 runs.append(found[0])
+                self.links.revisions[run_id] = found[1]
         return runs
 
     async def restored(self, known: dict[str, Run]) -> list[Run]:
@@ -163,26 +179,48 @@ class RunBook:
             if not allowed(found[0]):
                 return False
             with suppress(Conflict):  # then what it has become decides
-                await self._bucket.update(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run), found[1])
+                await self._write(run, found[1])
                 return True
         return None
+
+    async def _put(self, run: Run, *, again: bool = False) -> bool:
+        """Write *run* if nobody has written its record since this host did, or what it has become is its own yet; but
+        *again* not over what this host itself has written meanwhile."""
+        known = revision = self.links.revisions.get(run.run_id, 0)
+        while True:
+            with suppress(Conflict):
+                await self._write(run, revision)
+                return True
+            found = await self.history.find(run.run_id)
+            if found is not None and is_said(found[0], run):
+                return True
+            if found is not None and not may_write(found[0], run):
+                if found[1] <= known:  # of a cluster any server answers, also one that lags
+                    raise BusUnavailable(f"run {run.run_id}: the bus has what was on record before")
+                return False
+            if found is not None and again and found[0].state != "interrupted":
+                return True
+            revision = 0 if found is None else found[1]
+
+    async def _write(self, run: Run, revision: int) -> None:
+        """Write *run* over its record at *revision*; 0: there is none. Raises Conflict."""
+        key, value = subjects.run_key(run.run_id, run.job), msgspec.json.encode(run)
+        bucket = self._bucket
+        written = await (bucket.update(key, value, revision) if revision else bucket.create(key, value))
+        self.links.revisions[run.run_id] = written
 
     async def _saved(self, run: Run, *, announce: bool = True) -> None:
         """What follows once *run* is on record."""
         if run.state in ACTIVE:
             self.links.active[run.run_id] = run
         else:
-            self.links.active.pop(run.run_id, None)
-            self.links.progress.pop(run.run_id, None)
+            self.forget(run.run_id)
             await self._bucket.remove(subjects.run_mark(run.run_id))
             # Once all is done: with the bus away it is done again.
             self.links.recent.append(run)
             self.links.tally.runs[run.operation, run.trigger, run.state] += 1
         if announce:
             self._announce(run)
-
-    async def _put(self, run: Run) -> None:
-        await self._bucket.put(subjects.run_key(run.run_id, run.job), msgspec.json.encode(run))
 
     def _announce_line(self, run_id: str, line: LogLine) -> None:
         event = RunLog(at=line.at, host=self.links.host, run_id=run_id, level=line.level, message=line.message)

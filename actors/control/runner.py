@@ -16,75 +16,34 @@ from typing import Any, TypeVar
 import anyio
 import msgspec
 
+from actors.control.ranges import resolve_range
 from actors.control.runbook import RunBook
 from actors.known import check_book
 from actors.links import Links
-from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, RunSettled, StartBackfill, StartWhole
+from actors.mail import (
+    AdoptRun,
+    CancelBackfill,
+    MoveRuns,
+    RunEnded,
+    RunIsAt,
+    RunLost,
+    RunSettled,
+    StartBackfill,
+    StartWhole,
+)
 from actors.runtime.actor import Actor, run_together
 from actors.runtime.exits import ActorGone, ChildNotFound
 from actors.runtime.spec import Backoff, ChildSpec
-from dccd.errors import BusUnavailable, DccdError, IdentityError, RequestError
-from dccd.exchanges.base import Capability
+from dccd.errors import BusUnavailable, DccdError, RequestError
 from dccd.exchanges.registry import get as get_exchange
 from dccd.messages import BackfillStarted, RunStarted
 from dccd.runs import ACTIVE, Level, LogLine, Run, RunState, new_run_id, with_line
-from dccd.symbols import NS, Dataset, DataType, format_time, parse_time
 
-__all__ = ["Runner", "resolve_range"]
+__all__ = ["Runner"]
 
 T = TypeVar("T")
 _BACKOFF = Backoff(initial=1.0, maximum=30.0)
 _RETRY_SECONDS = 0.5
-_DEFAULT_BARS = 1000
-_DEFAULT_LOOKBACK = {DataType.TRADES: 3600 * NS, DataType.FUNDING: 30 * 86_400 * NS}
-
-
-def resolve_range(
-    dataset: Dataset, asked: tuple[str, str | None], stored_end: int | None, now: int, capability: Capability
-) -> tuple[int, int, str | None]:
-    """Return start and end in ns of what was *asked* for, and a warning when it had to be clamped.
-
-    ``last`` goes on from *stored_end* (the first hole, else the end of what is stored), or looks a bounded time back
-    when there is none: 1,000 bars, an hour of trades, a month of funding rates, a day of open interest.
-    ``origin`` is 0: the pager finds the exchange's first record. Raises RequestError: 400 for text
-    that is no time, 422 for a range that is empty, in the future, or older than what the exchange serves.
-    """
-    text, until = asked
-    warning = None
-    try:
-        end = now if until is None else parse_time(until, "end")
-        if end > now:
-            end, warning = now, "the end lies in the future: it ends now"
-        if text == "last":
-            back = (dataset.span or 0) * NS * _DEFAULT_BARS or _DEFAULT_LOOKBACK.get(dataset.data_type, 86_400 * NS)
-            start = end - back if stored_end is None else stored_end
-        elif text == "origin":
-            start = 0
-        else:
-            start = parse_time(text, "start")
-    except IdentityError as exc:
-        raise RequestError(400, "malformed", str(exc), exc.field) from exc
-    if dataset.data_type is DataType.ORDERBOOK:
-        return end - 1, end, None  # the one book that REST has is that of now
-    if start >= end:
-        raise RequestError(
-            422, "empty_range", f"start {format_time(start)} is not before end {format_time(end)}", "start"
-        )
-    reach = capability.reach(dataset.span)
-    if reach is not None:
-        earliest = now - reach * NS
-        if end <= earliest:
-            raise RequestError(
-                422,
-                "no_capability",
-                f"{dataset.exchange} serves {dataset.data_type} from {format_time(earliest)} on ({capability.note})",
-                "end",
-            )
-        if start < earliest:
-            if text not in ("last", "origin") or stored_end is not None:
-                warning = f"{dataset.exchange} serves nothing before {format_time(earliest)}: it starts there"
-            start = earliest
-    return start, end, warning
 
 
 def _lane(run: Run) -> tuple[bool, bool]:
@@ -128,6 +87,10 @@ class Runner(Actor):
                 here.add(child.id)
         runs = [*(await self.book.unfinished()), *(await self.book.restored(self.links.active))]
         self.links.active.clear()
+        for run_id in here.difference(run.run_id for run in runs):
+            # It is over, or another host's by now, and its word of that came when this actor wasn't there.
+            with contextlib.suppress(ChildNotFound):
+                await self.links.backfills.terminate_child(run_id)
         waiting = []
         for run in runs:
             self.links.active[run.run_id] = run
@@ -179,6 +142,9 @@ class Runner(Actor):
                 await self._ended(run)
             case AdoptRun(run):
                 await self._adopt(run)
+            case RunLost(run_id):
+                with contextlib.suppress(BusUnavailable):  # it will be told again
+                    await self._lost(run_id)
             case _Fill():
                 await self._fill()
         return None
@@ -196,7 +162,7 @@ class Runner(Actor):
                 if waits and not await self._enqueue_again(run):
                     continue
                 await self._fill()
-                return BackfillStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
+                return BackfillStarted(run_id=run.run_id, already_running=not waits, run=self._now(run))
         now = self.context.clock.wall_ns()
         stored = None
         if ask.start == "last":
@@ -222,7 +188,7 @@ class Runner(Actor):
         await self.book.create(run)
         self._queue.append(run.run_id)
         await self._fill()
-        return BackfillStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
+        return BackfillStarted(run_id=run.run_id, already_running=False, run=self._now(run))
 
     async def _start_whole(self, ask: StartWhole) -> RunStarted:
         """A run of the whole store: one of its kind at a time. One that was interrupted, and was asked for otherwise,
@@ -234,7 +200,7 @@ class Runner(Actor):
                     if not await self._enqueue_again(run):
                         continue
                     await self._fill()
-                return RunStarted(run_id=run.run_id, already_running=not waits, run=self.links.active[run.run_id])
+                return RunStarted(run_id=run.run_id, already_running=not waits, run=self._now(run))
             if not waits:
                 told = f"run {run.run_id} is under way with other options; wait for it, or cancel it"
                 raise RequestError(409, "busy", told)
@@ -256,7 +222,11 @@ class Runner(Actor):
         await self.book.create(run)
         self._queue.append(run.run_id)
         await self._fill()
-        return RunStarted(run_id=run.run_id, already_running=False, run=self.links.active[run.run_id])
+        return RunStarted(run_id=run.run_id, already_running=False, run=self._now(run))
+
+    def _now(self, run: Run) -> Run:
+        """*run* as it is by now, if it is still here."""
+        return self.links.active.get(run.run_id, run)
 
     async def _enqueue_again(self, run: Run, *, surely: bool = False) -> bool:
         """An interrupted run goes on: the same run, from its recorded position; *surely*: once the bus is there. False
@@ -274,7 +244,7 @@ class Runner(Actor):
         claimed = msgspec.structs.replace(with_line(run, line), state=state, updated=line.at, **fields)
         if await self.book.claim(claimed, run.host, line):
             return True
-        self.links.active.pop(run.run_id, None)
+        self.book.forget(run.run_id)
         return False
 
     async def _fill(self) -> None:
@@ -284,12 +254,14 @@ class Runner(Actor):
             if not self._has_room(run):
                 continue
             try:
-                await self._changed(run, "running")
+                is_ours = await self._changed(run, "running")
             except BusUnavailable as exc:
                 self.context.log.warning("what waits its turn waits for the bus", run_id=run_id, error=str(exc))
                 self._held_up.set()
                 return
             self._queue.remove(run_id)
+            if not is_ours:
+                continue
             self._running.add(run_id)
             start = partial(self._made, run_id)
             spec = ChildSpec(id=run_id, start=start, restart="transient", shutdown=20.0, backoff=_BACKOFF)
@@ -310,9 +282,10 @@ class Runner(Actor):
         run = await self.book.get(run_id)
         if run_id in self._queue:
             self._queue.remove(run_id)
-            return await self._surely_over(run, "cancelled")
+            return await self._surely_over(run, "cancelled") or await self._cancel(run_id)
         if run_id in self.links.active and run_id not in self._running:
-            return await self._over(run, "cancelled")  # interrupted, and not gone on with
+            # Interrupted, and not gone on with.
+            return await self._over(run, "cancelled") or await self._cancel(run_id)
         if run.state in ACTIVE and run.host != self.links.host:
             return await self._cancel_left(run) if run.state == "interrupted" else RunIsAt(run.host)
         if run_id not in self._running:
@@ -324,9 +297,9 @@ class Runner(Actor):
             # It has ended by itself; its word of that waits behind this request.
             raise RequestError(409, "not_running", f"run {run_id} has just ended", "run_id") from exc
         self._running.discard(run_id)
-        run = await self._surely_over(self.links.active[run_id], "cancelled")
+        over = await self._surely_over(self.links.active[run_id], "cancelled")
         await self._fill()
-        return run
+        return over or await self._cancel(run_id)
 
     async def _cancel_left(self, run: Run) -> Run | RunIsAt:
         """Cancel what a host that is gone was at; if it is back, or another was first, that decides anew."""
@@ -357,6 +330,19 @@ class Runner(Actor):
         if await self._enqueue_again(run, surely=True):
             await self._fill()
 
+    async def _lost(self, run_id: str) -> None:
+        """Leave a run to whoever has gone on with it, or ended it, while this host passed for gone."""
+        run = self.links.active.get(run_id)
+        if run is None or await self.book.say_again(run_id):
+            return  # known, or it is ours again
+        with contextlib.suppress(ValueError):
+            self._queue.remove(run_id)
+        with contextlib.suppress(ChildNotFound):
+            await self.links.backfills.terminate_child(run_id)
+        self._running.discard(run_id)
+        self._forget(run)
+        await self._fill()
+
     async def _ended(self, run: Run) -> None:
         if run.run_id not in self._running:
             return  # cancelled meanwhile
@@ -367,10 +353,11 @@ class Runner(Actor):
             await self.links.backfills.terminate_child(run.run_id)
         await self._fill()
 
-    async def _over(self, run: Run, state: RunState) -> Run:
-        run = await self._changed(run, state, finished=self.context.clock.wall_ns())
-        await self._tell_settled(run)
-        return run
+    async def _over(self, run: Run, state: RunState) -> Run | None:
+        over = await self._changed(run, state, finished=self.context.clock.wall_ns())
+        if over is not None:
+            await self._tell_settled(over)
+        return over
 
     async def _tell_settled(self, run: Run) -> None:
         if run.dataset:
@@ -378,7 +365,7 @@ class Runner(Actor):
                 await self.links.catalogue.tell(RunSettled(run))
             self.links.tell_scheduler(RunSettled(run))
 
-    async def _surely_over(self, run: Run, state: RunState) -> Run:
+    async def _surely_over(self, run: Run, state: RunState) -> Run | None:
         """The same, once the bus is there: nobody tells it a second time, and nobody is at the run any more."""
         return await self._surely(run, partial(self._over, run, state))
 
@@ -391,10 +378,18 @@ class Runner(Actor):
                 self.context.log.warning("what becomes of a run waits for the bus", run_id=run.run_id, error=str(exc))
                 await self.context.clock.sleep(_RETRY_SECONDS)
 
-    async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run:
+    async def _changed(self, run: Run, state: RunState, **fields: Any) -> Run | None:
+        """Put *run* on record in *state*; None, and it is forgotten here, when it is over by now, or another host's."""
         now = self.context.clock.wall_ns()
         if state == "running" and run.started is None:
             fields["started"] = now
         run = msgspec.structs.replace(run, state=state, updated=now, **fields)
-        await self.book.save(run)
-        return run
+        if await self.book.save(run):
+            return run
+        self._forget(run)
+        return None
+
+    def _forget(self, run: Run) -> None:
+        told = "this host passed for gone: others have gone on with a run, or ended it"
+        self.context.log.warning(told, run_id=run.run_id)
+        self.book.forget(run.run_id)

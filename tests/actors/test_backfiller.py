@@ -65,12 +65,16 @@ class Desk(SimpleNamespace):
         super().__init__(
             config=Config(), host="alpha", board={}, layout=Layout(root), active={}, progress={}, recent=[], runs=self,
             catalogue=Ref(), notes=NoteBook(Layout(root), "alpha"), store=Store(root), ended=[], events=[],
-            rest=SimpleNamespace(get=lambda _: exchange), tally=Tally(), clock=FakeClock(wall_ns=NOW),
+            revisions={}, rest=SimpleNamespace(get=lambda _: exchange), tally=Tally(), clock=FakeClock(wall_ns=NOW),
         )  # fmt: skip
         self.saved: list[Run] = []
 
-    async def put(self, key: str, value: bytes) -> None:
+    async def create(self, key: str, value: bytes) -> int:
+        return await self.update(key, value, 0)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
         self.saved.append(msgspec.json.decode(value, type=Run))
+        return revision + 1
 
     async def tell_runner(self, ended: RunEnded) -> None:
         self.ended.append(ended.run)

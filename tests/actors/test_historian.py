@@ -61,7 +61,7 @@ class Away:
     async def find(self, prefix: str) -> Any:
         raise BusUnavailable("the bus is away")
 
-    async def put(self, key: str, value: bytes) -> Any:
+    async def update(self, key: str, value: bytes, revision: int) -> Any:
         raise BusUnavailable("the bus is away")
 
 
@@ -73,10 +73,11 @@ class Stage:
         self.clock = FakeClock(wall_ns=0)
         self.events: list[Any] = []
         self.runner = Ref()
+        self.lost: list[str] = []
         self.links: Any = SimpleNamespace(
             runs=Bucket(bus, subjects.BUCKET_RUNS), active={}, progress={}, recent=[], host="alpha", bus=bus,
             emit=lambda _, event: self.events.append(event), tally=Tally(), clock=self.clock, config=config,
-            runner=self.runner, layout=Layout(folder or "nowhere"),
+            revisions={}, lost_run=self.lost.append, runner=self.runner, layout=Layout(folder or "nowhere"),
         )  # fmt: skip
         self.book = RunBook(self.links)
 
@@ -231,6 +232,29 @@ async def test_a_host_that_was_away_says_again_how_its_runs_are(bus: Bus) -> Non
     await historian.look()
     assert (await other.book.history.get(mine.run_id)).state == "running"
     assert (await other.book.history.marks())[mine.run_id].host == "alpha"
+
+
+async def test_a_mark_of_ours_beside_another_s_run_is_put_right(bus: Bus) -> None:
+    """This host stood still between a record and its mark; while the other's host is there, nobody else would."""
+    stage = Stage(bus)
+    theirs = await stage.put(1, "running", "beta")
+    await stage.put(2, "running", "alpha")
+    await stage.links.runs.put(subjects.run_mark(theirs.run_id), b"alpha")
+    await stage.links.runs.put(subjects.run_mark("new"), b"alpha")  # its record is about to be written
+    del stage.links.active[theirs.run_id]
+    await Historian(stage.links).look()
+    marks = await stage.book.history.marks()
+    assert sorted(mark.host for mark in marks.values()) == ["alpha", "alpha", "beta"]
+    assert marks[theirs.run_id].host == "beta"
+
+
+async def test_that_a_run_is_another_s_by_now_is_told(bus: Bus) -> None:
+    """A host that was away finds out, though nothing is to be written of the run."""
+    stage = Stage(bus)
+    mine = await stage.put(1, "running")
+    await stage.links.runs.put(subjects.run_key(mine.run_id, mine.job), msgspec.json.encode(run(1, "running", "beta")))
+    await Historian(stage.links).look()
+    assert stage.lost == [mine.run_id]
 
 
 async def test_a_host_that_is_back_while_it_is_looked_at_keeps_its_runs(bus: Bus) -> None:

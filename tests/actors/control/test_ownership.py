@@ -12,7 +12,7 @@ import anyio
 import msgspec
 import pytest
 
-from actors.control.ownership import judge, may_claim, may_close
+from actors.control.ownership import is_said, judge, may_claim, may_close, may_write
 from actors.historian import Historian
 from actors.mail import CancelBackfill, MoveRuns, RunEnded, RunIsAt
 from actors.runtime.clock import FakeClock
@@ -67,6 +67,25 @@ def test_who_may_go_on_with_what_beta_has_left(state: str, host: str, claim: boo
     """Whoever is first, while it is as it was left."""
     found = a_run(state, host)
     assert (may_claim(found, "alpha", "beta"), may_close(found, "beta")) == (claim, close)
+
+
+@pytest.mark.parametrize(
+    ("found", "host", "written", "allowed", "said"),
+    [
+        ("running", "alpha", "running", True, False),
+        ("interrupted", "alpha", "running", True, False),  # others said so
+        ("running", "alpha", "done", True, False),
+        ("done", "alpha", "done", False, True),  # and not heard of
+        ("cancelled", "alpha", "running", False, False),
+        ("cancelled", "alpha", "done", False, False),
+        ("running", "beta", "running", False, False),
+        ("done", "beta", "done", False, False),
+    ],
+)
+def test_what_a_host_may_write_over(found: str, host: str, written: str, allowed: bool, said: bool) -> None:
+    """Its own, as long as it isn't over; no end needs to be written twice."""
+    there, run = a_run(found, host), a_run(written, "alpha")
+    assert (may_write(there, run), is_said(there, run)) == (allowed, said)
 
 
 # ---------------------------------------------------------------- hosts that stop between two writes
@@ -154,7 +173,8 @@ async def begin(host: Host) -> Any:
 
 
 async def end(host: Host) -> None:
-    await host.runner.ask(RunEnded(msgspec.structs.replace(host.active["r1"], state="done")))
+    run = host.active.get("r1", a_run("running", "alpha"))  # whose backfiller doesn't know whose it is
+    await host.runner.ask(RunEnded(msgspec.structs.replace(run, state="done")))
 
 
 async def cancel(host: Host) -> Any:
@@ -167,6 +187,12 @@ async def move(host: Host) -> None:
 
 async def take_over(host: Host) -> None:
     await host.looks(2)
+
+
+async def cancel_what_is_left(host: Host) -> None:
+    await host.looks(2)
+    for run_id in await RunHistory(host.runs).marks():
+        await host.runner.ask(CancelBackfill(run_id))
 
 
 @pytest.fixture
@@ -278,6 +304,43 @@ async def test_two_hosts_at_once(
                     assert not isinstance(host.answer, RunIsAt) or host.answer.host == one.host
                     assert not isinstance(host.answer, Run) or one.state == host.answer.state == "cancelled"
         assert [state in ACTIVE for state in said].count(False) == (one.state == "cancelled")
+        if not stopped:
+            break
+    assert left == writes
+
+
+@pytest.mark.parametrize(("other", "folder"), [(take_over, "."), (cancel_what_is_left, "elsewhere")])
+@pytest.mark.parametrize(("act", "writes"), [(start, 3), (begin, 3), (end, 3 + 2), (cancel, 3 + 2), (move, 3 + 2)])
+async def test_a_host_that_stands_still_between_any_two_writes(
+    act: Callable[[Host], Awaitable[Any]],
+    writes: int,
+    other: Callable[[Host], Awaitable[Any]],
+    folder: str,
+    bus: Bus,
+    tmp_path: Path,
+) -> None:
+    """It passes for gone, another goes on with its run, or cancels it, and then it goes on, too: it leaves the run to
+    the other, with its mark, and ends nothing that isn't its own."""
+    for left in itertools.count():
+        record, said = await begin_with(bus, None if act is begin else a_run("running", "alpha")), list[str]()
+        there, key = Bucket(bus, subjects.BUCKET_HOSTS), subjects.host_key("alpha")
+        async with alive(first := Host("alpha", bus, tmp_path, said, left), act):
+            stopped = not first.done.is_set()
+            await there.remove(key)
+            async with alive(second := Host("gamma", bus, tmp_path / folder, said), other):
+                await there.put(key, b"{}")
+                first.runs.go_on.set()
+                await first.done.wait()
+                for host in (first, second, first, second):
+                    await host.looks(1)
+                runs, marks = await on_record(record)
+                under_way = {one.run_id: one.host for one in runs.values() if one.state in ACTIVE}
+                assert marks == under_way, left
+                assert dict.fromkeys(first.at(), "alpha") | dict.fromkeys(second.at(), "gamma") == under_way, left
+                assert len(first.at()) + len(second.at()) == len(under_way), left
+                if isinstance(first.answer, RunIsAt):
+                    assert [first.answer.host] == list(under_way.values())
+        assert [state in ACTIVE for state in said].count(False) == len(runs) - len(under_way), left
         if not stopped:
             break
     assert left == writes

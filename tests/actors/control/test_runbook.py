@@ -15,22 +15,24 @@ from actors.runtime.clock import FakeClock
 from actors.tally import Tally
 from dccd import subjects
 from dccd.bus.connection import Bus
+from dccd.bus.history import RunHistory
 from dccd.bus.kv import Bucket
 from dccd.bus.server import EmbeddedServer
 from dccd.bus.streams import ensure_bucket
-from dccd.errors import RequestError
+from dccd.errors import BusUnavailable, RequestError
 from dccd.messages import RunsList
-from dccd.runs import Run, new_run_id
+from dccd.runs import LogLine, Run, new_run_id
 
 pytestmark = pytest.mark.anyio
+replace = msgspec.structs.replace
 
 
-def run(number: int, state: str = "done") -> Run:
+def run(number: int, state: str = "done", host: str = "alpha") -> Run:
     return Run(
         run_id=new_run_id(number * 1_000_000_000, number),
         dataset="binance.ohlc.BTC-USDT.1m",
         state=state,  # type: ignore[arg-type]  # a test
-        host="alpha",
+        host=host,
         created=number,
         updated=number,
         start=0,
@@ -54,6 +56,7 @@ async def book(tmp_path: Path) -> AsyncIterator[RunBook]:
             links: Any = SimpleNamespace(
                 runs=Bucket(bus, subjects.BUCKET_RUNS),
                 active={},
+                revisions={},
                 progress={},
                 recent=[],
                 host="alpha",
@@ -69,6 +72,71 @@ async def book(tmp_path: Path) -> AsyncIterator[RunBook]:
             yield book
     finally:
         await server.stop()
+
+
+def as_beta_has_it(book: RunBook) -> RunBook:
+    """The same history, as another host writes it."""
+    return RunBook(SimpleNamespace(**{**vars(book.links), "host": "beta", "active": {}, "revisions": {}}))  # type: ignore[arg-type]  # what it takes
+
+
+async def test_a_run_that_another_host_has_gone_on_with_is_written_by_that_one_only(book: RunBook) -> None:
+    """Its host before finds that out at its next write, whatever that is, and puts no mark of its own there."""
+    mine = run(8, "running")
+    await book.create(mine)
+    beta = as_beta_has_it(book)
+    found = await beta.history.find(mine.run_id)
+    assert found is not None
+    left = await beta.orphaned(*found, {"beta"}, 5)
+    assert left is not None
+    assert await beta.claim(replace(left, state="queued"), "alpha", LogLine(6, "info", "goes on"))
+    assert not await book.note(replace(mine, position=9))
+    assert not await book.save(replace(mine, state="done"))
+    assert not await book.say_again(mine.run_id)
+    assert await beta.note(replace(beta.links.active[mine.run_id], position=7))
+    there = await book.history.get(mine.run_id)
+    assert (there.host, there.state, there.position) == ("beta", "queued", 7)
+    assert (await book.history.marks())[mine.run_id].host == "beta"
+
+
+async def test_what_others_have_said_of_a_run_is_said_otherwise_by_its_host(book: RunBook) -> None:
+    """They took it for gone, and did no more than that."""
+    mine = run(8, "running")
+    await book.create(mine)
+    found = await book.history.find(mine.run_id)
+    assert found is not None and await as_beta_has_it(book).orphaned(*found, {"beta"}, 5) is not None
+    assert await book.note(replace(mine, position=9))
+    there = await book.history.get(mine.run_id)
+    assert (there.host, there.state, there.position) == ("alpha", "running", 9)
+
+
+async def test_what_was_written_meanwhile_is_not_said_again(book: RunBook) -> None:
+    """It is newer than what would be."""
+    mine = run(8, "queued")
+    await book.create(mine)
+    revision = book.links.revisions[mine.run_id]
+    await book.save(replace(mine, state="running"))
+    book.links.active[mine.run_id], book.links.revisions[mine.run_id] = mine, revision  # its answer is under way
+    assert await book.say_again(mine.run_id)
+    assert (await book.history.get(mine.run_id)).state == "running"
+
+
+async def test_a_run_is_not_given_up_for_what_a_lagging_server_has(book: RunBook, monkeypatch: Any) -> None:
+    """What it says was before this host's own last word: that is for later, when it has caught up."""
+    theirs = run(8, "interrupted", "beta")
+    await as_beta_has_it(book).create(theirs)
+    before = await book.history.find(theirs.run_id)
+    assert await book.claim(replace(theirs, state="queued"), "beta", LogLine(6, "info", "goes on"))
+    mine = book.links.active[theirs.run_id]
+    await as_beta_has_it(book).orphaned(mine, book.links.revisions[mine.run_id], {"beta"}, 5)
+
+    async def lagging(self: RunHistory, run_id: str) -> Any:
+        return before
+
+    with monkeypatch.context() as lag:
+        lag.setattr(RunHistory, "find", lagging)
+        with pytest.raises(BusUnavailable, match="was on record before"):
+            await book.note(mine)
+    assert await book.note(mine)
 
 
 async def test_what_the_bus_has_lost_is_on_record_again(book: RunBook) -> None:

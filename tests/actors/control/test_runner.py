@@ -1,4 +1,4 @@
-"""What range a backfill is asked for, and what becomes of runs while others are away."""
+"""What becomes of runs while others are away."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 import msgspec
 import pytest
 
-from actors.control.runner import Runner, resolve_range
-from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, StartBackfill, StartWhole
+from actors.control.runner import Runner
+from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, RunLost, StartBackfill, StartWhole
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FakeClock
 from actors.runtime.dynamic import DynamicSupervisor
@@ -23,74 +23,13 @@ from actors.tally import Tally
 from dccd.bus.direct import decode_reply
 from dccd.config import Config
 from dccd.errors import BusUnavailable, Conflict, NoCapability, RequestError
-from dccd.exchanges.base import Capability
 from dccd.runs import Run
-from dccd.symbols import NS, Dataset
+from dccd.symbols import Dataset
 from tests.dccd.bus.not_now import NOT_NOW
 
 TRADES = Dataset.parse("binance.trades.BTC-USDT")
 BARS = Dataset.parse("kraken.ohlc.BTC-USD.1m")
 BOOK = Dataset.parse("kraken.orderbook.BTC-USD")
-NOW = 1_704_153_600 * NS  # 2024-01-02
-DAY = 86_400 * NS
-ALL = Capability()
-RECENT = Capability(recent=43_200, note="720 bars")
-
-
-@pytest.mark.parametrize(
-    ("dataset", "asked", "stored", "start", "end"),
-    [
-        (TRADES, ("2024-01-01", None), None, NOW - DAY, NOW),
-        (TRADES, ("2024-01-01", "2024-01-01T12:00:00Z"), None, NOW - DAY, NOW - DAY // 2),
-        (TRADES, ("last", None), NOW - 5, NOW - 5, NOW),
-        (TRADES, ("last", None), None, NOW - 3600 * NS, NOW),
-        (BARS, ("last", None), None, NOW - 43_200 * NS, NOW),
-        (TRADES, ("origin", None), NOW - 5, 0, NOW),
-        (TRADES, (str(NOW - 7), str(NOW - 3)), None, NOW - 7, NOW - 3),
-        (BOOK, ("last", None), None, NOW - 1, NOW),
-    ],
-)
-def test_a_range_is_resolved(
-    dataset: Dataset, asked: tuple[str, str | None], stored: int | None, start: int, end: int
-) -> None:
-    """last goes on from the stored end or a bounded default, origin is the beginning, times are themselves."""
-    capability = RECENT if dataset is BARS else ALL
-    assert resolve_range(dataset, asked, stored, NOW, capability)[:2] == (start, end)
-
-
-def test_an_end_in_the_future_is_clamped_with_a_warning() -> None:
-    """It ends now, and says so."""
-    assert resolve_range(TRADES, ("2024-01-01", "2030-01-01"), None, NOW, ALL)[1:] == (
-        NOW,
-        "the end lies in the future: it ends now",
-    )
-
-
-def test_a_start_before_what_is_served_is_clamped_with_a_warning() -> None:
-    """Never silently short."""
-    start, _, warning = resolve_range(BARS, ("2023-01-01", None), None, NOW, RECENT)
-    assert start == NOW - 43_200 * NS
-    assert warning is not None
-    assert "nothing before 2024-01-01T12:00:00Z" in warning
-
-
-@pytest.mark.parametrize(
-    ("dataset", "asked", "code", "reason", "field"),
-    [
-        (TRADES, ("soon", None), 400, "malformed", "start"),
-        (TRADES, ("2024-01-01", "later"), 400, "malformed", "end"),
-        (TRADES, ("2024-01-01", "2023-01-01"), 422, "empty_range", "start"),
-        (TRADES, ("2025-01-01", None), 422, "empty_range", "start"),
-        (BARS, ("2023-01-01", "2023-01-02"), 422, "no_capability", "end"),
-    ],
-)
-def test_a_range_that_can_not_be_is_refused(
-    dataset: Dataset, asked: tuple[str, str | None], code: int, reason: str, field: str
-) -> None:
-    """The error has a code, a token for scripts and the field."""
-    with pytest.raises(RequestError) as caught:
-        resolve_range(dataset, asked, None, NOW, RECENT if dataset is BARS else ALL)
-    assert (caught.value.code, caught.value.reason, caught.value.field) == (code, reason, field)
 
 
 class Desk(SimpleNamespace):
@@ -102,35 +41,43 @@ class Desk(SimpleNamespace):
             host="alpha",
             config=Config(),
             active={},
+            revisions={},
             board={},
             progress={},
             recent=[],
             runs=self,
             emit=lambda *_: None,
             catalogue=SimpleNamespace(tell=self.settled),
+            lost_run=lambda run_id: self.runner.tell_nowait(RunLost(run_id)),
             tell_scheduler=lambda _: None,
             tally=Tally(),
             clock=FakeClock(),
             bus=SimpleNamespace(max_payload=1 << 20),
         )
         self.entries: dict[str, bytes] = {}
-        self.revisions: dict[str, int] = {}
+        self.revised: dict[str, int] = {}
         self.refuse: set[int] = set()
         self.stuck = 0
         self.puts = 0
 
     async def settled(self, message: Any) -> None: ...
 
-    async def put(self, key: str, value: bytes) -> None:
+    async def put(self, key: str, value: bytes) -> int:
         self.puts += 1
         if self.puts in self.refuse:
             decode_reply(key, NOT_NOW, dict)  # raises
-        self.entries[key], self.revisions[key] = value, self.puts
+        self.entries[key], self.revised[key] = value, self.puts
+        return self.puts
 
-    async def update(self, key: str, value: bytes, revision: int) -> None:
-        if key not in self.entries or self.revisions[key] != revision:
+    async def create(self, key: str, value: bytes) -> int:
+        if key in self.entries:
+            raise Conflict(key, "it is there")
+        return await self.put(key, value)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        if key not in self.entries or self.revised[key] != revision:
             raise Conflict(key, "somebody else was first")
-        await self.put(key, value)
+        return await self.put(key, value)
 
     async def remove(self, key: str, revision: int | None = None) -> None:
         if self.stuck:
@@ -140,7 +87,7 @@ class Desk(SimpleNamespace):
 
     async def find(self, prefix: str) -> list[Any]:
         found = sorted(item for item in self.entries.items() if item[0].startswith(f"{prefix}."))
-        return [SimpleNamespace(key=key, value=value, revision=self.revisions[key]) for key, value in found]
+        return [SimpleNamespace(key=key, value=value, revision=self.revised[key]) for key, value in found]
 
     def run(self) -> Run:
         """The one run on record."""
@@ -255,6 +202,33 @@ async def test_a_run_of_another_host_is_not_cancelled_here() -> None:
         assert await runner.ask(CancelBackfill("r1")) == RunIsAt("beta")
         await desk.put(f"r1.{other.job}", msgspec.json.encode(msgspec.structs.replace(other, state="interrupted")))
         assert (await runner.ask(CancelBackfill("r1"))).state == "cancelled"
+
+
+@pytest.mark.anyio
+async def test_who_fetches_a_run_that_is_another_s_by_now_is_stopped_when_the_runner_comes_back() -> None:
+    """While it was away nobody heard that the run was lost."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        await top.terminate_child("runner")
+        await desk.put(f"{run.run_id}.{run.job}", msgspec.json.encode(msgspec.structs.replace(run, host="beta")))
+        await top.restart_child("runner")
+        assert not desk.backfills.nodes() and not desk.active
+        assert desk.run().host == "beta"
+
+
+@pytest.mark.anyio
+async def test_a_run_that_was_said_to_be_lost_and_is_ours_goes_on() -> None:
+    """What is on record counts, not what was said."""
+    desk: Any = Desk()
+    async with running(desk, FakeClock()) as top:
+        runner = top.whereis("runner")
+        assert runner is not None
+        run = (await runner.ask(ORDER)).run
+        await runner.ask(RunLost(run.run_id))
+        assert list(desk.active) == [node.id for node in desk.backfills.nodes()] == [run.run_id]
 
 
 ORDER = StartBackfill(dataset=TRADES, start="2023-11-14", end="2023-11-14T01:00", trigger="request")
