@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -298,3 +299,27 @@ async def test_a_stream_that_cannot_be_read_now(refusing: NotNow, refuses: str) 
             await publish(refusing, 3)
             assert await take(reader, 1) == [3]
         assert reader.acked == 3
+
+
+async def test_what_is_wanted_while_the_reader_is_set_back_is_another_time(bus: Bus, monkeypatch: Any) -> None:
+    """An acknowledgement that failed meanwhile may be behind the place to which it is set back."""
+    await publish(bus, *range(3))
+    async with await TickReader.open(bus, "alpha") as reader:
+        assert await take(reader, 3) == [0, 1, 2]
+        reset, times, begun, go, again = reader._consumer.reset, list[int](), *(asyncio.Event() for _ in range(3))
+
+        async def held_up(seq: int) -> None:
+            times.append(seq)
+            (again if begun.is_set() else begun).set()
+            await go.wait()
+            await reset(seq)
+
+        monkeypatch.setattr(reader._consumer, "reset", held_up)
+        async with asyncio.timeout(60):
+            reader._want_reset()
+            await begun.wait()
+            reader._want_reset()
+            go.set()
+            await again.wait()
+            await reader.ack(3)
+        assert (times, reader.acked) == ([1, 1], 3)
