@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,12 +14,15 @@ import yaml
 
 from actors.daemon import daemon
 from actors.mail import GapFound
+from dccd.bus.history import RunHistory
 from dccd.client import Client
 from dccd.config import BusConfig, Config, Job, Settings
 from dccd.errors import RequestError, StoreError
-from dccd.messages import HostChanged
+from dccd.messages import ActorChanged, HostChanged, RunProgress, RunStatus
 from dccd.runs import new_run_id
-from dccd.symbols import Dataset
+from dccd.simulator import Simulator
+from dccd.simulator.faults import HttpSlow
+from dccd.symbols import NS, Dataset
 from tests.flows.support import take, watching
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +73,42 @@ async def test_any_host_cancels_a_run_of_another(config: Config, tmp_path: Path)
         with pytest.raises(RequestError, match="host gamma") as away:
             await client.cancel(lost.run_id)
         assert (away.value.code, away.value.reason) == (503, "not_now")
+
+
+async def test_a_host_that_stood_still_leaves_what_was_cancelled_meanwhile(
+    config: Config, sim: Simulator, tmp_path: Path
+) -> None:
+    """It passes for gone; when it goes on, it stops what it was at, and the record stays as it is."""
+    sim.faults.inject(HttpSlow(exchange="binance", seconds=1.0, count=0))  # so that the run is under way all the time
+    async with daemon(config) as alpha, Client(alpha.bus_url) as client, watching(client, seconds=120) as expect:
+        there = Settings(data_path=str(tmp_path / "beta"), host="beta")
+        other = msgspec.structs.replace(config, settings=there, bus=BusConfig(url=alpha.bus_url))
+        file = tmp_path / "beta.yml"
+        file.write_bytes(msgspec.yaml.encode(other))
+        command = [sys.executable, "-m", "dccd", "start", "--config", str(file)]
+        async with await anyio.open_process(command, cwd=ROOT, stdout=None, stderr=None) as beta:
+            try:
+                await expect(lambda event: isinstance(event, HostChanged) and event.id == "beta")
+                ask = {"dataset": "binance.trades.BTC-USDT", "start": str(time.time_ns() - 8000 * NS)}
+                run_id = (await client.request("backfill.start", ask, host="beta")).run_id
+                await expect(lambda event: isinstance(event, RunProgress) and event.run_id == run_id)
+                beta.send_signal(signal.SIGSTOP)
+                await expect(lambda event: isinstance(event, RunStatus) and event.run.state == "interrupted")
+                cancelled = await client.request("backfill.cancel", {"run_id": run_id}, host="alpha")
+                assert cancelled.state == "cancelled"
+                beta.send_signal(signal.SIGCONT)
+                await expect(
+                    lambda event: (
+                        isinstance(event, ActorChanged)
+                        and (event.host, event.change) == ("beta", "exited")
+                        and event.path.endswith(run_id)
+                    )
+                )
+                found = await RunHistory(alpha.links.runs).get(run_id)
+                assert (found.state, found.updated) == ("cancelled", cancelled.updated)
+                assert not await RunHistory(alpha.links.runs).marks()
+            finally:
+                beta.kill()
 
 
 async def test_a_host_stops_at_once_while_others_go_on(config: Config, tmp_path: Path) -> None:
