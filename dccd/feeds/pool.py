@@ -18,9 +18,8 @@ from dccd.exchanges.base import Exchange, StreamProtocol
 from dccd.exchanges.unified import Unified
 from dccd.feeds.history import RestPool
 from dccd.feeds.line import Line
-from dccd.feeds.outbox import pace
 from dccd.feeds.pro import ProLine, ProPool
-from dccd.feeds.shared import Shared
+from dccd.feeds.shared import Pace, Shared
 from dccd.feeds.timing import Backoff, Clock, SystemClock
 from dccd.feeds.turns import Turns
 
@@ -51,7 +50,7 @@ class SocketPool:
         self._ending: set[Shared] = set()
         limits = exchange.connections
         self._turns = Turns(limits, self._clock)
-        self._messages = pace(limits.messages) if limits.by_address else None
+        self._messages = Pace(limits.messages) if limits.by_address else None
         self._away: dict[str, tuple[float, SocketClosed]] = {}
         self._failures: dict[str, int] = {}
         self._failed = 0

@@ -16,12 +16,12 @@ from websockets.frames import CloseCode
 from dccd.errors import MessagesLost, SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
 from dccd.feeds.line import Line
-from dccd.feeds.outbox import Outbox, Window, pace
+from dccd.feeds.outbox import Outbox, pace
 from dccd.feeds.socket import Socket, connect
 from dccd.feeds.switch import Inbox, Switch
 from dccd.feeds.timing import Clock
 
-__all__ = ["LAG", "QUEUE_BYTES", "Shared"]
+__all__ = ["LAG", "QUEUE_BYTES", "Pace", "Shared"]
 
 _Gone: TypeAlias = "Callable[[Shared, SocketClosed], None]"
 
@@ -36,20 +36,32 @@ _LINGER = 0.1
 """Seconds before an unsubscription is sent: when all leave, the connection is closed instead."""
 
 
-class Shared:
-    """One connection. *gone* is called once, when nobody can join it any more.
+class Pace:
+    """When the next message may be sent, by one connection or by all that share it, and whose turn that is.
 
-    *messages*: when the next one may be sent, where others share that.
+    Without turns, who has just sent might be the first again, and others wait for all that it has to say.
     """
 
-    def __init__(self, url: str, exchange: Exchange, clock: Clock, gone: _Gone, messages: Window | None = None) -> None:
+    def __init__(self, messages: float) -> None:
+        self.window = pace(messages)
+        self.turn = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Pace {self.window!r}>"
+
+
+class Shared:
+    """One connection. *gone* is called once, when nobody can join it any more; *messages* is what others share, too."""
+
+    def __init__(self, url: str, exchange: Exchange, clock: Clock, gone: _Gone, messages: Pace | None = None) -> None:
         limits = exchange.connections
         self.url = url
         self._clock = clock
         self._limits = limits
         self._gone = gone
         self._switch = Switch(exchange.router(), QUEUE_BYTES)
-        self._outbox = Outbox(messages or pace(limits.messages))
+        self._pace = messages or Pace(limits.messages)
+        self._outbox = Outbox(self._pace.window)
         self._lines: dict[int, Line] = {}
         self._left: dict[str, float] = {}
         self._lanes = itertools.count(1)
@@ -287,10 +299,12 @@ class Shared:
         return True
 
     async def _send(self) -> None:
-        while (wait := self._outbox.wait(self._clock.now())) is not None:
-            await self._clock.sleep(wait)
-            if not self._flush():
-                break
+        while len(self._outbox):
+            async with self._pace.turn:  # in the order in which they came
+                if (wait := self._outbox.wait(self._clock.now())) is not None:
+                    await self._clock.sleep(wait)
+                if not self._flush():
+                    break
         # At once, not when the loop comes to it: what is to be sent from now on needs another one.
         self._tasks.pop("sender", None)
 

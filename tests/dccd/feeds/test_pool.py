@@ -334,11 +334,26 @@ async def test_what_may_be_sent_is_one_limit_where_it_counts_by_address(serving:
         for sent in (1, 2):
             await until(lambda: sum(one.live for one in listeners) == sent)  # noqa: B023
             await until(lambda: len(venue.peers) == 3)
-            # A timer for each, and for each connection that has something to send.
-            await it.clock.until_sleeping(6 - sent)
+            # A timer for each, and the connection whose turn it is to send.
+            await it.clock.until_sleeping(4)
             assert sum(map(len, venue.heard())) == sent
             it.clock.advance(0.5)
         await until(lambda: all(one.live for one in listeners))
+
+
+async def test_connections_that_share_a_limit_take_turns(serving: Serve, until: Until) -> None:
+    """None waits until the others have said all: an exchange closes a connection on which nothing is said for long."""
+    venue = Venue()
+    async with house(await serving(venue), limits(topics=4, messages=2.0, by_address=True)) as it:
+        for name in NAMES[:8]:
+            it.listen(name)
+        for sent in range(1, 7):
+            await until(lambda: len(venue.peers) == 2 and sum(map(len, venue.heard())) == sent)  # noqa: B023
+            # A timer for each, and the connection whose turn it is to send.
+            await it.clock.until_sleeping(9)
+            it.clock.advance(0.5)
+            assert max(map(len, venue.heard())) - min(map(len, venue.heard())) <= 2
+        assert min(map(len, venue.heard())) >= 2
 
 
 async def test_a_lost_connection_is_a_hole_of_each_and_they_come_back_together(serving: Serve, until: Until) -> None:
