@@ -26,6 +26,7 @@ from dccd.errors import BadRecord
 from dccd.store.coverage import IntervalSet
 from dccd.store.files import Step, clean_temps, no_step, token, write_durably
 from dccd.store.layout import Layout, period_bounds, period_of, segment_name
+from dccd.store.order import KEYS_OF_ORDER, in_order, is_in_order
 from dccd.store.parquet import MIN_TS, BusPosition, Footer, as_frame, between, write_parquet
 from dccd.store.schema import REQUIRED, SCHEMAS
 from dccd.symbols import Dataset, DataType
@@ -165,7 +166,7 @@ def beside(covered: IntervalSet, segments: Iterable[Segment]) -> IntervalSet:
 
 
 def split(data_type: DataType, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Sort *table* by time (books by ``seq`` within) and yield each period with its rows.
+    """Put *table* in order, and yield each period with its rows.
 
     Raises BadRecord when a column is missing, of another type, or null where a value must be.
     """
@@ -178,10 +179,9 @@ def split(data_type: DataType, table: pa.Table) -> Iterator[tuple[str, pa.Table]
             raise BadRecord(0, f"{data_type} needs a value in each row's {name}")
     extra = [name for name in table.schema.names if name not in schema.names]
     table = table.select([*schema.names, *extra])
-    keys = ["TS", "seq"] if data_type is DataType.ORDERBOOK else ["TS"]
-    order = as_frame(table.select(keys))
-    if not all(order[key].is_sorted() for key in keys):
-        order = order.with_row_index("row").sort(keys, maintain_order=True)
+    order = as_frame(table.select(KEYS_OF_ORDER[data_type]))
+    if not is_in_order(data_type, order):
+        order = in_order(data_type, order.with_row_index("row"))
         table = table.take(pa.array(order["row"].to_arrow()))
     done = 0
     while done < table.num_rows:
