@@ -6,6 +6,7 @@ only when it is whole. https://rclone.org/commands/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -73,7 +74,9 @@ class _Process:
                 self._said = [*self._said[-5:], line]
 
     def end(self) -> tuple[int, str]:
-        self.stdin.close()
+        # What it didn't take before it ended can't be written any more: how it ended tells why.
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
         self.stdout.close()
         code = self._process.wait()
         self._listener.join()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +242,23 @@ def test_rclone_shows_an_object_when_it_is_whole() -> None:
     (rcat, *_, part), (moveto, *_, source, target) = commands.commands
     assert (rcat, moveto, source, target) == ("rcat", "moveto", part, "where:x/a/b")
     assert part.startswith("where:x/a/b.") and part.endswith(".part")
+
+
+def test_an_rclone_that_ends_before_it_has_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What couldn't be written to it any more isn't what went wrong."""
+    program = tmp_path / "rclone"
+    program.write_text("#!/bin/sh\necho 'no such bucket' >&2\nexit 6\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    start, started = rclone.command("away"), list[rclone.Started]()
+
+    def noting(arguments: Sequence[str]) -> rclone.Started:
+        started.append(start(arguments))
+        return started[-1]
+
+    def content() -> Iterator[bytes]:
+        yield b"x"
+        started[0].stdout.read()  # to its end: it has ended
+
+    with pytest.raises(RemoteError, match="no such bucket"):
+        rclone.RcloneRemote("away", "away:", noting).put("a", content(), 1)
