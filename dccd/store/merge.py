@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterator, Sequence
 import polars as pl
 import pyarrow as pa
 
-from dccd.store.order import in_order
+from dccd.store.order import in_order, is_in_order
 from dccd.store.parquet import MAX_TS, MIN_TS, OpenFile, as_frame, between, corrupt
 from dccd.store.schema import KEYS, SCHEMAS
 from dccd.symbols import NS, DataType
@@ -88,7 +88,7 @@ def once(data_type: DataType, rows: pl.DataFrame) -> pl.DataFrame:
     if key is None:
         return in_order(data_type, rows)
     rows = rows.sort(["TS", _FILE], maintain_order=True)
-    if key == "tid" and _meet(rows):
+    if key == "tid" and not is_in_order(data_type, rows):
         rows = in_order(data_type, rows, _FILE)
     if key == "TS":
         return rows if _distinct(rows["TS"]) else rows.unique("TS", keep="last", maintain_order=True)
@@ -105,12 +105,6 @@ def once(data_type: DataType, rows: pl.DataFrame) -> pl.DataFrame:
     kept = named.filter(twins).sort(pl.col("recv_ts").is_not_null(), _FILE, _ROW).unique("tid", keep="last")
     nameless = rows.filter(pl.col("tid").is_null()).unique([*_PRINT, _NTH], keep="last")
     return pl.concat([named.filter(~twins), kept, nameless]).sort(_ROW).drop(_ROW)
-
-
-def _meet(rows: pl.DataFrame) -> bool:
-    """Whether files have rows of the same time: each by itself is in order."""
-    both = (pl.col("TS").diff() == 0) & (pl.col(_FILE) != pl.col(_FILE).shift())
-    return bool(rows.select(both.any()).item())
 
 
 def _distinct(times: pl.Series) -> bool:
