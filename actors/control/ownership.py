@@ -35,9 +35,7 @@ def may_claim(found: Run, host: str, since: str) -> bool:
     With its own; with another's only once that is interrupted, and nobody else was first. What is its own already, it
     has claimed before, and hasn't heard of it.
     """
-    if found.host == host:
-        return found.state in ACTIVE
-    return found.host == since and found.state == "interrupted"
+    return found.state in ACTIVE if found.host == host else may_close(found, since)
 
 
 def may_write(found: Run, run: Run) -> bool:

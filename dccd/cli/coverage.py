@@ -14,6 +14,7 @@ from dccd.cli.app import DONE, FAILED, App, Session, note, options
 from dccd.cli.arguments import dataset_arguments, dataset_of, time_range
 from dccd.cli.output import duration, interval, json_document, json_line, percent, table, when
 from dccd.cli.progress import watch
+from dccd.errors import NotStored
 from dccd.symbols import NS
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def coverage(
             await app.settle(session, dataset.name)
             found = await session.client.coverage(dataset.name, start, end)
             if not found.intervals and not await _is_known(session, dataset.name):
-                from dccd.errors import NotStored
-
                 told = f"nothing of {dataset.name} is stored, or was asked for; `dccd inventory` lists what is"
                 raise NotStored(dataset.name, told)
         if app.json:
@@ -159,8 +158,6 @@ def repair(
             ask = session.client.repair
             told = await ask(prefix, start, end, unavailable=unavailable, dry_run=dry_run)
             if prefix is not None and not told.repairs and not await session.client.inventory(prefix):
-                from dccd.errors import NotStored
-
                 raise NotStored(prefix, f"nothing is stored under {prefix}; `dccd inventory` lists what is")
             if dry_run or detach:
                 if app.json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-__all__ = ["Outbox", "Window", "pace"]
+__all__ = ["Outbox", "Window"]
 
 _SLACK = 1e-6
 """Seconds by which sums of floats may be wrong: without them, one would wait for less than a clock can tell."""
@@ -25,6 +25,15 @@ class Window:
         self._whole = whole
         self._times: deque[float] = deque(maxlen=whole)
 
+    @classmethod
+    def evenly(cls, count: float) -> Window:
+        """One at a time, *count* a second.
+
+        A second's at once would be within a limit, too, where they leave; on their way they are held up, and two
+        seconds' may arrive in one.
+        """
+        return cls(1.0, 1.0 / count)
+
     def __repr__(self) -> str:
         return f"<Window {self._whole} in {self._period:g} s, {len(self._times)} noted>"
 
@@ -38,15 +47,6 @@ class Window:
     def note(self, now: float) -> None:
         """One has happened."""
         self._times.append(now)
-
-
-def pace(messages: float) -> Window:
-    """One message at a time, so that a second holds that many.
-
-    All of a second's at once would be within the limit, too, where they leave; on their way they are held up, and two
-    seconds' may arrive in one.
-    """
-    return Window(1.0, 1.0 / messages)
 
 
 class Outbox:

@@ -16,7 +16,7 @@ from websockets.frames import CloseCode
 from dccd.errors import MessagesLost, SocketClosed
 from dccd.exchanges.base import Exchange, StreamProtocol
 from dccd.feeds.line import Line
-from dccd.feeds.outbox import Outbox, pace
+from dccd.feeds.outbox import Outbox, Window
 from dccd.feeds.socket import Socket, connect
 from dccd.feeds.switch import Inbox, Switch
 from dccd.feeds.timing import Clock
@@ -43,7 +43,7 @@ class Pace:
     """
 
     def __init__(self, messages: float) -> None:
-        self.window = pace(messages)
+        self.window = Window.evenly(messages)
         self.turn = asyncio.Lock()
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dccd.feeds.outbox import Outbox, Window, pace
+from dccd.feeds.outbox import Outbox, Window
 
 
 def test_a_window_holds_so_many_events_wherever_it_begins() -> None:
@@ -42,7 +42,7 @@ def test_no_period_ever_holds_more(count: float, pauses: list[float]) -> None:
 @given(st.sampled_from([3.0, 6.0, 10.0]), st.lists(st.floats(0.0, 0.5), min_size=30, max_size=60))
 def test_a_way_that_takes_half_a_second_at_times_brings_few_together(messages: float, delays: list[float]) -> None:
     """No second in which messages arrive has as many as two seconds are allowed."""
-    window, now, arrived = pace(messages), 0.0, list[float]()
+    window, now, arrived = Window.evenly(messages), 0.0, list[float]()
     for delay in delays:
         now += window.wait(now)
         window.note(now)
