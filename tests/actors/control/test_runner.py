@@ -13,7 +13,7 @@ import pytest
 
 from actors.control.runner import Runner
 from actors.mail import AdoptRun, CancelBackfill, MoveRuns, RunEnded, RunIsAt, RunLost, StartBackfill, StartWhole
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, ActorRef
 from actors.runtime.clock import FakeClock
 from actors.runtime.dynamic import DynamicSupervisor
 from actors.runtime.root import open_root
@@ -26,6 +26,8 @@ from dccd.errors import BusUnavailable, Conflict, NoCapability, RequestError
 from dccd.runs import Run
 from dccd.symbols import Dataset
 from tests.dccd.bus.not_now import NOT_NOW
+
+pytestmark = pytest.mark.anyio
 
 TRADES = Dataset.parse("binance.trades.BTC-USDT")
 BARS = Dataset.parse("kraken.ohlc.BTC-USD.1m")
@@ -109,8 +111,9 @@ class Fetching(Actor):
 
 
 @asynccontextmanager
-async def running(desk: Any, clock: FakeClock, *, resume: bool = True) -> AsyncIterator[Supervisor]:
-    """A runner beside its supervisor of backfills, which sets a child aside at its first crash."""
+async def running(desk: Any, clock: FakeClock, *, resume: bool = True) -> AsyncIterator[tuple[Supervisor, ActorRef]]:
+    """A runner beside its supervisor of backfills, which sets a child aside at its first crash: what is above both, and
+    the runner."""
 
     def backfills() -> Actor:
         desk.backfills = DynamicSupervisor(intensity=0, on_excess="give_up")
@@ -123,10 +126,11 @@ async def running(desk: Any, clock: FakeClock, *, resume: bool = True) -> AsyncI
         ]
     )
     async with open_root(top, clock=clock):
-        yield top
+        runner = top.whereis("runner")
+        assert runner is not None
+        yield top, runner
 
 
-@pytest.mark.anyio
 async def test_what_nobody_is_at_is_interrupted_before_it_goes_on() -> None:
     """A daemon that starts after a crash says so of its runs, on record, and then resumes them; not another host's."""
     desk: Any = Desk()
@@ -149,9 +153,7 @@ async def test_what_nobody_is_at_is_interrupted_before_it_goes_on() -> None:
     desk.emit = lambda subject, event: (
         states.append(f"{event.run.run_id} {event.run.state}") if "status" in subject else 0
     )
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         await runner.ask(CancelBackfill("none"))  # answered once all have their turn
         assert states[:2] == ["r0 interrupted", "r1 interrupted"]
         assert states[2:] == ["r0 queued", "r1 queued", "r0 running", "r1 running"]
@@ -160,7 +162,6 @@ async def test_what_nobody_is_at_is_interrupted_before_it_goes_on() -> None:
         assert msgspec.json.decode(desk.entries[f"r2.backfill.{TRADES}"], type=Run).state == "running"
 
 
-@pytest.mark.anyio
 async def test_a_run_whose_host_is_gone_goes_on_here() -> None:
     """As the same run, of this host from then on; told twice, it goes on once."""
     desk: Any = Desk()
@@ -170,9 +171,7 @@ async def test_a_run_whose_host_is_gone_goes_on_here() -> None:
     )  # fmt: skip
     await desk.put("active.r1", b"beta")
     await desk.put(f"r1.{lost.job}", msgspec.json.encode(lost))
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         for _ in range(2):
             await runner.ask(AdoptRun(lost))
         run = desk.active["r1"]
@@ -180,7 +179,6 @@ async def test_a_run_whose_host_is_gone_goes_on_here() -> None:
         assert desk.entries["active.r1"] == b"alpha"
 
 
-@pytest.mark.anyio
 async def test_a_run_of_another_host_is_not_cancelled_here() -> None:
     """Whoever is at it must stop; one whose host is gone is over at once."""
     desk: Any = Desk()
@@ -196,21 +194,16 @@ async def test_a_run_of_another_host_is_not_cancelled_here() -> None:
         position=5,
     )
     await desk.put(f"r1.{other.job}", msgspec.json.encode(other))
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         assert await runner.ask(CancelBackfill("r1")) == RunIsAt("beta")
         await desk.put(f"r1.{other.job}", msgspec.json.encode(msgspec.structs.replace(other, state="interrupted")))
         assert (await runner.ask(CancelBackfill("r1"))).state == "cancelled"
 
 
-@pytest.mark.anyio
 async def test_who_fetches_a_run_that_is_another_s_by_now_is_stopped_when_the_runner_comes_back() -> None:
     """While it was away nobody heard that the run was lost."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (top, runner):
         run = (await runner.ask(ORDER)).run
         await top.terminate_child("runner")
         await desk.put(f"{run.run_id}.{run.job}", msgspec.json.encode(msgspec.structs.replace(run, host="beta")))
@@ -219,13 +212,10 @@ async def test_who_fetches_a_run_that_is_another_s_by_now_is_stopped_when_the_ru
         assert desk.run().host == "beta"
 
 
-@pytest.mark.anyio
 async def test_a_run_that_was_said_to_be_lost_and_is_ours_goes_on() -> None:
     """What is on record counts, not what was said."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         run = (await runner.ask(ORDER)).run
         await runner.ask(RunLost(run.run_id))
         assert list(desk.active) == [node.id for node in desk.backfills.nodes()] == [run.run_id]
@@ -234,13 +224,10 @@ async def test_a_run_that_was_said_to_be_lost_and_is_ours_goes_on() -> None:
 ORDER = StartBackfill(dataset=TRADES, start="2023-11-14", end="2023-11-14T01:00", trigger="request")
 
 
-@pytest.mark.anyio
 async def test_the_past_of_an_exchange_that_has_closed_needs_a_server() -> None:
     """No run is made where none is named."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         dataset = Dataset.parse("bitmex.trades.BTC-USD_PERP")
         answer = await runner.ask(msgspec.structs.replace(ORDER, dataset=dataset))
         assert isinstance(answer, NoCapability)
@@ -248,14 +235,11 @@ async def test_the_past_of_an_exchange_that_has_closed_needs_a_server() -> None:
         assert not desk.entries
 
 
-@pytest.mark.anyio
 async def test_a_book_over_rest_has_no_place_beside_a_stream() -> None:
     """422 while a stream of the same book runs, with what to do; other books, and other data of it, are taken."""
     desk: Any = Desk()
     desk.board = dict.fromkeys([BOOK.name, TRADES.name])
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         answer = await runner.ask(StartBackfill(dataset=BOOK, start="2023-11-14", end=None, trigger="request"))
         assert isinstance(answer, RequestError)
         assert (answer.code, answer.reason, answer.field) == (422, "stream_runs", "data_type")
@@ -268,13 +252,10 @@ async def test_a_book_over_rest_has_no_place_beside_a_stream() -> None:
         assert (await runner.ask(StartBackfill(dataset=BOOK, start="2023-11-14", end=None, trigger="request"))).run
 
 
-@pytest.mark.anyio
 async def test_a_cancel_that_comes_too_late_harms_nothing() -> None:
     """The run has ended, the word of it is on its way: 409, and then it is done."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         run = (await runner.ask(ORDER)).run
         child = desk.backfills.whereis(run.run_id)
         desk.crash = False
@@ -289,14 +270,11 @@ async def test_a_cancel_that_comes_too_late_harms_nothing() -> None:
     assert len(desk.entries) == 1, "the mark of an active run is left"
 
 
-@pytest.mark.anyio
 async def test_a_run_that_could_not_start_with_the_bus_away_starts_when_asked_again() -> None:
     """It is queued, not taken for running, and keeps no other from its turn."""
     desk: Any = Desk()
     desk.refuse = {3}  # mark, queued, running
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         assert (await runner.ask(ORDER)).run.state == desk.run().state == "queued"
         assert not desk.backfills.nodes()
         started = await runner.ask(ORDER)
@@ -304,14 +282,11 @@ async def test_a_run_that_could_not_start_with_the_bus_away_starts_when_asked_ag
         assert [child.id for child in desk.backfills.nodes()] == [started.run_id]
 
 
-@pytest.mark.anyio
 async def test_the_end_of_a_run_waits_for_the_bus() -> None:
     """Who follows it must not wait for ever."""
     desk: Any = Desk()
     clock = FakeClock()
-    async with running(desk, clock) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, clock) as (_, runner):
         run = (await runner.ask(ORDER)).run
         desk.refuse = {desk.puts + 1, desk.puts + 2}
         runner.tell_nowait(RunEnded(msgspec.structs.replace(run, state="failed", error="no")))
@@ -321,15 +296,12 @@ async def test_the_end_of_a_run_waits_for_the_bus() -> None:
         assert desk.run().state == "failed"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("queued", [False, True])
 async def test_what_is_cancelled_with_the_bus_away_is_cancelled_when_it_is_back(queued: bool) -> None:
     """Nobody is at it any more: it must not stand there as running, or queued, until somebody asks."""
     desk: Any = Desk()
     clock = FakeClock()
-    async with running(desk, clock) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, clock) as (_, runner):
         runs = [(await runner.ask(msgspec.structs.replace(ORDER, start=f"2023-11-1{n}"))).run for n in range(3)]
         run = runs[2 if queued else 0]
         assert run.state == ("queued" if queued else "running")
@@ -345,14 +317,11 @@ async def test_what_is_cancelled_with_the_bus_away_is_cancelled_when_it_is_back(
         assert sorted(states.values()) == ["cancelled", "running", "running"]
 
 
-@pytest.mark.anyio
 async def test_an_end_that_is_put_on_record_twice_is_counted_once() -> None:
     """With the bus away between the record and its mark."""
     desk: Any = Desk()
     clock = FakeClock()
-    async with running(desk, clock) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, clock) as (_, runner):
         run = (await runner.ask(ORDER)).run
         desk.stuck = 2
         runner.tell_nowait(RunEnded(msgspec.structs.replace(run, state="failed", error="no")))
@@ -363,7 +332,6 @@ async def test_an_end_that_is_put_on_record_twice_is_counted_once() -> None:
         assert sum(desk.tally.runs.values()) == 1
 
 
-@pytest.mark.anyio
 async def test_runs_are_taken_over_and_moved_when_the_bus_is_back() -> None:
     """Away in the middle of it: the runner goes on, and no run is left as nobody's."""
     desk: Any = Desk()
@@ -372,9 +340,7 @@ async def test_runs_are_taken_over_and_moved_when_the_bus_is_back() -> None:
                position=5)  # fmt: skip
     await desk.put("active.r1", b"beta")
     await desk.put(f"r1.{lost.job}", msgspec.json.encode(lost))
-    async with running(desk, clock) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, clock) as (_, runner):
         run = (await runner.ask(ORDER)).run
         desk.refuse = {desk.puts + 2, desk.puts + 6}  # queued, mark; queued, mark, running; queued
         for order in (AdoptRun(lost), MoveRuns(("binance",))):
@@ -388,13 +354,10 @@ async def test_runs_are_taken_over_and_moved_when_the_bus_is_back() -> None:
         assert desk.entries["active.r1"] == b"alpha"
 
 
-@pytest.mark.anyio
 async def test_a_run_that_the_bus_has_lost_goes_on() -> None:
     """With its mark: what is known here is put on record again."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         run = (await runner.ask(ORDER)).run
         desk.entries.clear()
         await runner.ask(MoveRuns(("binance",)))
@@ -402,20 +365,15 @@ async def test_a_run_that_the_bus_has_lost_goes_on() -> None:
         assert desk.entries[f"active.{run.run_id}"] == b"alpha"
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("whole", [False, True])
 async def test_what_another_host_has_cancelled_is_not_gone_on_with(whole: bool) -> None:
     """While it waited to be asked for: the same question begins another run."""
     desk: Any = Desk()
     order: Any = StartWhole(operation="storage.sync", options={}, trigger="request") if whole else ORDER
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         run = (await runner.ask(order)).run
     desk.active.clear()
-    async with running(desk, FakeClock(), resume=False) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock(), resume=False) as (_, runner):
         assert desk.active[run.run_id].state == "interrupted"
         cancelled = msgspec.structs.replace(run, state="cancelled")
         await desk.put(f"{run.run_id}.{run.job}", msgspec.json.encode(cancelled))
@@ -424,14 +382,11 @@ async def test_what_another_host_has_cancelled_is_not_gone_on_with(whole: bool) 
         assert list(desk.active) == [started.run_id]
 
 
-@pytest.mark.anyio
 async def test_what_waits_starts_when_the_bus_is_back() -> None:
     """A run that couldn't be started with the bus away is, though nobody asks for another."""
     desk: Any = Desk()
     clock = FakeClock()
-    async with running(desk, clock) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, clock) as (_, runner):
         # The mark and the queued run are written; that it runs is not, twice.
         desk.refuse = {desk.puts + 3, desk.puts + 4}
         assert (await runner.ask(ORDER)).run.state == desk.run().state == "queued"
@@ -440,13 +395,10 @@ async def test_what_waits_starts_when_the_bus_is_back() -> None:
         assert desk.run().state == "running"
 
 
-@pytest.mark.anyio
 async def test_a_run_that_was_set_aside_meanwhile_goes_on_when_the_runner_comes_back() -> None:
     """Its child is known and doesn't run: that must not end the runner again and again."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (top, runner):
         run = (await runner.ask(ORDER)).run
         await top.terminate_child("runner")
         child = desk.backfills.whereis(run.run_id)
@@ -461,13 +413,10 @@ async def test_a_run_that_was_set_aside_meanwhile_goes_on_when_the_runner_comes_
         assert [node.status for node in desk.backfills.nodes()] == ["running"]
 
 
-@pytest.mark.anyio
 async def test_a_repair_does_not_wait_for_long_backfills() -> None:
     """At most so many run at once of each kind; who waits starts when one of its kind ends."""
     desk: Any = Desk()
-    async with running(desk, FakeClock()) as top:
-        runner = top.whereis("runner")
-        assert runner is not None
+    async with running(desk, FakeClock()) as (_, runner):
         days = [
             msgspec.structs.replace(ORDER, start=f"2023-11-0{day}", end=f"2023-11-0{day + 1}") for day in range(1, 7)
         ]

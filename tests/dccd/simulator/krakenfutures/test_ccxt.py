@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import ccxt
 import pytest
 
-from dccd.simulator import ManualClock, SimConfig, Simulator
+from dccd.simulator import Simulator
 from dccd.simulator.faults import HttpError, RefuseSubscription
 from dccd.symbols import NS
 from tests.dccd.simulator.support import bars_since, client
-from tests.market_time import going
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +20,14 @@ PERP, OURS = "BTC/USD:USD", "BTC/USD:perp"
 
 
 @pytest.fixture
-async def live() -> AsyncIterator[Simulator]:
-    """Sixty times as fast as real time, with contracts of both kinds."""
-    contracts = (OURS, "BTC/USD:quarter", "BTC/USD:next_quarter")
-    config = SimConfig(exchanges=("krakenfutures",), contracts=contracts, seed=5, rate=2, history=2)
-    clock = ManualClock(time.time_ns())
-    async with asyncio.timeout(180), Simulator(config, clock) as simulator, going(clock, speed=60.0, step=0.6):
-        yield simulator
+def exchanges() -> tuple[str, ...]:
+    return ("krakenfutures",)
+
+
+@pytest.fixture
+def contracts() -> tuple[str, ...]:
+    """Of both kinds."""
+    return (OURS, "BTC/USD:quarter", "BTC/USD:next_quarter")
 
 
 async def test_markets(live: Simulator) -> None:
